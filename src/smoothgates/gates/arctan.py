@@ -1,0 +1,23 @@
+"""The arctan gate: Lorentzian weight, tails that fall as r⁻²."""
+
+from smoothgates.gates.gate import Gate
+
+
+def value(ratio, tau, positive):
+    return 1 + (tau * (ratio - 1)).arctan() / tau
+
+
+def weight(ratio, tau, positive):
+    return 1 / (1 + (tau * (ratio - 1)).square())
+
+
+GATE = Gate(
+    name="arctan",
+    formula="1 + arctan(τ(r − 1))/τ",
+    source="2602.19345, eq 7",
+    parameter="tau",
+    value=value,
+    weight=weight,
+    half_width=lambda tau: 1 / tau,
+    admissible=True,
+)

@@ -1,0 +1,29 @@
+"""The hard clip with a ceiling on r for Â < 0, so that one runaway token cannot rule the update."""
+
+from smoothgates.gates import clip
+from smoothgates.gates.gate import Gate, by_sign
+
+CEILING = 3.0
+"""c of dual-clip PPO and of verl's default; AR-Lopti's scripts use 10."""
+
+
+def value(ratio, epsilon, positive):
+    clipped = clip.value(ratio, epsilon, positive)
+    return by_sign(positive, clipped, clipped.clamp(max=CEILING))
+
+
+def weight(ratio, epsilon, positive):
+    clipped = clip.weight(ratio, epsilon, positive)
+    return by_sign(positive, clipped, clipped * (ratio <= CEILING))
+
+
+GATE = Gate(
+    name="dual_clip",
+    formula=f"min(r, 1 + ε) if Â > 0 else min(max(r, 1 − ε), {CEILING:g})",
+    source="dual-clip PPO (1912.09729, eq 5)",
+    parameter="clip",
+    value=value,
+    weight=weight,
+    half_width=lambda epsilon: epsilon,
+    admissible=False,
+)

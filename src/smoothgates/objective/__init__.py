@@ -1,0 +1,7 @@
+"""The policy-gradient objective: ratio · gate · weights · advantage · aggregation, as pure tensor functions."""
+
+from smoothgates.objective.advantage import group_advantages
+from smoothgates.objective.aggregate import step_denominator
+from smoothgates.objective.loss import policy_loss
+
+__all__ = ["group_advantages", "policy_loss", "step_denominator"]
