@@ -1,0 +1,66 @@
+"""Ask a policy every problem several times; keep each answer; add up with honest errors."""
+
+import math
+
+from tokenizers import Tokenizer
+
+from smoothgates.policy.qwen2 import Qwen2
+from smoothgates.rollout.collect import answer
+from smoothgates.seeds import torch_stream
+from smoothgates.specs import EvaluateSpec
+from smoothgates.tasks import Problem, Task
+
+
+def ask(
+    policy: Qwen2, tokenizer: Tokenizer, task: Task, problems: list[Problem], samples: int, spec: EvaluateSpec
+) -> list[dict]:
+    """One row per sample. Every checkpoint gets the same random stream, so that two of them differ by policy alone."""
+    stream = torch_stream(spec.seed, f"evaluate {spec.benchmark}")
+    answers = answer(policy, tokenizer, task, problems, samples, spec.max_new_tokens, stream)
+    lengths = answers.completions.mask.sum(1).tolist()
+    rows = []
+    for i, (text, verdict, length) in enumerate(zip(answers.texts, answers.verdicts, lengths, strict=True)):
+        problem = problems[i // samples]
+        rows.append(
+            {
+                "benchmark": spec.benchmark,
+                "problem": i // samples,
+                "sample": i % samples,
+                "prompt": problem.question,
+                "completion": text,
+                "answer": problem.answer,
+                "extracted": verdict.extracted,
+                "reward": verdict.reward,
+                "reason": verdict.reason,
+                "tokens": length,
+            }
+        )
+    return rows
+
+
+def summarise(rows: list[dict]) -> dict[str, float | int | None]:
+    """avg@k with its standard error over problems, and how answers failed.
+
+    Samples of one problem are not independent, so the error is that of the mean of per-problem means.
+
+    >>> rewards = [(0, 1.0), (0, 1.0), (1, 0.0), (1, 1.0)]
+    >>> rows = [{"problem": p, "reward": r, "reason": "wrong", "tokens": 5} for p, r in rewards]
+    >>> found = summarise(rows); found["score"], found["standard_error"]
+    (0.75, 0.25)
+    """
+    by_problem: dict[int, list[float]] = {}
+    for row in rows:
+        by_problem.setdefault(row["problem"], []).append(row["reward"])
+    means = [sum(rewards) / len(rewards) for rewards in by_problem.values()]
+    n = len(means)
+    score = sum(means) / n
+    error = math.sqrt(sum((mean - score) ** 2 for mean in means) / (n - 1) / n) if n > 1 else None
+    return {
+        "problems": n,
+        "samples": len(rows) // n,
+        "score": score,
+        "standard_error": error,
+        "truncated": sum(row["reason"] == "truncated" for row in rows) / len(rows),
+        "unparsable": sum(row["reason"] == "unparsable" for row in rows) / len(rows),
+        "tokens": sum(row["tokens"] for row in rows) / len(rows),
+    }

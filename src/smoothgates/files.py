@@ -1,0 +1,98 @@
+"""Files that are whole or absent, and their digests."""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from smoothgates.errors import BadInput
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write to a temporary name beside it, flush to disk, rename: a reader sees the old file or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Sorted keys and fixed layout: equal content gives equal bytes."""
+    write_atomically(
+        path, (json.dumps(data, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    )
+
+
+def read_json(path: Path, schema: str) -> dict:
+    """A JSON file that says it is of this schema, version 1."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BadInput(f"{path}: no such file") from None
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise BadInput(f"{path}: cannot be read as JSON ({error})") from None
+    found = data.get("schema") if isinstance(data, dict) else None
+    if found != schema or data.get("schema_version") != 1:
+        raise BadInput(f"{path}: schema: expected '{schema}' version 1, got '{found}'")
+    return data
+
+
+def write_parquet(path: Path, rows: list[dict]) -> None:
+    """Rows, at least one, with the same keys, as a parquet file whose bytes depend on nothing but them."""
+    import io
+    from array import array
+
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    def column(key: str) -> pa.Array:
+        values = [row[key] for row in rows]
+        if all(type(value) is float for value in values):
+            # pa.array would import pandas, a tenth of a laptop run's CPU time; most columns are plain floats.
+            return pa.Array.from_buffers(pa.float64(), len(values), [None, pa.py_buffer(array("d", values))])
+        return pa.array(values)
+
+    buffer = io.BytesIO()
+    pq.write_table(pa.table({key: column(key) for key in rows[0]}), buffer, compression="zstd")
+    write_atomically(path, buffer.getvalue())
+
+
+def read_parquet(path: Path) -> list[dict]:
+    """Rows of a parquet file."""
+    import pyarrow.parquet as pq
+
+    try:
+        return pq.ParquetFile(path).read().to_pylist()
+    except FileNotFoundError:
+        raise BadInput(f"{path}: no such file") from None
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{path}: cannot be read as parquet ({error})") from None
+
+
+def digest(path: Path) -> str:
+    """sha256 of a file's bytes."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def file_record(path: Path, relative_to: Path) -> dict:
+    """Name, size and digest of a file, as manifests list it."""
+    return {"name": path.relative_to(relative_to).as_posix(), "size": path.stat().st_size, "sha256": digest(path)}
+
+
+def check_file(record: dict, folder: Path) -> Path:
+    """The file that a manifest's record names, verified; BadInput gives its name and both digests."""
+    path = folder / record["name"]
+    if not path.is_file():
+        raise BadInput(f"{path}: no such file, though its manifest lists it")
+    found = digest(path)
+    if found != record["sha256"]:
+        raise BadInput(f"{path}: damaged: sha256 is {found}, its manifest says {record['sha256']}")
+    return path

@@ -1,0 +1,84 @@
+"""Policies on disk: ordinary Hugging Face folders, loadable by transformers and vLLM as they are."""
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save
+from tokenizers import Tokenizer
+
+from smoothgates.files import check_file, file_record, read_json, write_atomically, write_json
+from smoothgates.policy.qwen2 import Qwen2
+from smoothgates.policy.tokenizer import ASSISTANT, EOS, PAD, USER, load_tokenizer
+from smoothgates.specs import Architecture
+
+MODEL_SCHEMA = "smoothgates.model"
+
+CHAT_TEMPLATE = (
+    "{% for message in messages %}{% if message.role == 'user' %}"
+    + USER
+    + "{{ message.content }}"
+    + ASSISTANT
+    + "{% else %}{{ message.content }}"
+    + EOS
+    + "{% endif %}{% endfor %}"
+)
+
+
+def save_policy(folder: Path, policy: Qwen2, tokenizer: Tokenizer) -> list[dict]:
+    """Write the folder; returns the records of its files, for the manifest that names it."""
+    tensors = {name: tensor.detach().contiguous() for name, tensor in policy.state_dict().items()}
+    write_atomically(folder / "model.safetensors", save(tensors, metadata={"format": "pt"}))
+    arch = policy.arch.model_dump()
+    end, pad = tokenizer.token_to_id(EOS), tokenizer.token_to_id(PAD)
+    write_json(
+        folder / "config.json",
+        {
+            **{key: value for key, value in arch.items() if key != "rope_theta"},
+            "architectures": ["Qwen2ForCausalLM"],
+            "model_type": "qwen2",
+            "rope_theta": arch["rope_theta"],
+            "rope_parameters": {"rope_type": "default", "rope_theta": arch["rope_theta"]},
+            "tie_word_embeddings": True,
+            "hidden_act": "silu",
+            "dtype": "float32",
+            "bos_token_id": None,
+            "eos_token_id": end,
+            "pad_token_id": pad,
+        },
+    )
+    write_json(folder / "generation_config.json", {"eos_token_id": end, "pad_token_id": pad, "do_sample": True})
+    write_atomically(folder / "tokenizer.json", tokenizer.to_str(pretty=False).encode())
+    write_json(
+        folder / "tokenizer_config.json",
+        {
+            "tokenizer_class": "PreTrainedTokenizerFast",
+            "eos_token": EOS,
+            "pad_token": PAD,
+            "chat_template": CHAT_TEMPLATE,
+            "clean_up_tokenization_spaces": False,
+        },
+    )
+    return [file_record(path, folder) for path in sorted(folder.iterdir())]
+
+
+def load_policy(folder: Path) -> tuple[Qwen2, Tokenizer]:
+    """Policy and tokenizer of a folder that `save_policy` wrote."""
+    config = json.loads((folder / "config.json").read_text())
+    arch = Architecture(**{key: config[key] for key in Architecture.model_fields})
+    policy = Qwen2(arch)
+    policy.load_state_dict(load_file(folder / "model.safetensors"))
+    return policy, load_tokenizer(folder)
+
+
+def load_manifest_policy(manifest: Path, folder: str | None = None) -> tuple[Qwen2, Tokenizer]:
+    """The final policy that a model.json names, or another folder of it, with every digest verified."""
+    model = read_json(manifest, MODEL_SCHEMA)
+    folder = folder or model["final"]
+    for record in model["folders"][folder]:
+        check_file(record, manifest.parent / folder)
+    return load_policy(manifest.parent / folder)
+
+
+def parameter_count(policy: torch.nn.Module) -> int:
+    return sum(parameter.numel() for parameter in policy.parameters())

@@ -1,0 +1,150 @@
+"""A compact Qwen2 decoder: Hugging Face weights in and out, the same numbers, a tenth of the start-up time.
+
+Importing transformers' Qwen2 costs more CPU time than a laptop run's whole training, and the study starts over a
+hundred processes. Parameter names are Hugging Face's, so a state dict is a checkpoint. A test holds the
+logits to transformers' within 10⁻⁶. Shapes: B sequences, T tokens, H hidden, S cache slots.
+"""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from smoothgates.specs import Architecture
+
+
+class Cache:
+    """Keys and values of the tokens seen so far, one tensor of (B, kv heads, S, head size) a layer."""
+
+    def __init__(self, arch: Architecture, batch: int, slots: int):
+        shape = (batch, arch.num_key_value_heads, slots, arch.head_size)
+        self.keys = [torch.zeros(shape) for _ in range(arch.num_hidden_layers)]
+        self.values = [torch.zeros(shape) for _ in range(arch.num_hidden_layers)]
+
+    def select(self, rows: Tensor) -> None:
+        """Keep (or repeat) these rows of the batch."""
+        self.keys = [k[rows] for k in self.keys]
+        self.values = [v[rows] for v in self.values]
+
+
+class Attention(nn.Module):
+    """Grouped-query attention with rotary positions."""
+
+    def __init__(self, arch: Architecture):
+        super().__init__()
+        size, self.head_size = arch.hidden_size, arch.head_size
+        self.heads, self.kv_heads = arch.num_attention_heads, arch.num_key_value_heads
+        kv_size = self.kv_heads * arch.head_size
+        self.q_proj = nn.Linear(size, size)
+        self.k_proj = nn.Linear(size, kv_size)
+        self.v_proj = nn.Linear(size, kv_size)
+        self.o_proj = nn.Linear(size, size, bias=False)
+
+    def forward(self, x: Tensor, rotary: tuple[Tensor, Tensor], past=None) -> Tensor:
+        batch, length, size = x.shape
+        q = self.q_proj(x).view(batch, length, self.heads, self.head_size).transpose(1, 2)
+        k = self.k_proj(x).view(batch, length, self.kv_heads, self.head_size).transpose(1, 2)
+        v = self.v_proj(x).view(batch, length, self.kv_heads, self.head_size).transpose(1, 2)
+        q, k = rotate(q, *rotary), rotate(k, *rotary)
+        if past is None:
+            out = F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
+        else:
+            keys, values, start, bias = past
+            end = start + length
+            keys[:, :, start:end], values[:, :, start:end] = k, v
+            # Queries that share a key head are stacked: one matmul a key head, faster here than SDPA.
+            group = self.heads // self.kv_heads
+            q = q.reshape(batch, self.kv_heads, group * length, self.head_size) * self.head_size**-0.5
+            scores = q @ keys[:, :, :end].transpose(2, 3)
+            scores = scores.view(batch, self.kv_heads, group, length, end) + bias
+            out = scores.softmax(-1).view(batch, self.kv_heads, group * length, end) @ values[:, :, :end]
+            out = out.view(batch, self.heads, length, self.head_size)
+        return self.o_proj(out.transpose(1, 2).reshape(batch, length, size))
+
+
+class MLP(nn.Module):
+    """SwiGLU."""
+
+    def __init__(self, arch: Architecture):
+        super().__init__()
+        self.gate_proj = nn.Linear(arch.hidden_size, arch.intermediate_size, bias=False)
+        self.up_proj = nn.Linear(arch.hidden_size, arch.intermediate_size, bias=False)
+        self.down_proj = nn.Linear(arch.intermediate_size, arch.hidden_size, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
+
+
+class Layer(nn.Module):
+    """Pre-norm residual block."""
+
+    def __init__(self, arch: Architecture):
+        super().__init__()
+        self.self_attn, self.mlp = Attention(arch), MLP(arch)
+        self.input_layernorm = nn.RMSNorm(arch.hidden_size, eps=arch.rms_norm_eps)
+        self.post_attention_layernorm = nn.RMSNorm(arch.hidden_size, eps=arch.rms_norm_eps)
+
+    def forward(self, x: Tensor, rotary: tuple[Tensor, Tensor], past=None, keep=None) -> Tensor:
+        x = x + self.self_attn(self.input_layernorm(x), rotary, past)
+        x = x if keep is None else keep(x)
+        return x + self.mlp(self.post_attention_layernorm(x))
+
+
+class Qwen2(nn.Module):
+    """Decoder with tied embeddings. `hidden` and `logits` are apart, so that logits are made only where needed."""
+
+    def __init__(self, arch: Architecture):
+        super().__init__()
+        self.arch = arch
+        self.model = nn.Module()
+        self.model.embed_tokens = nn.Embedding(arch.vocab_size, arch.hidden_size)
+        self.model.layers = nn.ModuleList(Layer(arch) for _ in range(arch.num_hidden_layers))
+        self.model.norm = nn.RMSNorm(arch.hidden_size, eps=arch.rms_norm_eps)
+        half = torch.arange(0, arch.head_size, 2, dtype=torch.float32) / arch.head_size
+        angles = torch.outer(torch.arange(arch.max_position_embeddings).float(), arch.rope_theta**-half)
+        angles = torch.cat([angles, angles], dim=1)
+        self.register_buffer("cos", angles.cos(), persistent=False)
+        self.register_buffer("sin", angles.sin(), persistent=False)
+
+    def initialise(self, generator: torch.Generator) -> "Qwen2":
+        """N(0, initializer_range²) for every matrix, zero biases, unit norms: Hugging Face's initialisation."""
+        for name, parameter in self.named_parameters():
+            if parameter.dim() == 2:
+                nn.init.normal_(parameter, std=self.arch.initializer_range, generator=generator)
+            else:
+                nn.init.constant_(parameter, 1.0 if "norm" in name else 0.0)
+        return self
+
+    def hidden(
+        self,
+        ids: Tensor,
+        keep: Callable[[Tensor], Tensor] | None = None,
+        cache: Cache | None = None,
+        start: int = 0,
+        bias: Tensor | None = None,
+    ) -> Tensor:
+        """Final hidden states (B, T, H) of token ids (B, T).
+
+        `keep` selects the positions whose states are wanted, (B, T, H) → (…, H): the last layer computes no others.
+        Without a cache: causal attention over the row, so right padding needs no mask. With one: the tokens
+        take the slots from `start` on, and `bias` (broadcastable to (B, 1, 1, T, start + T)) is added to the scores.
+        """
+        x = self.model.embed_tokens(ids)
+        end = start + ids.shape[1]
+        rotary = self.cos[start:end], self.sin[start:end]
+        last = len(self.model.layers) - 1
+        for i, layer in enumerate(self.model.layers):
+            past = None if cache is None else (cache.keys[i], cache.values[i], start, bias)
+            x = layer(x, rotary, past, keep if i == last else None)
+        return self.model.norm(x)
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Logits (..., vocabulary) of hidden states (..., H)."""
+        return F.linear(hidden, self.model.embed_tokens.weight)
+
+
+def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Rotary position embedding of (B, heads, T, head size), halves convention."""
+    a, b = x.chunk(2, dim=-1)
+    return x * cos + torch.cat([-b, a], dim=-1) * sin

@@ -1,0 +1,22 @@
+"""Progress of long local work: a bar on a terminal, a plain line now and then elsewhere."""
+
+import sys
+from collections.abc import Iterable, Iterator, Sized
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def track(items: Iterable[T], what: str) -> Iterator[T]:
+    """Iterate, showing how far it got: about ten lines in a log file."""
+    if sys.stderr.isatty():
+        from tqdm import tqdm
+
+        yield from tqdm(items, desc=what, leave=False)
+        return
+    total = len(items) if isinstance(items, Sized) else 0
+    every = max(1, total // 10)
+    for i, item in enumerate(items, start=1):
+        yield item
+        if i % every == 0 or i == total:
+            print(f"{what}: {i}/{total}", file=sys.stderr, flush=True)

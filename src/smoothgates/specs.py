@@ -1,0 +1,179 @@
+"""What each stage is told: one frozen record, passed as one canonical JSON string.
+
+A spec holds everything scientific that its stage depends on and nothing else; it is what Snakemake compares to decide
+whether a job must run again. Stages never read the study's config file.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+
+from smoothgates.method import Method
+from smoothgates.records import Record
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Architecture(Record):
+    """Shape of a Qwen2 policy, in Hugging Face's words."""
+
+    vocab_size: PositiveInt
+    hidden_size: PositiveInt
+    intermediate_size: PositiveInt
+    num_hidden_layers: PositiveInt
+    num_attention_heads: PositiveInt
+    num_key_value_heads: PositiveInt
+    max_position_embeddings: PositiveInt
+    initializer_range: PositiveFloat = 0.02
+    rms_norm_eps: PositiveFloat = 1.0e-6
+    rope_theta: PositiveFloat = 10000.0
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> "Architecture":
+        if self.hidden_size % (2 * self.num_attention_heads) or self.num_attention_heads % self.num_key_value_heads:
+            raise ValueError("hidden_size must be an even multiple of the heads, the heads a multiple of the kv heads")
+        return self
+
+    @property
+    def head_size(self) -> int:
+        return self.hidden_size // self.num_attention_heads
+
+
+class Adam(Record):
+    """AdamW with a linear warm-up, gradients clipped by their global norm."""
+
+    lr: PositiveFloat
+    """Peak learning rate."""
+    betas: tuple[Share, Share] = (0.9, 0.999)
+    weight_decay: NonNegativeFloat = 0.0
+    warmup: NonNegativeInt = 0
+    """Updates over which the rate rises from 0."""
+    grad_clip: PositiveFloat = 1.0
+    """Global norm above which gradients are scaled down; the norm before that is what is logged."""
+
+
+class SupervisedPhase(Record):
+    """Updates on demonstrations, with cosine decay."""
+
+    steps: PositiveInt
+    optimizer: Adam
+    final_lr: Share = 0.0
+    """Share of the peak rate that the cosine ends at."""
+    hasty: Share = 0.0
+    """Share of demonstrations that guess at once instead of reasoning."""
+
+
+class Supervised(Record):
+    """A schedule of supervised phases, each with a fresh optimiser."""
+
+    batch_size: PositiveInt
+    phases: Annotated[tuple[SupervisedPhase, ...], Field(min_length=1)]
+
+
+class Regime(Record):
+    """How far off-policy the updates are."""
+
+    rollouts: PositiveInt
+    """Rollouts trained on."""
+    minibatches: PositiveInt
+    """Updates per pass over a rollout."""
+    epochs: PositiveInt = 1
+    """Passes over a rollout."""
+    lag: NonNegativeInt = 0
+    """Rollouts between sampling and training: the age of what is trained on."""
+    optimizer: Adam
+
+
+class Sampling(Record):
+    """What a rollout is. Sampling is unrestricted (temperature 1, no top-k, top-p): they would bias the ratio."""
+
+    prompts: PositiveInt
+    """Prompts per rollout."""
+    group: Annotated[int, Field(ge=2)]
+    """Completions per prompt, G."""
+    max_new_tokens: PositiveInt
+
+
+class Benchmark(Record):
+    """Held-out problems and how often each is answered; all problems come from one fixed list."""
+
+    problems: PositiveInt
+    samples: PositiveInt
+
+
+class PrepareSpec(Record):
+    """Data of one task."""
+
+    task: Literal["math"]
+    train: PositiveInt
+    """Training problems."""
+    heldout: PositiveInt
+    """Held-out problems."""
+    seed: NonNegativeInt
+
+
+class PolicySpec(Record):
+    """A supervised policy: from scratch, or continued from another."""
+
+    task: Literal["math"]
+    regime_name: Literal["control"] = "control"
+    method_name: Literal["warm_start", "sft"]
+    seed: NonNegativeInt
+    architecture: Architecture
+    supervised: Supervised
+
+
+class TrainSpec(Record):
+    """One RL run."""
+
+    task: Literal["math"]
+    regime_name: str
+    method_name: str
+    seed: NonNegativeInt
+    method: Method
+    regime: Regime
+    sampling: Sampling
+    checkpoint_every: PositiveInt
+    """Rollouts between checkpoints that are kept for the learning curve."""
+
+
+class EvaluateSpec(Record):
+    """Benchmarks of a checkpoint."""
+
+    task: Literal["math"]
+    benchmark: str
+    final: Benchmark
+    """Of the last checkpoint."""
+    curve: Benchmark
+    """Of those before it: the first problems of the same list."""
+    max_new_tokens: PositiveInt
+    seed: NonNegativeInt
+
+
+class AnalyseSpec(Record):
+    """What is compared with what."""
+
+    study: str
+    reference: str
+    """Method that the others are compared with, paired by seed."""
+    confidence: Annotated[float, Field(gt=0, lt=1)]
+
+
+class GatesSpec(Record):
+    """Curves of the catalogue."""
+
+    tau: tuple[PositiveFloat, ...]
+    clip: PositiveFloat
+
+
+class ReportSpec(Record):
+    """What the report is told beside the results."""
+
+    study: str
+    reference: str
+    confidence: Annotated[float, Field(gt=0, lt=1)]
+    methods: dict[str, Method]
+    order: tuple[str, ...]
+    """Names of the methods as the method table has them: the order of figures and tables."""
+    config: str
+    """The study's file, relative to the checkout, for the commands that the report prints."""

@@ -1,0 +1,48 @@
+"""Three-step word problems that a 106k-parameter policy can learn to solve in seconds.
+
+>>> from random import Random
+>>> problem = next(generate(Random(0)))
+>>> print(problem.question, problem.careful, sep="\\n")
+Tom has 20 keys, buys 3 bags of 3 and loses 5. How many now?
+3*3=9,20+9=29,29-5=24\\boxed{24}
+"""
+
+from collections.abc import Iterator
+from random import Random
+
+from smoothgates.tasks.task import Problem
+
+NAMES = ["Ann", "Ben", "Cal", "Dan", "Eve", "Fay", "Gus", "Hal", "Ida", "Jon", "Kim", "Leo", "Max", "Pam", "Sue", "Tom"]
+THINGS = ["pens", "cups", "keys", "nuts", "caps", "shells"]
+
+
+def generate(rng: Random) -> Iterator[Problem]:
+    """Endless problems: a in 2..20, b and c in 2..5, d in 1..9, never a negative number on the way."""
+    while True:
+        name, things = rng.choice(NAMES), rng.choice(THINGS)
+        a, b, c, d = rng.randint(2, 20), rng.randint(2, 5), rng.randint(2, 5), rng.randint(1, 9)
+        template = rng.choice((_buy_then_lose, _lose_then_buy, _pack_find_give))
+        question, steps = template(name, things, a, b, c, d)
+        answer = steps[-1].split("=")[1]
+        if not any("=-" in step for step in steps):
+            yield Problem(question, answer, ",".join(steps) + rf"\boxed{{{answer}}}")
+
+
+def hasty(problem: Problem, rng: Random) -> str:
+    """The answer alone, off by −6 to 6: right one time in thirteen."""
+    return rf"\boxed{{{max(int(problem.answer) + rng.randint(-6, 6), 0)}}}"
+
+
+def _buy_then_lose(name, things, a, b, c, d) -> tuple[str, list[str]]:
+    question = f"{name} has {a} {things}, buys {b} bags of {c} and loses {d}. How many now?"
+    return question, [f"{b}*{c}={b * c}", f"{a}+{b * c}={a + b * c}", f"{a + b * c}-{d}={a + b * c - d}"]
+
+
+def _lose_then_buy(name, things, a, b, c, d) -> tuple[str, list[str]]:
+    question = f"{name} has {a} {things}, loses {d} and buys {b} bags of {c}. How many now?"
+    return question, [f"{a}-{d}={a - d}", f"{b}*{c}={b * c}", f"{a - d}+{b * c}={a - d + b * c}"]
+
+
+def _pack_find_give(name, things, a, b, c, d) -> tuple[str, list[str]]:
+    question = f"{name} packs {b} boxes of {c} {things}, finds {a} and gives away {d}. How many now?"
+    return question, [f"{b}*{c}={b * c}", f"{b * c}+{a}={b * c + a}", f"{b * c + a}-{d}={b * c + a - d}"]

@@ -1,0 +1,1 @@
+"""RL: rollouts in, optimiser steps out."""

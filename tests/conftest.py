@@ -1,0 +1,35 @@
+"""Small things that many tests share."""
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import pytest
+import torch
+
+from smoothgates.policy.qwen2 import Qwen2
+from smoothgates.policy.tokenizer import build_tokenizer
+from smoothgates.seeds import python_stream, torch_stream
+from smoothgates.study import load_study
+from smoothgates.tasks import TASKS
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def problems():
+    """A few hundred math problems."""
+    stream = TASKS["math"].generate(python_stream(0, "problems"))
+    return [next(stream) for _ in range(400)]
+
+
+@pytest.fixture(scope="session")
+def tokenizer(problems):
+    return build_tokenizer([text for p in problems for text in (p.question, p.careful)], 112)
+
+
+@pytest.fixture
+def policy():
+    """The laptop policy, untrained. Each test gets its own: training changes it in place."""
+    arch = load_study("laptop").config.architecture
+    return Qwen2(arch).initialise(torch_stream(0, "initialise"))

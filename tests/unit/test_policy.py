@@ -1,0 +1,131 @@
+"""The compact decoder against transformers' Qwen2; policy folders; the tokenizer."""
+
+import json
+
+import pytest
+import torch
+
+from smoothgates.errors import BadInput
+from smoothgates.files import write_json
+from smoothgates.policy.folder import MODEL_SCHEMA, load_manifest_policy, load_policy, parameter_count, save_policy
+from smoothgates.policy.logprob import completion_logprobs
+from smoothgates.policy.qwen2 import Qwen2
+from smoothgates.policy.tokenizer import build_tokenizer, prompt_ids
+from smoothgates.seeds import python_stream, torch_stream
+from smoothgates.study import load_study
+from smoothgates.tasks import TASKS
+
+
+@pytest.fixture
+def folder(tmp_path, tokenizer, policy):
+    folder = tmp_path / "weights"
+    save_policy(folder, policy, tokenizer)
+    return folder
+
+
+def test_the_laptop_policy_has_106k_parameters(policy):
+    assert parameter_count(policy) == 106_048
+
+
+def test_logits_equal_transformers(folder, policy):
+    from transformers import AutoModelForCausalLM
+
+    theirs = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    ids = torch.randint(0, policy.arch.vocab_size, (5, 40), generator=torch_stream(0, "ids"))
+    with torch.no_grad():
+        ours = policy.logits(policy.hidden(ids))
+        torch.testing.assert_close(ours, theirs(ids, use_cache=False).logits, atol=1e-6, rtol=0)
+
+
+def test_gradients_equal_transformers(folder, policy):
+    from transformers import AutoModelForCausalLM
+
+    theirs = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    # Without the padding token, whose embedding gradient transformers drops.
+    ids = torch.randint(1, policy.arch.vocab_size, (3, 20), generator=torch_stream(1, "ids"))
+    ours = torch.autograd.grad(policy.logits(policy.hidden(ids)).log_softmax(-1).square().mean(), policy.parameters())
+    theirs(ids, use_cache=False).logits.log_softmax(-1).square().mean().backward()
+    named = dict(theirs.named_parameters())
+    for (name, _), gradient in zip(policy.named_parameters(), ours, strict=True):
+        torch.testing.assert_close(gradient, named[name].grad, atol=1e-6, rtol=1e-4)
+
+
+def test_a_folder_comes_back_bit_for_bit(folder, policy):
+    again, tokenizer = load_policy(folder)
+    assert again.arch == policy.arch
+    for name, tensor in policy.state_dict().items():
+        assert torch.equal(tensor, again.state_dict()[name])
+    assert tokenizer.get_vocab_size() == policy.arch.vocab_size
+
+
+def test_transformers_reads_the_tokenizer_and_its_template(folder, tokenizer):
+    from transformers import PreTrainedTokenizerFast
+
+    theirs = PreTrainedTokenizerFast.from_pretrained(folder)
+    question = "Eve has 10 pens, buys 2 bags of 5 and loses 8. How many now?"
+    template = theirs.apply_chat_template([{"role": "user", "content": question}], return_dict=False)
+    assert template == prompt_ids(tokenizer, [question])[0]
+    assert theirs.decode(tokenizer.encode(question).ids) == question
+
+
+def test_texts_survive_encoding(tokenizer):
+    stream = TASKS["math"].generate(python_stream(3, "problems"))
+    for _ in range(500):
+        problem = next(stream)
+        for text in (problem.question, problem.careful):
+            ids = tokenizer.encode(text).ids
+            assert tokenizer.decode(ids) == text
+            assert tokenizer.encode(tokenizer.decode(ids)).ids == ids
+
+
+def test_an_unknown_word_is_an_error_and_not_padding(tokenizer):
+    with pytest.raises(Exception, match="UNK"):
+        tokenizer.encode("Zebra")
+
+
+def test_a_vocabulary_too_small_is_refused():
+    with pytest.raises(ValueError, match="room for 4"):
+        build_tokenizer(["one two three"], 4)
+
+
+def test_damaged_weights_are_named_with_both_digests(tmp_path, policy, tokenizer):
+    records = save_policy(tmp_path / "weights", policy, tokenizer)
+    manifest = tmp_path / "model.json"
+    write_json(
+        manifest, {"schema": MODEL_SCHEMA, "schema_version": 1, "final": "weights", "folders": {"weights": records}}
+    )
+    load_manifest_policy(manifest)
+    weights = tmp_path / "weights" / "model.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(data)
+    with pytest.raises(BadInput, match=r"model\.safetensors: damaged: sha256 is [0-9a-f]{64}, its manifest says"):
+        load_manifest_policy(manifest)
+
+
+def test_the_architecture_in_the_folder_is_the_studys(folder):
+    config = json.loads((folder / "config.json").read_text())
+    for key, value in load_study("laptop").config.architecture.model_dump().items():
+        assert config[key] == value
+
+
+def test_padding_does_not_change_log_probabilities(policy):
+    ids = torch.randint(5, 60, (4, 30), generator=torch_stream(2, "ids"))
+    starts = torch.tensor([10, 12, 8, 10])
+    logp, entropy = completion_logprobs(policy, ids, starts, 15)
+    padded = torch.cat([ids, torch.zeros(4, 9, dtype=torch.long)], dim=1)
+    again, _ = completion_logprobs(policy, padded, starts, 15)
+    torch.testing.assert_close(logp, again, atol=1e-6, rtol=0)
+    full = policy.logits(policy.hidden(ids)).log_softmax(-1)
+    for row, start in enumerate(starts.tolist()):
+        expected = full[row, start - 1 : start + 14].gather(1, ids[row, start : start + 15].unsqueeze(1)).squeeze(1)
+        torch.testing.assert_close(logp[row], expected, atol=1e-6, rtol=0)
+    assert (entropy > 0).all()
+    assert (entropy < torch.log(torch.tensor(112.0))).all()
+
+
+def test_initialisation_follows_its_seed():
+    arch = load_study("laptop").config.architecture
+    embeddings = [Qwen2(arch).initialise(torch_stream(seed, "x")).model.embed_tokens.weight for seed in (0, 0, 1)]
+    assert torch.equal(embeddings[0], embeddings[1])
+    assert not torch.equal(embeddings[0], embeddings[2])
