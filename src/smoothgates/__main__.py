@@ -1,0 +1,3 @@
+from smoothgates.cli import main
+
+main()

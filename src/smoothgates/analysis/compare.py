@@ -1,0 +1,79 @@
+"""Every method against the reference, paired by seed, within each task and regime."""
+
+import pandas as pd
+
+from smoothgates.analysis.statistics import holm, paired_t_p, sign_flip_p, smallest_p, t_interval
+
+METRICS = ("score", "mean_reward", "drawdown", "mean_kl")
+
+
+def summaries(runs: pd.DataFrame, confidence: float) -> list[dict]:
+    """Mean and interval over seeds of each metric, one row for each task × regime × method × metric."""
+    rows = []
+    for (task, regime, method), group in runs.groupby(["task", "regime", "method"], sort=False):
+        group = group.sort_values("seed")
+        for metric in METRICS:
+            values = group[metric].dropna()
+            if len(values):
+                interval = t_interval(values.tolist(), confidence)
+                rows.append(
+                    {
+                        "task": task,
+                        "regime": regime,
+                        "method": method,
+                        "metric": metric,
+                        "mean": interval.mean,
+                        "low": interval.low,
+                        "high": interval.high,
+                        "n": interval.n,
+                        "by_seed": dict(zip(group.loc[values.index, "seed"].astype(str), values.tolist(), strict=True)),
+                    }
+                )
+    return rows
+
+
+def comparisons(runs: pd.DataFrame, reference: str, confidence: float) -> list[dict]:
+    """Method minus reference on the seeds that both have, for each task × regime × metric.
+
+    `p` is the exact sign-flip test; `holm` Student's paired p, corrected for the number of methods compared.
+    `established` needs both below 1 − confidence. Where `smallest_p` is above that, nothing can be established.
+    """
+    rows = []
+    for (task, regime), block in runs.groupby(["task", "regime"], sort=False):
+        table = block.set_index(["method", "seed"])
+        if reference not in table.index.get_level_values("method"):
+            continue
+        base = table.loc[reference]
+        for method in block["method"].unique():
+            if method == reference:
+                continue
+            other = table.loc[method]
+            seeds = sorted(set(base.index) & set(other.index))
+            for metric in METRICS:
+                differences = (other.loc[seeds, metric] - base.loc[seeds, metric]).dropna().tolist()
+                if not differences:
+                    continue
+                interval = t_interval(differences, confidence)
+                rows.append(
+                    {
+                        "task": task,
+                        "regime": regime,
+                        "method": method,
+                        "reference": reference,
+                        "metric": metric,
+                        "difference": interval.mean,
+                        "low": interval.low,
+                        "high": interval.high,
+                        "n": interval.n,
+                        "by_seed": differences,
+                        "p": sign_flip_p(differences),
+                        "smallest_p": smallest_p(interval.n),
+                        "p_t": paired_t_p(differences),
+                    }
+                )
+    for family in {(row["task"], row["regime"], row["metric"]) for row in rows}:
+        members = [row for row in rows if (row["task"], row["regime"], row["metric"]) == family]
+        for row, adjusted in zip(members, holm([row["p_t"] for row in members]), strict=True):
+            row["holm"] = adjusted
+            row["established"] = max(row["p"], adjusted) < 1 - confidence
+    return rows

@@ -1,0 +1,97 @@
+"""Small-sample statistics: few seeds, so exact tests and t intervals, and the smallest p that n can reach."""
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from scipy import stats
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean with its confidence interval; the ends are None for a single value, which has no spread to judge by."""
+
+    mean: float
+    low: float | None
+    high: float | None
+    n: int
+
+
+def t_interval(values: Sequence[float], confidence: float) -> Interval:
+    """Student's interval for the mean of independent values (here: seeds).
+
+    >>> found = t_interval([0.1, 0.2, 0.3], 0.95)
+    >>> round(found.mean, 4), round(found.low, 4), round(found.high, 4)
+    (0.2, -0.0484, 0.4484)
+    """
+    n = len(values)
+    mean = math.fsum(values) / n
+    if n < 2:
+        return Interval(mean, None, None, n)
+    deviation = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1))
+    half = float(stats.t.ppf((1 + confidence) / 2, n - 1)) * deviation / math.sqrt(n)
+    return Interval(mean, mean - half, mean + half, n)
+
+
+def sign_flip_p(differences: Sequence[float]) -> float:
+    """Exact two-sided p of paired differences: the share of the 2ⁿ sign patterns with a mean at least as extreme.
+
+    >>> sign_flip_p([0.1, 0.2, 0.3])
+    0.25
+    """
+    observed = abs(math.fsum(differences))
+    patterns = itertools.product((1, -1), repeat=len(differences))
+    sums = [abs(math.fsum(sign * d for sign, d in zip(pattern, differences, strict=True))) for pattern in patterns]
+    return sum(total >= observed * (1 - 1e-12) for total in sums) / len(sums)
+
+
+def paired_t_p(differences: Sequence[float]) -> float:
+    """Two-sided p of Student's paired test; 1 for a single pair, which has no spread to judge by.
+
+    >>> round(paired_t_p([0.1, 0.2, 0.3]), 4)
+    0.0742
+    """
+    n = len(differences)
+    mean = math.fsum(differences) / n
+    deviation = math.sqrt(math.fsum((d - mean) ** 2 for d in differences) / (n - 1)) if n > 1 else math.inf
+    if deviation == 0:
+        return float(mean == 0)
+    return float(2 * stats.t.sf(abs(mean) / deviation * math.sqrt(n), max(n - 1, 1)))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's step-down adjustment: p-values corrected for their number.
+
+    >>> holm([0.01, 0.04, 0.03])
+    [0.03, 0.06, 0.06]
+    """
+    order = sorted(range(len(p_values)), key=lambda i: p_values[i])
+    adjusted, running = [1.0] * len(p_values), 0.0
+    for rank, i in enumerate(order):
+        running = max(running, min(1.0, (len(p_values) - rank) * p_values[i]))
+        adjusted[i] = running
+    return adjusted
+
+
+def smallest_p(n: int) -> float:
+    """The smallest p that `sign_flip_p` can give with n pairs: 2/2ⁿ. With three seeds, 0.25.
+
+    >>> [smallest_p(n) for n in (1, 3, 6)]
+    [1.0, 0.25, 0.03125]
+    """
+    return 2 / 2**n
+
+
+def drawdown(rewards: Sequence[float], window: int = 3) -> float:
+    """Largest fall of the moving mean of rewards from its running maximum: how deep a run fell before its end.
+
+    >>> drawdown([0.2, 0.8, 0.8, 0.8, 0.2, 0.2, 0.2, 0.9])
+    0.6000000000000001
+    """
+    means = [math.fsum(rewards[i : i + window]) / window for i in range(len(rewards) - window + 1)]
+    peak, worst = -math.inf, 0.0
+    for mean in means:
+        peak = max(peak, mean)
+        worst = max(worst, peak - mean)
+    return worst

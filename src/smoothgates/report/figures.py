@@ -1,0 +1,161 @@
+"""The report's figures. Each takes tables and returns a figure."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
+
+from smoothgates.report.style import FAINT, INK, Look
+
+CURVES = (
+    ("reward", "reward of the newest rollout", "linear"),
+    ("eur", "EUR: mean f′", "linear"),
+    ("kl", "KL(π_old ‖ π), nats", "log"),
+    ("grad_norm", "gradient norm before clipping", "log"),
+    ("policy_entropy", "entropy, nats per token", "linear"),
+    ("spread", "log r: 1 % to 99 % quantile", "log"),
+)
+"""Column, label and scale of each row of the curves figure."""
+
+FAMILIES = (
+    ("hard", ("none", "clip", "dual_clip", "cispo")),
+    ("smooth", ("sigmoid", "erf", "arctan", "softsign", "softsign_classic")),
+)
+DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (5, 1.5, 1.5, 1.5)), (0, (3, 1, 1, 1, 1, 1)))
+
+
+def scores_figure(runs: pd.DataFrame, summaries: pd.DataFrame, look: Look) -> Figure:
+    """Final score of every run: a dot a seed, the mean and its interval beside; one panel a regime."""
+    trained = summaries[(summaries["metric"] == "score") & summaries["method"].isin(look.colour)]
+    regimes, methods = list(trained["regime"].unique()), list(look.colour)
+    controls = runs[~runs["method"].isin(look.colour)].groupby("method", sort=False)["score"].mean()
+    figure, axes = plt.subplots(
+        1, len(regimes), figsize=(3.3 * len(regimes), 0.34 * len(methods) + 1.3), sharey=True, squeeze=False
+    )
+    for axis, regime in zip(axes[0], regimes, strict=True):
+        for name, score in controls.items():
+            axis.axvline(score, color=FAINT, lw=1, ls=(0, (4, 2)), zorder=0)
+            if axis is axes[0, 0]:
+                axis.annotate(
+                    name.replace("_", " "), (score, -0.75), ha="center", va="bottom", fontsize=7, color="#5b6570"
+                )
+        for y, method in enumerate(methods):
+            dots = runs[(runs["regime"] == regime) & (runs["method"] == method)]["score"]
+            axis.plot(dots, [y + 0.16] * len(dots), "o", ms=3, color=look.colour[method], alpha=0.55, mew=0)
+            for _, row in trained[(trained["regime"] == regime) & (trained["method"] == method)].iterrows():
+                if row["low"] is not None and not np.isnan(row["low"]):
+                    axis.plot([row["low"], row["high"]], [y - 0.1] * 2, color=look.colour[method], lw=1.6)
+                axis.plot(
+                    row["mean"], y - 0.1, look.marker[method], ms=6, color=look.colour[method], mec="white", mew=0.6
+                )
+        axis.set_title(regime, fontsize=10)
+        axis.set_xlim(0, 1)
+        axis.set_xlabel("held-out Pass@1")
+        axis.grid(axis="y", visible=False)
+    axes[0, 0].set_yticks(range(len(methods)), methods)
+    axes[0, 0].set_ylim(len(methods) - 0.4, -0.8)
+    return figure
+
+
+def curves_figure(curves: pd.DataFrame, look: Look) -> Figure:
+    """How runs went: mean over seeds with the range of the seeds as a band; rows are quantities, columns regimes."""
+    curves = curves.assign(spread=curves["log_ratio_q99"] - curves["log_ratio_q01"])
+    # The first update on a rollout is on-policy: its ratios are 1 up to rounding, which a log axis would blow up.
+    columns = [column for column, _, _ in CURVES]
+    by_rollout = curves.groupby(["regime", "method", "seed", "rollout"], sort=False)[columns].mean().reset_index()
+    regimes = list(curves["regime"].unique())
+    figure, axes = plt.subplots(
+        len(CURVES), len(regimes), figsize=(3.3 * len(regimes), 1.75 * len(CURVES)), sharex="col", squeeze=False
+    )
+    for i, (column, label, scale) in enumerate(CURVES):
+        for j, regime in enumerate(regimes):
+            axis = axes[i, j]
+            for method, colour in look.colour.items():
+                runs = by_rollout[(by_rollout["regime"] == regime) & (by_rollout["method"] == method)]
+                if runs.empty:
+                    continue
+                seeds = runs.pivot(index="rollout", columns="seed", values=column)
+                axis.fill_between(seeds.index, seeds.min(axis=1), seeds.max(axis=1), color=colour, alpha=0.10, lw=0)
+                axis.plot(seeds.index, seeds.mean(axis=1), color=colour, lw=1.3, label=method)
+            axis.set_yscale(scale)
+            axis.yaxis.set_minor_formatter(NullFormatter())
+            if i == 0:
+                axis.set_title(regime, fontsize=10)
+            if j == 0:
+                axis.set_ylabel(label, fontsize=8)
+            axis.tick_params(labelsize=7)
+        limits = [axis.get_ylim() for axis in axes[i]]
+        for axis in axes[i]:
+            if scale == "linear":
+                axis.set_ylim(min(low for low, _ in limits), max(high for _, high in limits))
+    for axis in axes[-1]:
+        axis.set_xlabel("rollout")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncol=min(len(labels), 9), frameon=False, fontsize=8)
+    return figure
+
+
+def gates_figure(gates: pd.DataFrame, look: Look) -> Figure:
+    """f, f′ and φ = r·f′ of the two families: smooth gates for each τ, hard ones for Â > 0 and Â ≤ 0."""
+    smooth = gates[gates["gate"].isin(FAMILIES[1][1]) & gates["positive"]]
+    taus = sorted(smooth["scale"].unique())
+    figure, axes = plt.subplots(3, len(taus) + 2, figsize=(2.25 * (len(taus) + 2), 5.6), sharex=True, squeeze=False)
+    hard = gates[gates["gate"].isin(FAMILIES[0][1])]
+    panels = [(f"τ = {tau:g}", smooth[smooth["scale"] == tau], FAMILIES[1][1]) for tau in taus]
+    panels += [
+        (title, hard[hard["positive"] == positive], FAMILIES[0][1])
+        for title, positive in (("hard, Â > 0", True), ("hard, Â ≤ 0", False))
+    ]
+    tone = dict(zip(FAMILIES[1][1] + FAMILIES[0][1], gate_colours(), strict=True))
+    for j, (title, rows, names) in enumerate(panels):
+        for k, name in enumerate(names):
+            curve = rows[(rows["gate"] == name) & (rows["ratio"] <= 2.5)]
+            for i, column in enumerate(("f", "weight", "phi")):
+                # Aligned at r = 1: the sigmoid gate carries another constant, which no gradient sees.
+                y = curve[column] - (curve.loc[(curve["ratio"] - 1).abs().idxmin(), "f"] - 1 if column == "f" else 0)
+                axes[i, j].plot(curve["ratio"], y, color=tone[name], lw=1.4, ls=DASHES[k], label=name)
+        axes[0, j].set_title(title, fontsize=9)
+        axes[2, j].set_xlabel("ratio r")
+        axes[1, j].set_ylim(-0.05, 1.1)
+        axes[2, j].set_ylim(-0.05, 2.0)
+        for axis in axes[:, j]:
+            axis.axvline(1, color=FAINT, lw=0.7)
+            axis.tick_params(labelsize=7)
+    for axis, label in zip(axes[:, 0], ("f(r), shifted to f(1) = 1", "weight f′(r)", "φ(r) = r·f′(r)"), strict=True):
+        axis.set_ylabel(label, fontsize=8)
+    entries = {}
+    for axis in (axes[0, 0], axes[0, -1]):
+        handles, labels = axis.get_legend_handles_labels()
+        entries |= dict(zip(labels, handles, strict=True))
+    figure.legend(entries.values(), entries, loc="outside upper center", ncol=9, frameon=False, fontsize=8)
+    return figure
+
+
+def gate_colours() -> list[str]:
+    import seaborn as sns
+
+    return [*sns.color_palette("colorblind", 10).as_hex()[:5], FAINT, INK, "#a33", "#56b4e9"]
+
+
+def learning_figure(learning: pd.DataFrame, look: Look) -> Figure:
+    """Held-out score of the kept checkpoints, from the warm start to the end; one panel a regime."""
+    start = learning[learning["method"] == "warm_start"]
+    learning = learning[learning["regime"] != "control"]
+    regimes = list(learning["regime"].unique())
+    figure, axes = plt.subplots(1, len(regimes), figsize=(3.3 * len(regimes), 2.6), sharey=True, squeeze=False)
+    for axis, regime in zip(axes[0], regimes, strict=True):
+        for method, colour in look.colour.items():
+            points = learning[(learning["regime"] == regime) & (learning["method"] == method)]
+            if points.empty:
+                continue
+            seeds = pd.concat([start, points]).pivot(index="rollouts", columns="seed", values="score")
+            axis.fill_between(seeds.index, seeds.min(axis=1), seeds.max(axis=1), color=colour, alpha=0.08, lw=0)
+            axis.plot(
+                seeds.index, seeds.mean(axis=1), color=colour, marker=look.marker[method], ms=3.5, lw=1.2, label=method
+            )
+        axis.set_title(regime, fontsize=10)
+        axis.set_xlabel("rollouts trained on")
+        axis.set_ylim(0, 1)
+    axes[0, 0].set_ylabel("Pass@1 on the curve's problems")
+    return figure

@@ -1,0 +1,55 @@
+"""What the data say, in sentences: never that a gate wins where they cannot tell."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One regime in a few sentences."""
+
+    regime: str
+    headline: str
+    detail: str
+
+
+ALPHA = 0.05
+"""Holm-corrected p below which a regime is said to show differences at all."""
+
+
+def findings(summaries: pd.DataFrame, comparisons: pd.DataFrame, reference: str) -> list[Finding]:
+    """One finding for each task × regime, in the order of the study."""
+    scores = summaries[(summaries["metric"] == "score") & (summaries["regime"] != "control")]
+    differences = comparisons[comparisons["metric"] == "score"]
+    return [
+        _finding(regime, rows, differences[differences["regime"] == regime], reference)
+        for regime, rows in scores.groupby("regime", sort=False)
+    ]
+
+
+def _finding(regime: str, scores: pd.DataFrame, differences: pd.DataFrame, reference: str) -> Finding:
+    low, high = scores.loc[scores["mean"].idxmin()], scores.loc[scores["mean"].idxmax()]
+    spread = f"Method means run from {low['mean']:.3f} ({low['method']}) to {high['mean']:.3f} ({high['method']}). "
+    established = differences[differences["established"].astype(bool)]
+    clear = differences[(differences["low"] * differences["high"]) > 0]
+    if len(established):
+        names = ", ".join(f"{r['method']} {_points(r['difference'])}" for _, r in established.iterrows())
+        return Finding(regime, f"Some methods differ from {reference}", f"{spread}Established: {names}.")
+    smallest = differences["smallest_p"].min() if len(differences) else 1.0
+    limit = f"With this many seeds the smallest exact p is {smallest:.2g}, so nothing here is established."
+    if clear.empty:
+        intervals = f"Every paired interval against {reference} contains 0. "
+    else:
+        below = clear[clear["difference"] < 0]["method"].tolist()
+        above = clear[clear["difference"] > 0]["method"].tolist()
+        named = [f"{', '.join(names)} {word}" for word, names in (("below", below), ("above", above)) if names]
+        count = f"Of {len(differences)} uncorrected paired intervals, {len(clear)} leave out 0"
+        intervals = f"{count}, with {'; '.join(named)} {reference}. "
+    separates = len(differences) and differences["holm"].min() < ALPHA
+    headline = "Differences appear, none is established" if separates else "The gates do not separate here"
+    return Finding(regime, headline, spread + intervals + limit)
+
+
+def _points(difference: float) -> str:
+    return f"{100 * difference:+.1f} points".replace("-", "−")

@@ -1,0 +1,77 @@
+"""The page: one HTML file that needs nothing beside it."""
+
+from pathlib import Path
+
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from smoothgates.method import Method
+from smoothgates.report.findings import Finding
+from smoothgates.report.style import Look
+from smoothgates.specs import ReportSpec
+
+TEMPLATE = "page.html.j2"
+
+
+def render(
+    spec: ReportSpec,
+    figures: dict[str, str],
+    tables: dict[str, pd.DataFrame],
+    looks: Look,
+    findings: list[Finding],
+    catalogue: list[dict],
+    runs: pd.DataFrame,
+    costs: pd.DataFrame,
+    origins: list[tuple[str, list[str]]],
+) -> str:
+    """HTML text. Everything but the figures is escaped."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    trained = runs[runs["regime"] != "control"]
+    controls = runs[runs["regime"] == "control"].groupby("method")["score"].mean().to_dict()
+    return environment.get_template(TEMPLATE).render(
+        spec=spec,
+        figures={name: Markup(svg) for name, svg in figures.items()},
+        tables={name: table.fillna("–").to_dict("records") for name, table in tables.items()},
+        columns={name: list(table.columns) for name, table in tables.items()},
+        colour=looks.colour,
+        findings=findings,
+        catalogue=catalogue,
+        methods=[(name, describe(spec.methods[name])) for name in spec.order],
+        seeds=sorted(runs["seed"].unique().tolist()),
+        regimes=list(trained["regime"].unique()),
+        tasks=list(trained["task"].unique()),
+        controls=controls,
+        problems=int(trained["problems"].max()),
+        samples=int(trained["samples"].max()),
+        run_count=len(trained),
+        costs=costs.to_dict("records"),
+        origins=origins,
+    )
+
+
+def describe(method: Method) -> dict[str, str]:
+    """A method's row in words."""
+    if method.clip is not None:
+        scale = "ε = {:g} below, {:g} above".format(*method.clip)
+    elif method.half_width is not None:
+        scale = "half-width {:g}; τ = ({:.3g}, {:.3g})".format(method.half_width[0], *method.scales())
+    else:
+        scale = "τ = ({:g}, {:g})".format(*method.tau) if method.tau else "–"
+    aggregation = (
+        method.aggregation if isinstance(method.aggregation, str) else f"constant {method.aggregation.constant}"
+    )
+    weights = "–"
+    if method.weights is not None:
+        weights = " ".join(f"{key} {value}" for key, value in method.weights.model_dump().items() if key != "kind")
+        weights = f"{method.weights.kind}: {weights}"
+    return {
+        "gate": method.gate,
+        "scale": scale,
+        "ratio": method.ratio.replace("_", " "),
+        "weights": weights,
+        "advantage": method.advantage,
+        "aggregation": aggregation.replace("_", " "),
+    }

@@ -1,0 +1,66 @@
+"""How every figure looks: one colour a method everywhere, readable in print and by the colour-blind."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib as mpl
+
+mpl.use("svg")
+
+import matplotlib.pyplot as plt
+import seaborn as sns
+from matplotlib.figure import Figure
+
+MARKERS = "osD^vP*Xh<>p"
+INK, FAINT = "#1b1f24", "#9aa3ad"
+
+
+@dataclass(frozen=True)
+class Look:
+    """Colour and marker of each method; the reference is black."""
+
+    colour: dict[str, str]
+    marker: dict[str, str]
+
+
+def look(methods: list[str], reference: str) -> Look:
+    """Colours in the order of the method table, so that a method keeps its colour in every figure of a study."""
+    others = [method for method in methods if method != reference]
+    palette = sns.color_palette("colorblind", 10).as_hex()
+    palette = [c for c in palette if c != "#949494"]  # grey is for controls
+    colour = {reference: INK} | {m: palette[i % len(palette)] for i, m in enumerate(others)}
+    return Look(colour, {m: MARKERS[i % len(MARKERS)] for i, m in enumerate([reference, *others])})
+
+
+def set_theme() -> None:
+    sns.set_theme(
+        context="paper",
+        style="ticks",
+        rc={
+            "svg.fonttype": "none",  # text stays text: smaller, searchable, set in the page's font
+            "svg.hashsalt": "smoothgates",  # equal figures give equal bytes
+            "pdf.fonttype": 42,
+            "font.family": "sans-serif",
+            "font.sans-serif": ["DejaVu Sans"],
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.grid": True,
+            "grid.color": "#e6e9ed",
+            "grid.linewidth": 0.7,
+            "axes.edgecolor": "#6b7480",
+            "axes.labelcolor": INK,
+            "text.color": INK,
+            "figure.constrained_layout.use": True,
+        },
+    )
+
+
+def save(figure: Figure, folder: Path, name: str) -> str:
+    """Save as SVG and PDF; returns the SVG without its XML head, to stand inline in the page."""
+    folder.mkdir(parents=True, exist_ok=True)
+    figure.savefig(folder / f"{name}.pdf", metadata={"CreationDate": None})
+    figure.set_layout_engine("none")  # laid out by now; doing it again would double the time
+    figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
+    plt.close(figure)
+    text = (folder / f"{name}.svg").read_text()
+    return text[text.index("<svg") :]

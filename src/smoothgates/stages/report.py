@@ -1,0 +1,56 @@
+"""report: one self-contained page, its figures and tables beside it. Reads files only; never imports torch."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from smoothgates.files import read_json, write_atomically
+from smoothgates.provenance import Execution
+from smoothgates.records import parse_spec
+from smoothgates.report import figures, tables
+from smoothgates.report.findings import findings
+from smoothgates.report.page import render
+from smoothgates.report.runs import costs, origins
+from smoothgates.report.style import look, save, set_theme
+from smoothgates.specs import ReportSpec
+
+
+def run(spec_text: str, analysis: Path, gates: Path, out: Path) -> None:
+    """Write the page `out`, figures/ (SVG, PDF) and tables/ (CSV, LaTeX) beside it."""
+    spec = parse_spec(ReportSpec, spec_text)
+    execution = Execution("report", spec.canonical())
+    compared = read_json(analysis, "smoothgates.comparisons")
+    catalogue = read_json(gates, "smoothgates.gates")["gates"]
+    summaries, comparisons = pd.DataFrame(compared["summaries"]), pd.DataFrame(compared["comparisons"])
+    runs, learning, curves = (
+        pd.read_parquet(analysis.parent / f"{name}.parquet") for name in ("scores", "learning", "curves")
+    )
+    methods = list(spec.order)
+    set_theme()
+    looks = look(methods, spec.reference)
+    folder = out.parent
+    drawn = {
+        "scores": figures.scores_figure(runs, summaries, looks),
+        "gates": figures.gates_figure(pd.read_parquet(gates.parent / "curves.parquet"), looks),
+        "learning": figures.learning_figure(learning, looks),
+        "curves": figures.curves_figure(curves, looks),
+    }
+    shown = {
+        "scores": tables.score_table(summaries, comparisons, methods),
+        "stability": tables.stability_table(runs, methods),
+    }
+    for name, table in shown.items():
+        tables.save_table(table, folder / "tables", name)
+    page = render(
+        spec=spec,
+        figures={name: save(figure, folder / "figures", name) for name, figure in drawn.items()},
+        tables=shown,
+        looks=looks,
+        findings=findings(summaries, comparisons, spec.reference),
+        catalogue=catalogue,
+        runs=runs,
+        costs=costs(analysis.parent.parent),
+        origins=origins(analysis.parent.parent),
+    )
+    write_atomically(out, page.encode())
+    execution.write(folder)

@@ -1,0 +1,50 @@
+"""train: one RL run, of one method in one regime with one seed."""
+
+from pathlib import Path
+
+from smoothgates.files import digest, write_json, write_parquet
+from smoothgates.policy.folder import MODEL_SCHEMA, load_manifest_policy, save_policy
+from smoothgates.provenance import Execution
+from smoothgates.records import parse_spec
+from smoothgates.specs import TrainSpec
+from smoothgates.stages.prepare import read_problems
+from smoothgates.tasks import TASKS
+from smoothgates.train.loop import train
+
+
+def run(spec_text: str, data: Path, policy: Path, out: Path, metrics: Path) -> None:
+    """Train from the warm start `policy`; write checkpoints, `metrics`, and last the manifest `out` that names them."""
+    spec = parse_spec(TrainSpec, spec_text)
+    execution = Execution("train", spec.canonical(), (spec.method.gate,))
+    problems = read_problems(data, "train")
+    model, tokenizer = load_manifest_policy(policy)
+    folders: dict[str, list[dict]] = {}
+    checkpoints: list[dict] = []
+
+    def keep(rollouts: int) -> None:
+        if rollouts % spec.checkpoint_every == 0 and rollouts < spec.regime.rollouts:
+            name = f"checkpoints/rollout{rollouts:04d}"
+            folders[name] = save_policy(out.parent / name, model, tokenizer)
+            checkpoints.append({"rollouts": rollouts, "folder": name})
+
+    history = train(model, tokenizer, TASKS[spec.task], problems, spec, keep)
+    folders["weights"] = save_policy(out.parent / "weights", model, tokenizer)
+    write_parquet(metrics, history.updates)
+    write_json(
+        out,
+        {
+            "schema": MODEL_SCHEMA,
+            "schema_version": 1,
+            "spec": spec.model_dump(mode="json"),
+            "data_sha256": digest(data),
+            "start_sha256": digest(policy),
+            "metrics_sha256": digest(metrics),
+            "status": history.status,
+            "updates": len(history.updates),
+            "rollouts": history.rollouts,
+            "final": "weights",
+            "checkpoints": checkpoints,
+            "folders": folders,
+        },
+    )
+    execution.write(out.parent, rollouts=history.seconds)

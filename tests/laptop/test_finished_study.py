@@ -1,0 +1,77 @@
+"""What the finished laptop study must show. Run by `make check`, after `make study`."""
+
+import json
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+RESULTS, PAGE = Path("results/laptop"), Path("reports/laptop/index.html")
+SNAKEMAKE = [sys.executable, "-m", "snakemake", "--profile", "workflow/profiles/local", "--cores", "2"]
+
+
+@pytest.fixture(scope="module")
+def runs() -> pd.DataFrame:
+    return pd.read_parquet(RESULTS / "analysis/scores.parquet")
+
+
+@pytest.fixture(scope="module")
+def page() -> str:
+    return PAGE.read_text()
+
+
+def test_near_on_policy_every_method_learns(runs):
+    near = runs[runs["regime"] == "near"].groupby("method")["score"].mean()
+    assert len(near) == 9
+    assert (near >= 0.85).all(), near.to_dict()
+
+
+def test_the_warm_start_guesses(runs):
+    warm = runs[runs["method"] == "warm_start"]["score"]
+    assert warm.between(0.2, 0.5).all(), warm.tolist()
+
+
+def test_supervised_training_continued_is_the_ceiling(runs):
+    assert runs[runs["method"] == "sft"]["score"].mean() > 0.9
+
+
+def test_near_on_policy_gates_do_not_separate(page):
+    assert re.search(
+        r"<h3>near</h3><strong>(The gates do not separate here|Differences appear, none is established)", page
+    )
+
+
+def test_nothing_is_claimed_to_be_established(page):
+    """Three seeds cannot: the smallest p is 0.25."""
+    compared = json.loads((RESULTS / "analysis/comparisons.json").read_text())["comparisons"]
+    assert not any(row["established"] for row in compared)
+    assert "Established:" not in page
+
+
+def test_every_run_finished_with_all_its_numbers(runs):
+    trained = runs[runs["regime"] != "control"]
+    assert len(trained) == 81
+    assert (trained["problems"] >= 512).all()
+    assert (trained["samples"] == 4).all()
+    assert (trained["clamped"] == 0).all()
+    assert trained["max_sampler_gap"].max() < 1e-3
+
+
+def test_processes_stay_small():
+    peaks = [json.loads(path.read_text())["peak_mib"] for path in RESULTS.rglob("run.json")]
+    assert max(peaks) <= 2048
+
+
+def test_nothing_is_left_to_do():
+    done = subprocess.run([*SNAKEMAKE, "-n"], capture_output=True, text=True, check=True)
+    assert "Nothing to be done" in done.stdout + done.stderr
+
+
+def test_the_report_alone_takes_seconds():
+    began = time.monotonic()
+    subprocess.run([*SNAKEMAKE, "--forcerun", "report", "--", str(PAGE)], check=True, capture_output=True)
+    assert time.monotonic() - began < 20

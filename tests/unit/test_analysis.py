@@ -1,0 +1,124 @@
+"""Statistics against scipy and by hand; findings never claim more than the data."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from smoothgates.analysis.compare import comparisons, summaries
+from smoothgates.analysis.statistics import drawdown, holm, paired_t_p, sign_flip_p, smallest_p, t_interval
+from smoothgates.report.findings import findings
+
+numbers = st.lists(st.integers(-64, 64).map(lambda n: n / 64), min_size=2, max_size=8)  # exact sums, so ties are ties
+
+
+@given(numbers)
+@settings(max_examples=100)
+def test_t_interval_is_scipys(values):
+    found = t_interval(values, 0.9)
+    sem = stats.sem(values)
+    if sem > 1e-12:
+        low, high = stats.t.interval(0.9, len(values) - 1, loc=np.mean(values), scale=sem)
+        assert (found.low, found.high) == pytest.approx((low, high), rel=1e-6, abs=1e-12)
+
+
+@given(numbers)
+@settings(max_examples=50, deadline=None)
+def test_sign_flip_is_scipys_permutation_test(values):
+    theirs = stats.permutation_test(
+        (np.array(values),), lambda x, axis: np.sum(x, axis=axis), permutation_type="samples", n_resamples=np.inf
+    )
+    assert sign_flip_p(values) == pytest.approx(theirs.pvalue, abs=1e-9)
+
+
+@given(numbers)
+@settings(max_examples=50)
+def test_p_is_never_below_the_smallest(values):
+    assert sign_flip_p(values) >= smallest_p(len(values))
+
+
+@given(numbers)
+@settings(max_examples=50)
+def test_paired_t_is_scipys(values):
+    if np.std(values) > 0:
+        assert paired_t_p(values) == pytest.approx(stats.ttest_1samp(values, 0).pvalue, abs=1e-9)
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=9))
+@settings(max_examples=50)
+def test_holm_lies_between_none_and_bonferroni(p_values):
+    for p, adjusted in zip(p_values, holm(p_values), strict=True):
+        assert p <= adjusted <= min(1, len(p_values) * p) + 1e-12
+
+
+def test_one_seed_has_no_interval():
+    assert t_interval([0.5], 0.95).low is None
+    assert paired_t_p([0.5]) == 1
+
+
+def test_drawdown_of_a_rising_run_is_zero():
+    assert drawdown([0.1, 0.2, 0.3, 0.4, 0.5]) == 0
+    assert drawdown([0.5]) == 0
+
+
+def table(effect: dict[str, list[float]]) -> pd.DataFrame:
+    rows = []
+    for method, scores in effect.items():
+        for seed, score in enumerate(scores):
+            rows.append(
+                {
+                    "task": "math", "regime": "near", "method": method, "seed": seed, "score": score,
+                    "mean_reward": score, "drawdown": 0.1, "mean_kl": math.nan,
+                }
+            )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def compare(effect):
+    runs = table(effect)
+    return pd.DataFrame(summaries(runs, 0.95)), pd.DataFrame(comparisons(runs, "grpo", 0.95))
+
+
+def test_comparisons_are_paired_by_seed():
+    _, found = compare({"grpo": [0.5, 0.7, 0.9], "erf": [0.55, 0.75, 0.95]})
+    row = found[found["metric"] == "score"].iloc[0]
+    assert row["difference"] == pytest.approx(0.05)
+    assert row["high"] - row["low"] == pytest.approx(0, abs=1e-9)
+    assert (row["p"], row["smallest_p"]) == (0.25, 0.25)
+
+
+def test_a_seed_that_one_method_lacks_is_left_out():
+    _, found = compare({"grpo": [0.5, 0.7, 0.9], "erf": [0.6, 0.8]})
+    assert found[found["metric"] == "score"].iloc[0]["n"] == 2
+
+
+def test_three_seeds_establish_nothing_however_large_the_effect():
+    summary, found = compare({"grpo": [0.80, 0.81, 0.82], "none": [0.10, 0.111, 0.12]})
+    assert not found["established"].any()
+    (finding,) = findings(summary, found, "grpo")
+    assert finding.headline == "Differences appear, none is established"
+    assert "smallest exact p is 0.25" in finding.detail
+
+
+def test_no_difference_is_said_to_be_none():
+    summary, found = compare({"grpo": [0.80, 0.90, 0.85], "erf": [0.82, 0.87, 0.85]})
+    (finding,) = findings(summary, found, "grpo")
+    assert finding.headline == "The gates do not separate here"
+    assert "Every paired interval against grpo contains 0" in finding.detail
+
+
+def test_enough_seeds_can_establish_an_effect():
+    base = [0.80, 0.82, 0.79, 0.81, 0.83, 0.80, 0.78]
+    summary, found = compare({"grpo": base, "none": [x - 0.1 - i * 0.001 for i, x in enumerate(base)]})
+    assert found[found["metric"] == "score"].iloc[0]["established"]
+    (finding,) = findings(summary, found, "grpo")
+    assert "Established: none −10.3 points" in finding.detail
+
+
+def test_metrics_that_a_run_lacks_are_left_out():
+    summary, _ = compare({"grpo": [0.5, 0.6], "erf": [0.5, 0.6]})
+    assert "mean_kl" not in set(summary["metric"])

@@ -1,0 +1,162 @@
+"""Bad config is one line that names the file and the key; good config means the same however it is written."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from smoothgates.errors import BadInput
+from smoothgates.gates import GATES
+from smoothgates.method import load_methods
+from smoothgates.records import parse_spec
+from smoothgates.schemas import schemas
+from smoothgates.specs import TrainSpec
+from smoothgates.study import load_study
+
+LAPTOP = yaml.safe_load(Path("config/laptop.yaml").read_text())
+
+
+def changed(path: str, value) -> dict:
+    """The laptop study with one key changed; None deletes it."""
+    study = json.loads(json.dumps(LAPTOP))
+    *parents, last = path.split(".")
+    place = study
+    for key in parents:
+        place = place[key]
+    if value is None:
+        del place[last]
+    else:
+        place[last] = value
+    return study
+
+
+def write(folder: Path, study: dict, methods: str | None = None) -> Path:
+    (folder / "methods.yaml").write_text(methods or Path("config/methods.yaml").read_text())
+    path = folder / "mine.yaml"
+    path.write_text(yaml.safe_dump(study))
+    return path
+
+
+BAD_STUDIES = [
+    ("regimes.near.lrr", 1.0, "regimes.near.lrr: unknown key"),
+    ("regimes.near.optimizer.lr", "1e-6", "regimes.near.optimizer.lr: expected a number, got the text '1e-6'"),
+    ("regimes.near.optimizer.lr", -1.0, "regimes.near.optimizer.lr: Input should be greater than 0"),
+    ("seeds", [0, 1, 0], "seeds: seeds must differ, got [0, 1, 0]"),
+    ("seeds", [], "seeds: "),
+    ("seeds", [0.5], "seeds.0: "),
+    ("reference", "gropo", "reference: 'gropo' is not among tasks.math.methods"),
+    ("tasks.math.methods", ["grpo", "nosuch"], "method 'nosuch' has no row in"),
+    ("tasks.math.regimes", ["far"], "tasks.math.regimes: 'far' is not among"),
+    ("tasks.math.evaluation.final.problems", 0, "tasks.math.evaluation.final.problems: Input should be greater than 0"),
+    ("tasks.math.evaluation.final.problems", 9999, "evaluation.final.problems is 9999, but data.heldout makes 512"),
+    ("tasks.math.sampling.group", 1, "tasks.math.sampling.group: "),
+    ("tasks.poetry", {}, "tasks.poetry"),
+    ("architecture.num_attention_heads", 3, "architecture: hidden_size must be"),
+    ("checkpoint_every", None, "checkpoint_every: Field required"),
+    ("method_table", "nowhere.yaml", "nowhere.yaml: no such file"),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "message"), BAD_STUDIES)
+def test_a_bad_study_is_named(path, value, message, tmp_path):
+    file = write(tmp_path, changed(path, value))
+    with pytest.raises(BadInput) as error:
+        load_study(str(file))
+    text = str(error.value)
+    assert str(tmp_path) in text
+    assert message in text
+    assert "\n" not in text
+
+
+BAD_METHODS = [
+    ("grpo: {gate: clipp, clip: 0.2}", "grpo: gate: unknown gate 'clipp'; known: arctan"),
+    ("grpo: {gate: erf, tau: 0}", "grpo: tau.0: Input should be greater than 0"),
+    ("grpo: {gate: erf, tau: [-1, 2]}", "grpo: tau.0: Input should be greater than 0"),
+    ("grpo: {gate: erf, tau: .inf}", "grpo: tau.0: "),
+    ("grpo: {gate: erf, tau: [1, 2, 3]}", "grpo: tau"),
+    ("grpo: {gate: erf}", "gate 'erf' takes `tau` or `half_width`, got no scale"),
+    ("grpo: {gate: erf, tau: 1, half_width: 0.2}", "gate 'erf' takes `tau` or `half_width`, got half_width, tau"),
+    ("grpo: {gate: clip, tau: 1}", "gate 'clip' takes `clip`, got tau"),
+    ("grpo: {gate: none, tau: 1}", "gate 'none' takes no scale, got tau"),
+    ("grpo: {gate: none, weights: {kind: magic}}", "grpo: weights"),
+    ("grpo: {gate: none, beta: 1}", "grpo: beta: unknown key"),
+    ("grpo: {gate: none}\ngrpo: {gate: none}", "key 'grpo' stands twice"),
+    ("grpo: [", "methods.yaml"),
+    ("- grpo", "expected a mapping"),
+]
+
+
+@pytest.mark.parametrize(("text", "message"), BAD_METHODS)
+def test_a_bad_method_is_named(text, message, tmp_path):
+    file = tmp_path / "methods.yaml"
+    file.write_text(text)
+    with pytest.raises(BadInput) as error:
+        load_methods(file)
+    assert str(error.value).startswith(str(file))
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_the_order_of_keys_means_nothing(tmp_path):
+    def backwards(value):
+        if isinstance(value, dict):
+            return {key: backwards(value[key]) for key in reversed(value)}
+        return value
+
+    shuffled = load_study(str(write(tmp_path, backwards(LAPTOP))))
+    original = load_study("laptop")
+    for regime in original.config.regimes:
+        assert (
+            shuffled.train_spec("math", regime, "erf", 1).canonical()
+            == original.train_spec("math", regime, "erf", 1).canonical()
+        )
+    assert shuffled.analyse_spec().model_copy(update={"study": "laptop"}) == original.analyse_spec()
+
+
+def test_a_spec_survives_the_command_line(tmp_path):
+    spec = load_study("laptop").train_spec("math", "near", "grpo_sg", 2)
+    assert parse_spec(TrainSpec, spec.canonical()) == spec
+    (tmp_path / "spec.json").write_text(spec.canonical())
+    assert parse_spec(TrainSpec, f"@{tmp_path}/spec.json") == spec
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("{", "--spec: not JSON"),
+        ("{}", "--spec: task: Field required"),
+        ("@/nowhere.json", "/nowhere.json: no such file"),
+    ],
+)
+def test_a_bad_spec_is_one_line_and_exit_code_2(spec, message, tmp_path):
+    out = tmp_path / "manifest.json"
+    command = [sys.executable, "-m", "smoothgates", "prepare", "--spec", spec, "--out", str(out)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: {message}")
+    assert done.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_half_widths_and_temperatures_are_two_words_for_one_thing(tmp_path):
+    file = tmp_path / "methods.yaml"
+    file.write_text(
+        "a: {gate: erf, half_width: [0.11774100225154747, 0.09811750187628956]}\nb: {gate: erf, tau: [10, 12]}"
+    )
+    methods = load_methods(file)
+    assert methods["a"].scales() == pytest.approx(methods["b"].scales(), rel=1e-12)
+
+
+def test_equal_width_rows_have_equal_width():
+    methods = load_methods("config/methods.yaml")
+    for name in ("sigmoid_wide", "erf_wide", "arctan_wide", "softsign_wide"):
+        tau, _ = methods[name].scales()
+        assert GATES[methods[name].gate].half_width(tau) == pytest.approx(0.2)
+
+
+def test_schemas_are_exported():
+    for name, schema in schemas().items():
+        assert json.loads(Path("workflow/schemas", name).read_text()) == json.loads(json.dumps(schema)), "make schema"

@@ -1,0 +1,212 @@
+"""A small study through the DAG: it finishes, it is cached, and what changes reruns exactly what depends on it."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+COPIED = ("Snakefile", "workflow", "src", "envs", "config")
+SUMMARIES = {"analyse", "report", "all"}
+
+
+class Checkout:
+    """A copy of the project in a folder of its own, so that tests may edit it."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def snakemake(self, *arguments: str, ok: bool = True) -> subprocess.CompletedProcess:
+        done = subprocess.run(
+            [sys.executable, "-m", "snakemake", "--profile", "workflow/profiles/local", "--cores", "2", *arguments],
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+        )
+        assert not ok or done.returncode == 0, done.stdout + done.stderr
+        return done
+
+    def pending(self, *arguments: str) -> dict[str, int]:
+        """Jobs that a dry run lists, by rule."""
+        text = self.snakemake("-n", "--config", "study=smoke", *arguments)
+        table = re.search(r"Job stats:\n.*?\n-+.*?\n(.*?)\ntotal", text.stdout + text.stderr, re.DOTALL)
+        return {row.split()[0]: int(row.split()[1]) for row in table[1].splitlines()} if table else {}
+
+    def copy(self, folder: Path) -> "Checkout":
+        shutil.copytree(self.folder, folder)
+        return Checkout(folder)
+
+    def edit(self, path: str, old: str, new: str) -> None:
+        file = self.folder / path
+        assert old in file.read_text()
+        file.write_text(file.read_text().replace(old, new))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Checkout:
+    folder = tmp_path_factory.mktemp("study") / "checkout"
+    folder.mkdir()
+    for name in COPIED:
+        source = ROOT / name
+        copy = shutil.copytree if source.is_dir() else shutil.copy
+        copy(source, folder / name)
+    shutil.copy(ROOT / "tests/workflow/smoke.yaml", folder / "config/smoke.yaml")
+    checkout = Checkout(folder)
+    checkout.snakemake("--config", "study=smoke")
+    return checkout
+
+
+@pytest.fixture
+def checkout(finished, tmp_path) -> Checkout:
+    """A copy of the finished study, to be edited. It has moved, which must not matter either."""
+    return finished.copy(tmp_path / "moved")
+
+
+def test_the_report_needs_nothing_beside_it(finished):
+    page = (finished.folder / "reports/smoke/index.html").read_text()
+    assert not re.search(r'(src|href)="(?!#)', page.replace('xlink:href="#', "").replace('xmlns:xlink="', ""))
+    assert "@import" not in page
+    assert page.count("<svg") == 4
+    for name in ("scores", "gates", "learning", "curves"):
+        for suffix in ("svg", "pdf"):
+            assert (finished.folder / f"reports/smoke/figures/{name}.{suffix}").stat().st_size > 1000
+    assert (finished.folder / "reports/smoke/tables/scores.tex").read_text().startswith(r"\begin{tabular}")
+
+
+def test_scores_say_what_they_are(finished):
+    path = finished.folder / "results/smoke/evaluate/math/near/erf/seed1/heldout.json"
+    scores = json.loads(path.read_text())
+    assert scores["schema"] == "smoothgates.scores"
+    assert scores["run"] == {"task": "math", "regime_name": "near", "method_name": "erf", "seed": 1}
+    assert scores["final"]["problems"] == 32
+    assert [point["rollouts"] for point in scores["curve"]] == [1, 2, 3]
+    assert (path.parent / "samples.parquet").is_file()
+
+
+def test_a_finished_study_has_nothing_to_do(checkout):
+    assert checkout.pending() == {}
+
+
+def test_touching_every_source_triggers_nothing(checkout):
+    for path in [*checkout.folder.joinpath("src").rglob("*.py"), *checkout.folder.joinpath("config").iterdir()]:
+        path.touch()
+    assert checkout.pending() == {}
+
+
+def test_reordering_the_config_triggers_nothing(checkout):
+    for name in ("smoke", "methods"):
+        path = checkout.folder / f"config/{name}.yaml"
+        content = yaml.safe_load(path.read_text())
+        path.write_text(yaml.safe_dump(dict(sorted(content.items(), reverse=True)), sort_keys=False))
+    pending = checkout.pending()
+    assert pending.keys() <= {"report", "all"}, "only the report may care: it lists methods in the table's order"
+    assert "train" not in pending
+
+
+def test_editing_a_temperature_reruns_its_method_alone(checkout):
+    checkout.edit("config/methods.yaml", "erf:        {gate: erf, tau: [10, 12]}", "erf: {gate: erf, tau: [9, 12]}")
+    assert checkout.pending() == {"train": 2, "evaluate": 1, "analyse": 1, "report": 1, "all": 1}
+
+
+def test_editing_a_gate_reruns_its_methods_alone(checkout):
+    checkout.edit("src/smoothgates/gates/erf.py", "fastest", "quickest")
+    assert checkout.pending() == {"train": 2, "evaluate": 1, "gates": 1, "analyse": 1, "report": 1, "all": 1}
+
+
+def test_editing_the_verifier_reruns_what_holds_it(checkout):
+    checkout.edit("src/smoothgates/tasks/math/verify.py", "earns nothing", "earns 0")
+    assert "train" in checkout.pending()
+    assert "gates" not in checkout.pending()
+
+
+def test_editing_the_page_reruns_the_report_alone(checkout):
+    checkout.edit("src/smoothgates/report/page.html.j2", "Learning curves", "Curves")
+    assert checkout.pending() == {"report": 1, "all": 1}
+
+
+def test_the_report_command_cannot_train(checkout):
+    checkout.edit("src/smoothgates/objective/loss.py", "The one loss", "The single loss")
+    assert "train" in checkout.pending()
+    allowed = ["--allowed-rules", "report", "analyse", "gates", "--forcerun", "report"]
+    assert checkout.pending(*allowed, "--", "reports/smoke/index.html").keys() <= {"report", "analyse", "gates"}
+
+
+def test_adding_a_gate_is_one_file_and_one_row(checkout):
+    gates = checkout.folder / "src/smoothgates/gates"
+    (gates / "mine.py").write_text((gates / "arctan.py").read_text().replace('name="arctan"', 'name="mine"'))
+    with (checkout.folder / "config/methods.yaml").open("a") as file:
+        file.write("\nmine: {gate: mine, half_width: 0.1}\n")
+    checkout.edit("config/smoke.yaml", "methods: [grpo, erf]", "methods: [grpo, erf, mine]")
+    assert checkout.pending() == {"train": 2, "evaluate": 1, "gates": 1, "analyse": 1, "report": 1, "all": 1}
+    checkout.snakemake("--config", "study=smoke")
+    assert "mine" in (checkout.folder / "reports/smoke/tables/scores.csv").read_text()
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "message"),
+    [
+        ("smoke", "seeds: [0, 1]", "seeds: [0, 0]", "config/smoke.yaml: seeds: seeds must differ"),
+        ("smoke", "checkpoint_every", "checkpoint_evry", "config/smoke.yaml: checkpoint_every: Field required"),
+        ("smoke", "lr: 3.0e-4", "lr: 3e-4", "regimes.near.optimizer.lr: expected a number, got the text '3e-4'"),
+        ("methods", "gate: erf, tau: [10, 12]", "gate: erff, tau: 1", "methods.yaml: erf: gate: unknown gate 'erff'"),
+        (
+            "methods",
+            "gate: erf, tau: [10, 12]",
+            "gate: erf, tau: 0",
+            "methods.yaml: erf: tau.0: Input should be greater",
+        ),
+    ],
+)
+def test_bad_config_is_one_line_and_exit_code_2(file, old, new, message, checkout):
+    checkout.edit(f"config/{file}.yaml", old, new)
+    before = sorted(path.stat().st_mtime_ns for path in checkout.folder.joinpath("results").rglob("*"))
+    done = checkout.snakemake("--config", "study=smoke", ok=False)
+    assert done.returncode == 2
+    lines = [line for line in done.stderr.splitlines() if "error" in line.lower()]
+    assert len(lines) == 1
+    assert lines[0].startswith("error: ")
+    assert message in lines[0]
+    assert before == sorted(path.stat().st_mtime_ns for path in checkout.folder.joinpath("results").rglob("*"))
+
+
+def test_a_missing_study_is_named(checkout):
+    done = checkout.snakemake("--config", "study=nosuch", ok=False)
+    assert done.returncode == 2
+    assert "error: config/nosuch.yaml: no such file" in done.stderr
+
+
+def test_the_same_seed_gives_the_same_bytes(checkout):
+    run = checkout.folder / "results/smoke/train/math/near/erf/seed0"
+    before = {
+        name: (run / name).read_bytes() for name in ("model.json", "metrics.parquet", "weights/model.safetensors")
+    }
+    checkout.snakemake(
+        "--config", "study=smoke", "--forcerun", "train", "--", f"{run.relative_to(checkout.folder)}/model.json"
+    )
+    for name, content in before.items():
+        assert (run / name).read_bytes() == content
+    assert checkout.pending() == {}, "identical content must not reach evaluation"
+
+
+def test_a_damaged_data_file_is_named(checkout):
+    data = checkout.folder / "results/smoke/data/math/train.parquet"
+    data.write_bytes(data.read_bytes()[:-100])
+    done = checkout.snakemake(
+        "--config",
+        "study=smoke",
+        "--forcerun",
+        "train",
+        "--",
+        "results/smoke/train/math/near/erf/seed0/model.json",
+        ok=False,
+    )
+    assert done.returncode == 1
+    log = (checkout.folder / "logs/smoke/train/math/near/erf/seed0.log").read_text()
+    assert re.search(r"error: .*train\.parquet: damaged: sha256 is \w{64}, its manifest says \w{64}\n$", log)

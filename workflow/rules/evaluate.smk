@@ -1,0 +1,24 @@
+"""Scores: one job serves all seeds of a method in a regime, because starting up costs more than evaluating."""
+
+PER_SEED = f"results/{NAME}/evaluate/{{{{task}}}}/{{{{regime}}}}/{{{{method}}}}/seed{{seed}}"
+
+
+rule evaluate:
+    """A benchmark over every kept checkpoint of a method's runs."""
+    input:
+        data=f"results/{NAME}/data/{{task}}/manifest.json",
+        models=models,
+        code=code_of("evaluate"),
+    output:
+        scores=expand(f"{PER_SEED}/{{{{benchmark}}}}.json", seed=SEEDS),
+    log:
+        f"logs/{NAME}/evaluate/{{task}}/{{regime}}/{{method}}/{{benchmark}}.log",
+    conda:
+        "../../envs/smoothgates.yaml"
+    params:
+        spec=evaluate_spec,
+        models=model_flags,
+        outs=out_flags,
+        env=ENV,
+    shell:
+        "python -m smoothgates evaluate --spec {params.spec:q} --data {input.data} {params.models} {params.outs} >> {log} 2>&1"
