@@ -65,21 +65,21 @@ def test_drawdown_of_a_rising_run_is_zero():
     assert drawdown([0.5]) == 0
 
 
-def table(effect: dict[str, list[float]]) -> pd.DataFrame:
+def table(effect: dict[str, list[float]], noise: float) -> pd.DataFrame:
     rows = []
     for method, scores in effect.items():
         for seed, score in enumerate(scores):
             rows.append(
                 {
                     "task": "math", "regime": "near", "method": method, "seed": seed, "score": score,
-                    "mean_reward": score, "drawdown": 0.1, "mean_kl": math.nan,
+                    "sampling_error": noise, "mean_reward": score, "drawdown": 0.1, "mean_kl": math.nan,
                 }
             )  # fmt: skip
     return pd.DataFrame(rows)
 
 
-def compare(effect):
-    runs = table(effect)
+def compare(effect, noise=0.0):
+    runs = table(effect, noise)
     return pd.DataFrame(summaries(runs, 0.95)), pd.DataFrame(comparisons(runs, "grpo", 0.95))
 
 
@@ -109,6 +109,27 @@ def test_no_difference_is_said_to_be_none():
     (finding,) = findings(summary, found, "grpo")
     assert finding.headline == "The gates do not separate here"
     assert "Every paired interval against grpo contains 0" in finding.detail
+
+
+def test_a_spread_below_the_sampling_noise_is_not_believed():
+    lucky = {"grpo": [0.930, 0.950, 0.910], "erf": [0.912, 0.933, 0.891]}
+    _, believed = compare(lucky, noise=0.0)
+    _, doubted = compare(lucky, noise=0.006)
+    score = [found[found["metric"] == "score"].iloc[0] for found in (believed, doubted)]
+    assert score[0]["holm"] < 0.01
+    assert score[1]["holm"] > 0.05
+
+
+def test_wide_apart_but_too_few_is_said():
+    summary, found = compare({"grpo": [0.80, 0.90, 0.85], "erf": [0.82, 0.40, 0.75]})
+    (finding,) = findings(summary, found, "grpo")
+    assert finding.headline == "The seeds cannot tell the methods apart"
+
+
+def test_intervals_of_shares_are_shares():
+    summary, _ = compare({"grpo": [0.80, 0.99, 0.95], "erf": [0.1, 0.02, 0.3]})
+    assert summary["low"].min() >= 0
+    assert summary["high"].max() <= 1
 
 
 def test_enough_seeds_can_establish_an_effect():

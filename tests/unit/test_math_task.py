@@ -1,6 +1,7 @@
 """The laptop's math: problems are right, splits are apart, verdicts cannot be fooled."""
 
 import re
+import statistics
 
 import pytest
 from hypothesis import given, settings
@@ -82,3 +83,19 @@ def test_the_standard_error_is_that_of_problem_means():
     rows = [{"problem": p, "reward": r, "reason": "wrong", "tokens": 1} for p, r in enumerate([0, 1, 1, 0, 1])]
     repeated = [row for row in rows for _ in range(4)]
     assert summarise(repeated)["standard_error"] == summarise(rows)["standard_error"]
+    assert summarise(repeated)["sampling_error"] == 0
+    assert summarise(rows)["sampling_error"] is None
+
+
+def test_the_sampling_error_is_the_spread_of_scores_when_samples_are_drawn_again():
+    rng = python_stream(0, "scores")
+    chances = [rng.random() for _ in range(40)]
+
+    def draw():
+        rows = [(p, float(rng.random() < c)) for p, c in enumerate(chances) for _ in range(4)]
+        return summarise([{"problem": p, "reward": r, "reason": "wrong", "tokens": 1} for p, r in rows])
+
+    drawn = [draw() for _ in range(400)]
+    spread = statistics.stdev(found["score"] for found in drawn)
+    said = statistics.fmean(found["sampling_error"] for found in drawn)
+    assert said == pytest.approx(spread, rel=0.1)

@@ -1,10 +1,14 @@
 """Every method against the reference, paired by seed, within each task and regime."""
 
+from dataclasses import replace
+
 import pandas as pd
 
 from smoothgates.analysis.statistics import holm, paired_t_p, sign_flip_p, smallest_p, t_interval
 
 METRICS = ("score", "mean_reward", "drawdown", "mean_kl")
+SHARES = ("score", "mean_reward", "drawdown")
+"""Metrics that lie in [0, 1], and so do the ends of their intervals."""
 
 
 def summaries(runs: pd.DataFrame, confidence: float) -> list[dict]:
@@ -15,7 +19,10 @@ def summaries(runs: pd.DataFrame, confidence: float) -> list[dict]:
         for metric in METRICS:
             values = group[metric].dropna()
             if len(values):
-                interval = t_interval(values.tolist(), confidence)
+                noise = group["sampling_error"].mean() if metric == "score" else 0.0
+                interval = t_interval(values.tolist(), confidence, noise)
+                if metric in SHARES and interval.n > 1:
+                    interval = replace(interval, low=max(0.0, interval.low), high=min(1.0, interval.high))
                 rows.append(
                     {
                         "task": task,
@@ -53,7 +60,9 @@ def comparisons(runs: pd.DataFrame, reference: str, confidence: float) -> list[d
                 differences = (other.loc[seeds, metric] - base.loc[seeds, metric]).dropna().tolist()
                 if not differences:
                     continue
-                interval = t_interval(differences, confidence)
+                errors = (other.loc[seeds, "sampling_error"] ** 2 + base.loc[seeds, "sampling_error"] ** 2) ** 0.5
+                noise = errors.mean() if metric == "score" else 0.0
+                interval = t_interval(differences, confidence, noise)
                 rows.append(
                     {
                         "task": task,
@@ -68,7 +77,7 @@ def comparisons(runs: pd.DataFrame, reference: str, confidence: float) -> list[d
                         "by_seed": differences,
                         "p": sign_flip_p(differences),
                         "smallest_p": smallest_p(interval.n),
-                        "p_t": paired_t_p(differences),
+                        "p_t": paired_t_p(differences, noise),
                     }
                 )
     for family in {(row["task"], row["regime"], row["metric"]) for row in rows}:

@@ -18,7 +18,16 @@ class Interval:
     n: int
 
 
-def t_interval(values: Sequence[float], confidence: float) -> Interval:
+def deviation(values: Sequence[float], noise: float = 0.0) -> float:
+    """Standard deviation of independent values, never below the noise that each is known to carry from finite sampling.
+
+    With three seeds a spread far below the noise is luck, and a test that believed it would find effects in nothing.
+    """
+    mean = math.fsum(values) / len(values)
+    return max(noise, math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1)))
+
+
+def t_interval(values: Sequence[float], confidence: float, noise: float = 0.0) -> Interval:
     """Student's interval for the mean of independent values (here: seeds).
 
     >>> found = t_interval([0.1, 0.2, 0.3], 0.95)
@@ -29,8 +38,7 @@ def t_interval(values: Sequence[float], confidence: float) -> Interval:
     mean = math.fsum(values) / n
     if n < 2:
         return Interval(mean, None, None, n)
-    deviation = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1))
-    half = float(stats.t.ppf((1 + confidence) / 2, n - 1)) * deviation / math.sqrt(n)
+    half = float(stats.t.ppf((1 + confidence) / 2, n - 1)) * deviation(values, noise) / math.sqrt(n)
     return Interval(mean, mean - half, mean + half, n)
 
 
@@ -46,18 +54,19 @@ def sign_flip_p(differences: Sequence[float]) -> float:
     return sum(total >= observed * (1 - 1e-12) for total in sums) / len(sums)
 
 
-def paired_t_p(differences: Sequence[float]) -> float:
+def paired_t_p(differences: Sequence[float], noise: float = 0.0) -> float:
     """Two-sided p of Student's paired test; 1 for a single pair, which has no spread to judge by.
 
     >>> round(paired_t_p([0.1, 0.2, 0.3]), 4)
     0.0742
     """
     n = len(differences)
-    mean = math.fsum(differences) / n
-    deviation = math.sqrt(math.fsum((d - mean) ** 2 for d in differences) / (n - 1)) if n > 1 else math.inf
-    if deviation == 0:
+    if n < 2:
+        return 1.0
+    mean, spread = math.fsum(differences) / n, deviation(differences, noise)
+    if spread == 0:
         return float(mean == 0)
-    return float(2 * stats.t.sf(abs(mean) / deviation * math.sqrt(n), max(n - 1, 1)))
+    return float(2 * stats.t.sf(abs(mean) / spread * math.sqrt(n), n - 1))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -100,7 +100,7 @@ def gates_figure(gates: pd.DataFrame, look: Look) -> Figure:
     """f, f′ and φ = r·f′ of the two families: smooth gates for each τ, hard ones for Â > 0 and Â ≤ 0."""
     smooth = gates[gates["gate"].isin(FAMILIES[1][1]) & gates["positive"]]
     taus = sorted(smooth["scale"].unique())
-    figure, axes = plt.subplots(3, len(taus) + 2, figsize=(2.25 * (len(taus) + 2), 5.6), sharex=True, squeeze=False)
+    figure, axes = plt.subplots(3, len(taus) + 2, figsize=(2.25 * (len(taus) + 2), 5.6), sharex="col", squeeze=False)
     hard = gates[gates["gate"].isin(FAMILIES[0][1])]
     panels = [(f"τ = {tau:g}", smooth[smooth["scale"] == tau], FAMILIES[1][1]) for tau in taus]
     panels += [
@@ -110,7 +110,8 @@ def gates_figure(gates: pd.DataFrame, look: Look) -> Figure:
     tone = dict(zip(FAMILIES[1][1] + FAMILIES[0][1], gate_colours(), strict=True))
     for j, (title, rows, names) in enumerate(panels):
         for k, name in enumerate(names):
-            curve = rows[(rows["gate"] == name) & (rows["ratio"] <= 2.5)]
+            # Far enough for the dual clip's ceiling at 3; smooth gates have closed long before.
+            curve = rows[(rows["gate"] == name) & (rows["ratio"] <= (2.5 if names is FAMILIES[1][1] else 3.5))]
             for i, column in enumerate(("f", "weight", "phi")):
                 # Aligned at r = 1: the sigmoid gate carries another constant, which no gradient sees.
                 y = curve[column] - (curve.loc[(curve["ratio"] - 1).abs().idxmin(), "f"] - 1 if column == "f" else 0)

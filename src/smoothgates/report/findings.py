@@ -16,6 +16,8 @@ class Finding:
 
 ALPHA = 0.05
 """Holm-corrected p below which a regime is said to show differences at all."""
+CLOSE = 0.05
+"""Method means within this of each other are called alike; further apart, the data are called too few to tell."""
 
 
 def findings(summaries: pd.DataFrame, comparisons: pd.DataFrame, reference: str) -> list[Finding]:
@@ -46,8 +48,12 @@ def _finding(regime: str, scores: pd.DataFrame, differences: pd.DataFrame, refer
         named = [f"{', '.join(names)} {word}" for word, names in (("below", below), ("above", above)) if names]
         count = f"Of {len(differences)} uncorrected paired intervals, {len(clear)} leave out 0"
         intervals = f"{count}, with {'; '.join(named)} {reference}. "
-    separates = len(differences) and differences["holm"].min() < ALPHA
-    headline = "Differences appear, none is established" if separates else "The gates do not separate here"
+    if len(differences) and differences["holm"].min() < ALPHA:
+        headline = "Differences appear, none is established"
+    elif high["mean"] - low["mean"] <= CLOSE:
+        headline = "The gates do not separate here"
+    else:
+        headline = "The seeds cannot tell the methods apart"
     return Finding(regime, headline, spread + intervals + limit)
 
 

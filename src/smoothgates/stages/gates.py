@@ -26,7 +26,7 @@ def run(spec_text: str, curves: Path, out: Path) -> None:
 
 def curve_rows(spec: GatesSpec) -> list[dict]:
     """Rows of gate, scale, sign of Â, r, f, f′, φ."""
-    ratio = torch.linspace(0, 3, 301, dtype=torch.float64)
+    ratio = torch.linspace(0, 3.5, 351, dtype=torch.float64)
     rows = []
     for gate in GATES.values():
         scales = {"tau": spec.tau, "clip": (spec.clip,), "none": (1.0,)}[gate.parameter]
