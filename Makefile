@@ -15,7 +15,7 @@ study: $(READY)  ## Run the study and write reports/$(STUDY)/index.html
 	@echo "The report: reports/$(STUDY)/index.html"
 
 plan: $(READY)  ## What would run, and why
-	$(SNAKEMAKE) --dry-run --quiet none
+	$(SNAKEMAKE) --dry-run --quiet host
 
 check: $(READY)  ## Hold the finished laptop study to what it must show
 	OMP_NUM_THREADS=1 $(BIN)/pytest tests/laptop

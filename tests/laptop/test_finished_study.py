@@ -1,7 +1,6 @@
 """What the finished laptop study must show. Run by `make check`, after `make study`."""
 
 import json
-import re
 import subprocess
 import sys
 import time
@@ -40,9 +39,7 @@ def test_supervised_training_continued_is_the_ceiling(runs):
 
 
 def test_near_on_policy_gates_do_not_separate(page):
-    assert re.search(
-        r"<h3>near</h3><strong>(The gates do not separate here|Differences appear, none is established)", page
-    )
+    assert "<h3>near</h3><strong>The gates do not separate here</strong>" in page
 
 
 def test_nothing_is_claimed_to_be_established(page):

@@ -121,9 +121,14 @@ def test_leaving_out_flat_groups_keeps_the_gradient(method, policy):
     assert kept["grad_norm"] == pytest.approx(optimizer.gradients(loss)[1].item(), rel=1e-4)
 
 
-def test_a_rollout_without_any_signal_makes_no_update(policy):
-    rollout, _ = rollout_of(policy, torch.ones(3, 4))
-    assert list(minibatches(rollout, spec(), torch_stream(0, "m"))) == []
+def test_a_rollout_without_any_signal_makes_no_update_but_leaves_its_facts(policy, tokenizer, problems):
+    before = [p.clone() for p in policy.parameters()]
+    task = dataclasses.replace(TASKS["math"], verify=lambda text, problem, cut: Verdict(1.0, None, "correct"))
+    history = train(policy, tokenizer, task, problems, spec(rollouts=3), lambda n: None)
+    assert (history.steps, history.rollouts, len(history.updates)) == (0, 3, 3)
+    assert all(row["reward"] == 1 and math.isnan(row["kl"]) for row in history.updates)
+    assert all(torch.equal(a, b) for a, b in zip(before, policy.parameters(), strict=True))
+    assert history.updates[0].keys() == run(policy, tokenizer, problems, spec()).updates[0].keys()
 
 
 def test_divergence_is_a_result(policy, tokenizer, problems):

@@ -37,3 +37,7 @@ def update_diagnostics(
         if sign == "all":
             result |= {"kl": (lr.exp() - 1 - lr).mean(), "log_ratio_max": lr.abs().amax() if lr.numel() else f.sum()}
     return result
+
+
+DIAGNOSTICS = tuple(update_diagnostics(*torch.zeros(6, 1, 1).unbind()))
+"""Names of the diagnostics."""

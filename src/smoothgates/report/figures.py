@@ -51,6 +51,7 @@ def scores_figure(runs: pd.DataFrame, summaries: pd.DataFrame, look: Look) -> Fi
                 )
         axis.set_title(regime, fontsize=10)
         axis.set_xlim(0, 1)
+        axis.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "0.25", "0.5", "0.75", "1"])
         axis.set_xlabel("held-out Pass@1")
         axis.grid(axis="y", visible=False)
     axes[0, 0].set_yticks(range(len(methods)), methods)

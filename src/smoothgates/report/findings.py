@@ -46,8 +46,8 @@ def _finding(regime: str, scores: pd.DataFrame, differences: pd.DataFrame, refer
         below = clear[clear["difference"] < 0]["method"].tolist()
         above = clear[clear["difference"] > 0]["method"].tolist()
         named = [f"{', '.join(names)} {word}" for word, names in (("below", below), ("above", above)) if names]
-        count = f"Of {len(differences)} uncorrected paired intervals, {len(clear)} leave out 0"
-        intervals = f"{count}, with {'; '.join(named)} {reference}. "
+        count = f"{len(clear)} of {len(differences)} uncorrected paired intervals leave out 0"
+        intervals = f"{count}, about {ALPHA * len(differences):.1g} would by chance: {'; '.join(named)} {reference}. "
     if len(differences) and differences["holm"].min() < ALPHA:
         headline = "Differences appear, none is established"
     elif high["mean"] - low["mean"] <= CLOSE:

@@ -53,7 +53,7 @@ def sample(
 ) -> Completions:
     """Sample `samples` completions of each prompt, up to and including the token `end`."""
     width = max(map(len, prompts))
-    ids = torch.tensor([[end] * (width - len(p)) + p for p in prompts])
+    ids = torch.tensor([[0] * (width - len(p)) + p for p in prompts])
     real = torch.tensor([[False] * (width - len(p)) + [True] * len(p) for p in prompts])
     slots = width + max_new_tokens
     bias = torch.zeros(len(prompts), 1, 1, 1, slots)

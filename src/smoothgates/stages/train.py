@@ -40,7 +40,7 @@ def run(spec_text: str, data: Path, policy: Path, out: Path, metrics: Path) -> N
             "start_sha256": digest(policy),
             "metrics_sha256": digest(metrics),
             "status": history.status,
-            "updates": len(history.updates),
+            "updates": history.steps,
             "rollouts": history.rollouts,
             "final": "weights",
             "checkpoints": checkpoints,

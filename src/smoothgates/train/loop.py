@@ -10,6 +10,7 @@ import torch
 from tokenizers import Tokenizer
 
 from smoothgates.objective import group_advantages, policy_loss, step_denominator
+from smoothgates.objective.diagnostics import DIAGNOSTICS
 from smoothgates.policy.logprob import completion_logprobs
 from smoothgates.policy.qwen2 import Qwen2
 from smoothgates.progress import track
@@ -19,13 +20,18 @@ from smoothgates.specs import TrainSpec
 from smoothgates.tasks import Problem, Task
 from smoothgates.train.optimizer import AdamW
 
+NO_UPDATE = dict.fromkeys([*DIAGNOSTICS, "loss", "grad_norm", "policy_entropy"], math.nan)
+
 
 @dataclass
 class History:
     """What a run leaves beside its weights."""
 
     updates: list[dict[str, float]] = field(default_factory=list)
-    """One row an optimiser step; the facts of its rollout are repeated in each."""
+    """One row an optimiser step, the facts of its rollout repeated in each. A rollout whose groups are all flat makes
+    no step, and has one row without diagnostics."""
+    steps: int = 0
+    """Optimiser steps taken."""
     seconds: list[dict[str, float]] = field(default_factory=list)
     """Time and tokens of each rollout. Kept apart: it differs between two runs with the same seed."""
     rollouts: int = 0
@@ -58,12 +64,12 @@ def train(
         sampled = time.perf_counter()
         rollout = waiting.popleft()
         advantage = group_advantages(rollout.rewards, spec.method.advantage).flatten()[rollout.rows]
+        if not len(rollout.rows):
+            history.updates.append({"rollout": float(n), "update": float(history.steps), **facts, **NO_UPDATE})
         for rows, denominator in minibatches(rollout, spec, shuffle):
-            diagnostics = update(
-                policy, optimizer, rollout, rows, advantage[rows], denominator, spec, len(history.updates)
-            )
-            numbers = {"rollout": float(n), "update": float(len(history.updates) + 1)}
-            history.updates.append({**numbers, **facts, **diagnostics})
+            diagnostics = update(policy, optimizer, rollout, rows, advantage[rows], denominator, spec, history.steps)
+            history.steps += 1
+            history.updates.append({"rollout": float(n), "update": float(history.steps), **facts, **diagnostics})
             if not math.isfinite(diagnostics["grad_norm"]):
                 history.status = "diverged"
                 return history
