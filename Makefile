@@ -24,7 +24,7 @@ report: $(READY)  ## Rebuild the report from the scores; can never start a train
 	$(SNAKEMAKE) --allowed-rules report analyse gates --forcerun report -- reports/$(STUDY)/index.html
 
 test: $(READY) lint  ## Everything that needs no root and no network
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile
 
 lint: $(READY)
 	$(BIN)/ruff check .

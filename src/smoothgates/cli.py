@@ -30,7 +30,7 @@ Out = Annotated[Path, typer.Option(help="Manifest to write, last of all outputs.
 
 @app.command()
 def prepare(spec: Spec, out: Out) -> None:
-    """Make or fetch a task's problems."""
+    """Make a task's problems, training and held-out."""
     from smoothgates.stages import prepare as stage
 
     stage.run(spec, out)

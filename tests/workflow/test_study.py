@@ -146,7 +146,8 @@ def test_adding_a_gate_is_one_file_and_one_row(checkout):
     checkout.edit("config/smoke.yaml", "methods: [grpo, erf]", "methods: [grpo, erf, mine]")
     assert checkout.pending() == {"train": 2, "evaluate": 1, "gates": 1, "analyse": 1, "report": 1, "all": 1}
     checkout.snakemake("--config", "study=smoke")
-    assert "mine" in (checkout.folder / "reports/smoke/tables/scores.csv").read_text()
+    for path in ("tables/scores.csv", "figures/scores.svg", "figures/gates.svg", "index.html"):
+        assert "mine" in (checkout.folder / "reports/smoke" / path).read_text()
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
-from smoothgates.report.style import FAINT, INK, Look
+from smoothgates.report.style import FAINT, Look
 
 CURVES = (
     ("reward", "reward of the newest rollout", "linear"),
@@ -18,10 +18,6 @@ CURVES = (
 )
 """Column, label and scale of each row of the curves figure."""
 
-FAMILIES = (
-    ("hard", ("none", "clip", "dual_clip", "cispo")),
-    ("smooth", ("sigmoid", "erf", "arctan", "softsign", "softsign_classic")),
-)
 DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (5, 1.5, 1.5, 1.5)), (0, (3, 1, 1, 1, 1, 1)))
 
 
@@ -62,7 +58,6 @@ def scores_figure(runs: pd.DataFrame, summaries: pd.DataFrame, look: Look) -> Fi
 def curves_figure(curves: pd.DataFrame, look: Look) -> Figure:
     """How runs went: mean over seeds with the range of the seeds as a band; rows are quantities, columns regimes."""
     curves = curves.assign(spread=curves["log_ratio_q99"] - curves["log_ratio_q01"])
-    # The first update on a rollout is on-policy: its ratios are 1 up to rounding, which a log axis would blow up.
     columns = [column for column, _, _ in CURVES]
     by_rollout = curves.groupby(["regime", "method", "seed", "rollout"], sort=False)[columns].mean().reset_index()
     regimes = list(curves["regime"].unique())
@@ -97,47 +92,42 @@ def curves_figure(curves: pd.DataFrame, look: Look) -> Figure:
     return figure
 
 
-def gates_figure(gates: pd.DataFrame, look: Look) -> Figure:
-    """f, f′ and φ = r·f′ of the two families: smooth gates for each τ, hard ones for Â > 0 and Â ≤ 0."""
-    smooth = gates[gates["gate"].isin(FAMILIES[1][1]) & gates["positive"]]
-    taus = sorted(smooth["scale"].unique())
-    figure, axes = plt.subplots(3, len(taus) + 2, figsize=(2.25 * (len(taus) + 2), 5.6), sharex="col", squeeze=False)
-    hard = gates[gates["gate"].isin(FAMILIES[0][1])]
-    panels = [(f"τ = {tau:g}", smooth[smooth["scale"] == tau], FAMILIES[1][1]) for tau in taus]
-    panels += [
-        (title, hard[hard["positive"] == positive], FAMILIES[0][1])
-        for title, positive in (("hard, Â > 0", True), ("hard, Â ≤ 0", False))
+def gates_figure(gates: pd.DataFrame, tone: dict[str, str]) -> Figure:
+    """f, f′ and φ = r·f′ of every gate: smooth ones for each τ, and by the sign of Â those that depend on it."""
+    by_sign = gates.pivot(index=["gate", "scale", "ratio"], columns="positive", values="weight")
+    signed = set(by_sign[by_sign[True] != by_sign[False]].index.get_level_values("gate"))
+    smooth = gates[(gates["parameter"] == "tau") & ~gates["gate"].isin(signed)]
+    other = gates[~gates["gate"].isin(smooth["gate"])]
+    other = other[other["scale"] == other.groupby("gate")["scale"].transform("max")]
+    panels = [
+        (f"τ = {tau:g}", rows[rows["positive"] & (rows["ratio"] <= 2.5)]) for tau, rows in smooth.groupby("scale")
     ]
-    tone = dict(zip(FAMILIES[1][1] + FAMILIES[0][1], gate_colours(), strict=True))
-    for j, (title, rows, names) in enumerate(panels):
-        for k, name in enumerate(names):
-            # Far enough for the dual clip's ceiling at 3; smooth gates have closed long before.
-            curve = rows[(rows["gate"] == name) & (rows["ratio"] <= (2.5 if names is FAMILIES[1][1] else 3.5))]
-            for i, column in enumerate(("f", "weight", "phi")):
-                # Aligned at r = 1: the sigmoid gate carries another constant, which no gradient sees.
-                y = curve[column] - (curve.loc[(curve["ratio"] - 1).abs().idxmin(), "f"] - 1 if column == "f" else 0)
-                axes[i, j].plot(curve["ratio"], y, color=tone[name], lw=1.4, ls=DASHES[k], label=name)
-        axes[0, j].set_title(title, fontsize=9)
-        axes[2, j].set_xlabel("ratio r")
-        axes[1, j].set_ylim(-0.05, 1.1)
-        axes[2, j].set_ylim(-0.05, 2.0)
+    panels += [(f"by sign: Â {sign} 0", other[other["positive"] == (sign == ">")]) for sign in (">", "≤")]
+    names = [*smooth["gate"].unique(), *other["gate"].unique()]
+
+    figure, axes = plt.subplots(3, len(panels), figsize=(2.25 * len(panels), 5.8), sharex="col", squeeze=False)
+    for j, (title, rows) in enumerate(panels):
+        for name, curve in rows.groupby("gate", sort=False):
+            at_one = curve.loc[(curve["ratio"] - 1).abs().idxmin(), "f"]
+            # f is aligned at r = 1: the sigmoid gate carries another constant, which no gradient sees.
+            for axis, y in zip(axes[:, j], (curve["f"] - at_one + 1, curve["weight"], curve["phi"]), strict=True):
+                axis.plot(
+                    curve["ratio"], y, color=tone[name], lw=1.4, ls=DASHES[names.index(name) % len(DASHES)], label=name
+                )
+                axis.tick_params(labelsize=7)
         for axis in axes[:, j]:
             axis.axvline(1, color=FAINT, lw=0.7)
-            axis.tick_params(labelsize=7)
+        axes[0, j].set_title(title, fontsize=9)
+        axes[1, j].set_ylim(-0.05, 1.1)
+        axes[2, j].set_ylim(-0.05, 2.0)
+        axes[2, j].set_xlabel("ratio r")
     for axis, label in zip(axes[:, 0], ("f(r), shifted to f(1) = 1", "weight f′(r)", "φ(r) = r·f′(r)"), strict=True):
         axis.set_ylabel(label, fontsize=8)
     entries = {}
     for axis in (axes[0, 0], axes[0, -1]):
-        handles, labels = axis.get_legend_handles_labels()
-        entries |= dict(zip(labels, handles, strict=True))
-    figure.legend(entries.values(), entries, loc="outside upper center", ncol=9, frameon=False, fontsize=8)
+        entries |= dict(zip(*reversed(axis.get_legend_handles_labels()), strict=True))
+    figure.legend(entries.values(), entries, loc="outside upper center", ncol=7, frameon=False, fontsize=8)
     return figure
-
-
-def gate_colours() -> list[str]:
-    import seaborn as sns
-
-    return [*sns.color_palette("colorblind", 10).as_hex()[:5], FAINT, INK, "#a33", "#56b4e9"]
 
 
 def learning_figure(learning: pd.DataFrame, look: Look) -> Figure:

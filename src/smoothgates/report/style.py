@@ -32,6 +32,17 @@ def look(methods: list[str], reference: str) -> Look:
     return Look(colour, {m: MARKERS[i % len(MARKERS)] for i, m in enumerate([reference, *others])})
 
 
+def gate_colours(gates: list[str], used_by: dict[str, str], look: Look) -> dict[str, str]:
+    """A gate has the colour of the method that uses it, of its namesake if there are several; the others get one each.
+
+    `used_by`: the gate of each method of the study.
+    """
+    colour = {gate: look.colour[method] for method, gate in used_by.items()}
+    colour |= {method: look.colour[method] for method, gate in used_by.items() if method == gate}
+    rest = [gate for gate in gates if gate not in colour]
+    return colour | dict(zip(rest, sns.color_palette("husl", max(len(rest), 1)).as_hex(), strict=False))
+
+
 def set_theme() -> None:
     sns.set_theme(
         context="paper",

@@ -25,7 +25,7 @@ def run(spec_text: str, curves: Path, out: Path) -> None:
 
 
 def curve_rows(spec: GatesSpec) -> list[dict]:
-    """Rows of gate, scale, sign of Â, r, f, f′, φ."""
+    """Rows of gate, what its scale is, scale, sign of Â, r, f, f′, φ."""
     ratio = torch.linspace(0, 3.5, 351, dtype=torch.float64)
     rows = []
     for gate in GATES.values():
@@ -37,6 +37,7 @@ def curve_rows(spec: GatesSpec) -> list[dict]:
                 rows += [
                     {
                         "gate": gate.name,
+                        "parameter": gate.parameter,
                         "scale": scale,
                         "positive": positive,
                         "ratio": r,

@@ -11,7 +11,7 @@ from smoothgates.report import figures, tables
 from smoothgates.report.findings import findings
 from smoothgates.report.page import render
 from smoothgates.report.runs import costs, origins
-from smoothgates.report.style import look, save, set_theme
+from smoothgates.report.style import gate_colours, look, save, set_theme
 from smoothgates.specs import ReportSpec
 
 
@@ -29,9 +29,12 @@ def run(spec_text: str, analysis: Path, gates: Path, out: Path) -> None:
     set_theme()
     looks = look(methods, spec.reference)
     folder = out.parent
+    curves_of_gates = pd.read_parquet(gates.parent / "curves.parquet")
+    used_by = {name: spec.methods[name].gate for name in spec.order}
+    tone = gate_colours([gate["name"] for gate in catalogue], used_by, looks)
     drawn = {
         "scores": figures.scores_figure(runs, summaries, looks),
-        "gates": figures.gates_figure(pd.read_parquet(gates.parent / "curves.parquet"), looks),
+        "gates": figures.gates_figure(curves_of_gates, tone),
         "learning": figures.learning_figure(learning, looks),
         "curves": figures.curves_figure(curves, looks),
     }
