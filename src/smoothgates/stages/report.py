@@ -11,7 +11,7 @@ from smoothgates.report import figures, tables
 from smoothgates.report.findings import findings
 from smoothgates.report.page import render
 from smoothgates.report.runs import costs, origins
-from smoothgates.report.style import gate_colours, look, save, set_theme
+from smoothgates.report.style import draw_all, gate_colours, look, set_theme
 from smoothgates.specs import ReportSpec
 
 
@@ -32,11 +32,11 @@ def run(spec_text: str, analysis: Path, gates: Path, out: Path) -> None:
     curves_of_gates = pd.read_parquet(gates.parent / "curves.parquet")
     used_by = {name: spec.methods[name].gate for name in spec.order}
     tone = gate_colours([gate["name"] for gate in catalogue], used_by, looks)
-    drawn = {
-        "scores": figures.scores_figure(runs, summaries, looks),
-        "gates": figures.gates_figure(curves_of_gates, tone),
-        "learning": figures.learning_figure(learning, looks),
-        "curves": figures.curves_figure(curves, looks),
+    wanted = {
+        "curves": (figures.curves_figure, curves, looks),
+        "gates": (figures.gates_figure, curves_of_gates, tone),
+        "learning": (figures.learning_figure, learning, looks),
+        "scores": (figures.scores_figure, runs, summaries, looks),
     }
     shown = {
         "scores": tables.score_table(summaries, comparisons, methods),
@@ -46,7 +46,7 @@ def run(spec_text: str, analysis: Path, gates: Path, out: Path) -> None:
         tables.save_table(table, folder / "tables", name)
     page = render(
         spec=spec,
-        figures={name: save(figure, folder / "figures", name) for name, figure in drawn.items()},
+        figures=draw_all(wanted, folder / "figures"),
         tables=shown,
         looks=looks,
         findings=findings(summaries, comparisons, spec.reference),
