@@ -5,6 +5,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 READY := .venv/.ready
 STUDY ?= laptop
+PAGE = reports/$(basename $(notdir $(STUDY)))/index.html
 SNAKEMAKE = PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 $(BIN)/snakemake --config study=$(STUDY) \
 	--profile workflow/profiles/local
 
@@ -12,7 +13,7 @@ SNAKEMAKE = PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 $(BIN)/snakemake --
 
 study: $(READY)  ## Run the study and write reports/$(STUDY)/index.html
 	$(SNAKEMAKE)
-	@echo "The report: reports/$(STUDY)/index.html"
+	@echo "The report: $(PAGE)"
 
 plan: $(READY)  ## What would run, and why
 	$(SNAKEMAKE) --dry-run --quiet host
@@ -21,7 +22,7 @@ check: $(READY)  ## Hold the finished laptop study to what it must show
 	OMP_NUM_THREADS=1 $(BIN)/pytest tests/laptop
 
 report: $(READY)  ## Rebuild the report from the scores; can never start a training
-	$(SNAKEMAKE) --allowed-rules report analyse gates --forcerun report -- reports/$(STUDY)/index.html
+	$(SNAKEMAKE) --allowed-rules report analyse gates --forcerun report -- $(PAGE)
 
 test: $(READY) lint  ## Everything that needs no root and no network
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile
