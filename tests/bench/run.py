@@ -42,17 +42,13 @@ def compare(name: str, ours: Callable, theirs: Callable, other: str, repeats: in
     return {"what": name, "seconds": a, "against": other, "their_seconds": b, "ratio": b / a}
 
 
-def start_up(code: str) -> Callable:
-    return lambda: subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
-
-
 def start_up_row() -> dict:
     """CPU seconds of a child from interpreter to a policy, ours and transformers'."""
     import resource
 
     def children(code: str) -> float:
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        start_up(code)()
+        subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
