@@ -1,20 +1,168 @@
-"""Pins: one source, everything else made from it."""
+"""Environments: pyproject.toml, locks, scripts, conda's files and what is installed here all say the same."""
 
+import ast
+import importlib.metadata
+import json
+import os
 import re
+import runpy
+import subprocess
+import sys
+import time
 import tomllib
 from pathlib import Path
 
-LOCK = Path("envs/lock.txt").read_text()
+import pytest
+import yaml
+from packaging.requirements import Requirement
+
+from smoothgates import environments
+from smoothgates.environments import drift, environment_of, lock_digest, locked
+from smoothgates.errors import BadInput
+from smoothgates.provenance import code_of
+
+ROOT = Path(__file__).parents[2]
+ENVS = ROOT / "envs"
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+LOCK = runpy.run_path(str(ENVS / "lock.py"))
+IN_VENV = tuple(LOCK["IN_VENV"])
+ALL = (*IN_VENV, "train-cuda")
+STAGES = sorted(path.stem for path in (ROOT / "src/smoothgates/stages").glob("[a-z]*.py"))
+TASKS = tuple(f"tasks.{task}" for task in ("math", "logic", "toolqa"))
 
 
-def test_every_direct_pin_stands_in_the_lock():
-    project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
-    pins = [*project["dependencies"], *project["optional-dependencies"]["test"]]
-    locked = {line.lower().replace("_", "-") for line in LOCK.splitlines()}
-    assert all(re.fullmatch(r"[\w-]+==[\w.]+", pin) for pin in pins)
-    assert {pin.lower().replace("_", "-") for pin in pins} <= locked
+def normal(name):
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def test_the_post_deploy_script_holds_the_lock():
-    head = Path("envs/post-deploy.head").read_text()
-    assert Path("envs/smoothgates.post-deploy.sh").read_text() == f"{head}{LOCK}LOCK\n"
+def asked(env):
+    """Exact pins that pyproject.toml names for an environment."""
+    extras = LOCK["IN_VENV"].get(env, (env,))
+    asked = [*PROJECT["dependencies"], *(pin for extra in extras for pin in PROJECT["optional-dependencies"][extra])]
+    pins = [Requirement(pin) for pin in asked]
+    assert all(re.fullmatch(r"==[\w.]+", str(pin.specifier)) for pin in pins)
+    return {normal(pin.name): str(pin.specifier)[2:] for pin in pins}
+
+
+def test_each_environment_is_an_extra_with_three_files():
+    assert {*PROJECT["optional-dependencies"]} == {*ALL, "slurm", "test"}
+    for suffix in (".yaml", ".lock", ".post-deploy.sh"):
+        assert sorted(path.name for path in ENVS.glob(f"*{suffix}")) == sorted(env + suffix for env in ALL)
+
+
+@pytest.mark.parametrize("env", ALL)
+def test_a_lock_pins_each_package_once_with_hashes_and_holds_what_pyproject_asks_for(env):
+    lines = [line for line in (ENVS / f"{env}.lock").read_text().splitlines() if not line.startswith("#")]
+    assert all(re.fullmatch(r"[a-z0-9-]+==[\w.!]+( --hash=sha256:[0-9a-f]{64})+", line) for line in lines)
+    assert len(lines) == len(locked(env))
+    assert asked(env).items() <= locked(env).items()
+
+
+@pytest.mark.parametrize("env", ALL)
+def test_the_post_deploy_script_holds_the_lock(env):
+    script = LOCK["SCRIPT"]
+    lock = (ENVS / f"{env}.lock").read_text()
+    assert (ENVS / f"{env}.post-deploy.sh").read_text() == script.format(env=env, lock=lock)
+
+
+@pytest.mark.parametrize("env", ALL)
+def test_conda_gets_exact_versions_and_leaves_the_rest_to_pip(env):
+    file = yaml.safe_load((ENVS / f"{env}.yaml").read_text())
+    assert file["channels"] == ["conda-forge", "nodefaults"]
+    assert all(re.fullmatch(r"[\w-]+=[\d.]+", package) for package in file["dependencies"])
+    assert {"python=3.11.15", "pip=25.3"} <= {*file["dependencies"]}
+
+
+def test_the_venv_and_its_environments_hold_the_same_versions():
+    venv = dict(re.findall(r"^(\S+)==(\S+)$", (ENVS / "venv.txt").read_text(), re.MULTILINE))
+    for env in IN_VENV:
+        assert locked(env).items() <= venv.items()
+        assert all(name.startswith("snakemake-executor-plugin-slurm") for name in drift(env))  # `make slurm` adds it
+    assert {normal(Requirement(pin).name) for pin in PROJECT["optional-dependencies"]["test"]} <= venv.keys()
+
+
+def test_the_cuda_environment_differs_only_where_pyproject_says_so():
+    both = locked("train").keys() & locked("train-cuda").keys()
+    differ = {name for name in both if locked("train")[name] != locked("train-cuda")[name]}
+    assert differ == {name for name, pin in asked("train").items() if asked("train-cuda")[name] != pin}
+    assert both == locked("train").keys()
+
+
+@pytest.mark.parametrize("env", IN_VENV)
+def test_a_lock_is_closed_under_what_its_packages_require(env):
+    for name in locked(env):
+        try:
+            requires = importlib.metadata.requires(name) or []
+        except importlib.metadata.PackageNotFoundError:  # only torch's CUDA build has it; see the next test
+            assert name.startswith(environments.CUDA_PARTS)
+            continue
+        for requirement in map(Requirement, requires):
+            if not requirement.marker or requirement.marker.evaluate({"extra": ""}):
+                assert requirement.specifier.contains(locked(env)[normal(requirement.name)], prereleases=True)
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_every_stage_finds_what_it_imports_in_its_environment(device):
+    owners = importlib.metadata.packages_distributions()
+    for stage in set(STAGES) - {
+        "analyse",
+        "report",
+    }:  # those never reach the lines that import torch: tests/envs runs them
+        env = environment_of(stage, device)
+        assert env == {"cpu": "train", "cuda": "train-cuda"}[device]
+        for file in code_of(stage, TASKS):
+            for module in imported(Path(file)) if file.endswith(".py") else ():
+                assert {normal(owner) for owner in owners[module]} & locked(env).keys(), (stage, file, module)
+    assert environment_of("report", device) == environment_of("analyse", device) == "report"
+    assert environment_of("plan", device) == "control"
+
+
+def imported(file):
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        else:
+            names = [node.module] if isinstance(node, ast.ImportFrom) and not node.level else []
+        yield from {name.partition(".")[0] for name in names} - {*sys.stdlib_module_names, "smoothgates"}
+
+
+def drift_with(folder, env):
+    """Drift in an interpreter that sees the packages of a folder alone."""
+    line = f"import json; from smoothgates.environments import drift; print(json.dumps(drift({env!r})))"
+    path = os.pathsep.join([str(ROOT / "src"), str(folder)])
+    command = [sys.executable, "-S", "-c", line]
+    done = subprocess.run(command, env={"PYTHONPATH": path}, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+def test_drift_names_what_is_absent_and_what_is_another_version(tmp_path):
+    (tmp_path / "numpy-1.0.dist-info").mkdir()
+    (tmp_path / f"PyArrow-{locked('report')['pyarrow']}.dist-info").mkdir()
+    found = drift_with(tmp_path, "report")
+    assert found.pop("numpy") == [locked("report")["numpy"], "1.0"]
+    assert found == {name: [version, None] for name, version in locked("report").items() if name in found}
+    assert found.keys() == locked("report").keys() - {"numpy", "pyarrow"}
+
+
+@pytest.mark.parametrize(("local", "missed"), [("+cpu", False), ("", True)])
+def test_torch_built_for_cpus_is_no_drift_and_needs_no_cuda_packages(tmp_path, local, missed):
+    (tmp_path / f"torch-{locked('train')['torch']}{local}.dist-info").mkdir()
+    found = drift_with(tmp_path, "train")
+    assert "torch" not in found
+    assert "numpy" in found
+    assert any(name.startswith("nvidia-") for name in found) == missed
+
+
+def test_drift_costs_a_stage_nothing_that_it_would_notice():
+    environments.installed.cache_clear()
+    began = time.perf_counter()
+    drift("train")
+    assert time.perf_counter() - began < 0.05
+
+
+def test_another_lock_has_another_digest_and_none_is_bad_input(tmp_path, monkeypatch):
+    assert len({lock_digest(env) for env in ALL}) == len(ALL)
+    assert all(re.fullmatch(r"[0-9a-f]{16}", lock_digest(env)) for env in ALL)
+    monkeypatch.setattr(environments, "FOLDER", tmp_path)
+    with pytest.raises(BadInput, match=r"nothing\.lock: no such file"):
+        lock_digest("nothing")

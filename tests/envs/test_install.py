@@ -1,0 +1,84 @@
+"""The locks, installed for real from the package index: pip holds every file to its hash.
+
+A minute of CPU time, and some 900 MB of disk. The environments with torch are left out: train alone downloads 3 GB.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+CONDA = """\
+#!/usr/bin/env bash
+# As much of conda as Snakemake calls. It makes a venv: there is no channel to install from.
+case "$*" in
+  "info --json") echo '{{"conda_prefix": "{prefix}", "platform": "linux-64"}}' ;;
+  "--version") echo "conda 25.9.1" ;;
+  "config --get"*) echo '{{"get": {{"channel_priority": "strict"}}}}' ;;
+  "env create"*) {python} -m venv "${{@: -1}}" ;;
+esac
+"""
+RULE = """\
+rule page:
+    output: "drift.txt"
+    conda: "{root}/envs/report.yaml"
+    shell:
+        "PYTHONPATH={root}/src python -c 'import smoothgates.stages.analyse, smoothgates.stages.report;"
+        " from smoothgates.environments import drift; print(drift(\\"report\\"))' > {{output}}"
+"""
+
+
+def run(*command, path, cwd=ROOT, ok=True):
+    """Output of a command with a folder first on PATH."""
+    env = {**os.environ, "PATH": f"{path}:{os.environ['PATH']}"}
+    done = subprocess.run(command, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert (done.returncode == 0) == ok, done.stdout
+    return done.stdout
+
+
+def new_venv(folder):
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    return folder / "bin"
+
+
+def test_control_evaluates_the_workflow_without_torch(tmp_path):
+    bin_ = new_venv(tmp_path / "control")
+    run("bash", "envs/control.post-deploy.sh", path=bin_)
+    assert "No broken requirements" in run("pip", "check", path=bin_)
+    line = "from smoothgates.environments import drift; print(drift('control'))"
+    assert run("python", "-c", line, path=bin_, cwd=ROOT / "src") == "{}\n"
+    checkout = tmp_path / "checkout"
+    for name in ("workflow", "src", "envs", "config"):
+        shutil.copytree(ROOT / name, checkout / name)
+    shutil.copy(ROOT / "Snakefile", checkout)
+    jobs = run("snakemake", "--dry-run", "--profile", "workflow/profiles/local", path=bin_, cwd=checkout)
+    assert "train " in jobs
+
+
+def test_report_is_made_by_snakemake_as_conda_would_be_asked_to_and_needs_no_torch(tmp_path):
+    conda = tmp_path / "bin/conda"
+    conda.parent.mkdir()
+    conda.write_text(CONDA.format(prefix=tmp_path, python=sys.executable))
+    conda.chmod(0o755)
+    (conda.parent / "activate").write_text('export PATH="$1/bin:$PATH"\n')
+    (tmp_path / "Snakefile").write_text(RULE.format(root=ROOT))
+    snakemake = (sys.executable, "-m", "snakemake", "--cores", "1", "--sdm", "conda")
+    run(*snakemake, "--conda-create-envs-only", path=conda.parent, cwd=tmp_path)
+    run(*snakemake, path=conda.parent, cwd=tmp_path)
+    assert (tmp_path / "drift.txt").read_text() == "{}\n"
+
+
+def test_a_file_with_another_hash_is_refused(tmp_path):
+    script = (ROOT / "envs/train-cuda.post-deploy.sh").read_text()
+    (wanted,) = [line for line in script.splitlines() if line.startswith("typing-inspection==")]
+    begin, end = script[: script.index("# Made by `make lock` from pyproject")], "LOCK\n"
+    assert begin.endswith("<<'LOCK'\n")
+    other = wanted[:-1] + ("0" if wanted[-1] != "0" else "1")
+    tampered = tmp_path / "post-deploy.sh"
+    tampered.write_text(f"{begin}{other}\n{end}")
+    bin_ = new_venv(tmp_path / "venv")
+    assert "DO NOT MATCH THE HASHES" in run("bash", str(tampered), path=bin_, ok=False)
+    tampered.write_text(f"{begin}{wanted}\n{end}")
+    run("bash", str(tampered), path=bin_)
