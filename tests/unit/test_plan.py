@@ -1,0 +1,310 @@
+"""What `plan` says is what the past says, or a model whose figures lie near what was measured."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from smoothgates.errors import BadInput
+from smoothgates.jobs import jobs_of
+from smoothgates.plan.load import Load, Rollouts, load_of
+from smoothgates.plan.machine import load_machines, machine_for
+from smoothgates.plan.model import cost
+from smoothgates.plan.plan import plan
+from smoothgates.plan.schedule import wall_seconds
+from smoothgates.plan.shape import Shape, shape_of
+from smoothgates.plan.show import run, text
+from smoothgates.provenance import code_digest, spec_digest
+from smoothgates.study import load_study
+
+ROOT = Path(__file__).parents[2]
+QWEN_7B = Shape(152064, 3584, 18944, layers=28, heads=28, kv_heads=4, tied=False)
+QWEN_HALF = Shape(151936, 896, 4864, layers=24, heads=14, kv_heads=2, tied=True)
+
+STUDIES = [path for path in sorted((ROOT / "config").glob("*.yaml")) if "\nseeds:" in path.read_text()]
+
+# Mean seconds a job of the laptop study took on two cores of a small server, its start included.
+LAPTOP_SECONDS = {
+    "prepare": 3.0,
+    "warm_start": 23.8,
+    "sft": 3.9,
+    "train": 4.6,
+    "evaluate": 5.6,
+    "gates": 2.7,
+    "analyse": 3.0,
+    "report": 7.4,
+}
+LAPTOP_WALL = 613
+LAPTOP_MEBIBYTES = {"train": 433, "evaluate": 495, "warm_start": 422, "sft": 420}
+
+PAPER = Load(
+    shape=QWEN_7B,
+    rollouts=(Rollouts(2500, 16, 8),),
+    prompt=200,
+    completion=0.6 * 512,
+    decoded=512,
+    longest=1536 + 512,
+    scored=2500 * 128,
+    updates=5000,
+    sequences=128,
+    micro_batch=1,
+    kept=1,
+)
+"""One run of 2602.19345: 5,000 updates of 128 completions, two on each rollout."""
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A working directory with a small study in config/ and no results."""
+    (tmp_path / "config").mkdir()
+    for name in ("methods.yaml", "machines.yaml", "laptop.yaml"):
+        shutil.copy(ROOT / "config" / name, tmp_path / "config")
+    shutil.copy(ROOT / "tests/workflow/smoke.yaml", tmp_path / "config")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def finish(job, seconds: float, **facts) -> None:
+    """Leave what the job would have left, as if it had taken so long."""
+    for path in job.outputs:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).write_text(json.dumps({"spec": job.spec.model_dump(mode="json")}))
+    for path in job.records:
+        record = {
+            "schema": "smoothgates.run",
+            "schema_version": 1,
+            "spec_sha256": spec_digest(job.spec),
+            "code_sha256": code_digest(job.stage, job.parts),
+            "seconds": seconds / len(job.records),
+            "peak_mib": 500,
+        }
+        Path(path).write_text(json.dumps(record | facts))
+
+
+def rows_of(found) -> dict:
+    return {row.rule: row for row in found.rows}
+
+
+def test_parameters_are_those_of_the_real_policy():
+    from smoothgates.policy.folder import parameter_count
+    from smoothgates.policy.qwen2 import Qwen2
+
+    arch = load_study("laptop", ROOT / "config").config.architecture
+    assert shape_of(arch).parameters == parameter_count(Qwen2(arch)) == 106048
+
+
+def test_parameters_are_those_of_published_models():
+    assert QWEN_7B.parameters == 7_615_616_512
+    assert QWEN_HALF.parameters == 494_032_768
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_every_study_can_be_planned_without_results(path, place):
+    loaded = load_study(str(path))
+    found = plan(loaded)
+    assert sum(row.jobs for row in found.rows) == sum(row.to_do for row in found.rows) == len(jobs_of(loaded))
+    assert {row.source for row in found.rows} == {"model"}
+
+
+def test_the_model_alone_is_near_what_the_laptop_study_took(place):
+    found = plan(load_study("laptop"), "cpu", concurrency=2)
+    for rule, row in rows_of(found).items():
+        assert LAPTOP_SECONDS[rule] / 2 < row.seconds_per_job < LAPTOP_SECONDS[rule] * 2, rule
+        if rule in LAPTOP_MEBIBYTES:
+            assert LAPTOP_MEBIBYTES[rule] / 1.5 < row.peak_bytes / 2**20 < LAPTOP_MEBIBYTES[rule] * 1.5, rule
+    assert LAPTOP_WALL / 1.5 < found.wall_seconds < LAPTOP_WALL * 1.5
+
+
+def test_the_past_foretells_the_laptop_study(place):
+    study = load_study("laptop")
+    start = load_machines()["cpu"].start_seconds
+    for job in jobs_of(study):
+        finish(job, LAPTOP_SECONDS[job.rule] - start)
+    found = plan(study, "cpu", concurrency=2)
+    assert LAPTOP_WALL / 1.3 < found.wall_seconds < LAPTOP_WALL * 1.3
+    assert found.wall_seconds_to_do == sum(row.to_do for row in found.rows) == 0
+    for rule, row in rows_of(found).items():
+        assert row.seconds_per_job == pytest.approx(LAPTOP_SECONDS[rule], rel=0.1)
+
+
+def test_a_measured_job_speaks_for_its_like(place):
+    study = load_study("smoke")
+    trained = [job for job in jobs_of(study) if job.rule == "train"]
+    modelled = rows_of(plan(study, concurrency=2))
+    finish(trained[0], 100)
+    row = rows_of(plan(study, concurrency=2))["train"]
+    assert row.source == "measured: 1 job"
+    assert row.seconds_per_job > 50 > 10 * modelled["train"].seconds_per_job
+    assert row.peak_bytes == pytest.approx(500 * 2**20, rel=0.1)
+    assert rows_of(plan(study, concurrency=2))["prepare"] == modelled["prepare"]
+
+
+def test_attempts_count_together(place):
+    study = load_study("smoke")
+    job = next(job for job in jobs_of(study) if job.rule == "train")
+    finish(job, 5, attempts=[{"seconds": 60.0}, {"seconds": 40.0}])
+    assert rows_of(plan(study))["train"].seconds_per_job > 50
+
+
+def test_files_that_records_list_are_measured(place):
+    study = load_study("smoke")
+    job = next(job for job in jobs_of(study) if job.rule == "prepare")
+    Path("big").write_bytes(b"0" * 10**6)
+    finish(job, 1, outputs={"big": ""})
+    row = rows_of(plan(study))["prepare"]
+    assert row.bytes == pytest.approx(row.jobs * 10**6)
+
+
+def test_jobs_of_another_study_speak_where_there_are_none(place):
+    for job in jobs_of(load_study("smoke")):
+        finish(job, 6)
+    found = rows_of(plan(load_study("laptop")))
+    assert found["train"].source == "measured: median of 6 jobs of smoke"
+    assert found["warm_start"].source == "model"  # more than ten times as long: of another scale
+
+
+def test_jobs_of_the_same_stage_speak_where_the_rule_has_none(place):
+    study = load_study("smoke")
+    finish(next(job for job in jobs_of(study) if job.rule == "warm_start"), 6)
+    assert rows_of(plan(study))["sft"].source == "measured: 1 job of stage policy"
+
+
+def test_the_past_of_an_edited_spec_is_scaled(place):
+    """Half the rollouts took a time; twice as many take about twice of what is not start-up."""
+    config = Path("config/laptop.yaml")
+    config.write_text(config.read_text().replace("rollouts: 16", "rollouts: 8"))
+    study = load_study("laptop")
+    chosen = next(job for job in jobs_of(study) if job.name == "math/near/grpo/seed0")
+    finish(chosen, 1000)
+    before = rows_of(plan(study))["train"].seconds_per_job
+    config.write_text(config.read_text().replace("rollouts: 8\n    minibatches: 2", "rollouts: 16\n    minibatches: 2"))
+    after = rows_of(plan(load_study("laptop")))["train"]
+    assert after.source == "measured: 1 job"
+    assert after.to_do == after.jobs
+    assert 1.1 < after.seconds_per_job / before < 2
+
+
+def test_what_reads_from_a_job_to_do_is_to_do(place):
+    study = load_study("smoke")
+    jobs = jobs_of(study)
+    for job in jobs:
+        finish(job, 1)
+    assert sum(row.to_do for row in plan(study).rows) == 0
+    trained = next(job for job in jobs if job.name == "math/near/erf/seed1")
+    for broken in ({"code_sha256": "0"}, {"spec_sha256": "0"}):
+        finish(trained, 1, **broken)
+        to_do = {rule: row.to_do for rule, row in rows_of(plan(study)).items() if row.to_do}
+        assert to_do == {"train": 1, "evaluate": 1, "analyse": 1, "report": 1}
+    finish(trained, 1)
+    Path(trained.outputs[0]).unlink()
+    assert rows_of(plan(study))["train"].to_do == 1
+
+
+def test_a_damaged_record_is_no_past(place):
+    study = load_study("smoke")
+    job = next(job for job in jobs_of(study) if job.rule == "train")
+    finish(job, 100)
+    Path(job.records[0]).write_text("{")
+    row = rows_of(plan(study))["train"]
+    assert (row.source, row.to_do) == ("model", row.jobs)
+
+
+def test_the_past_is_silent_on_another_device(place):
+    study = load_study("smoke")
+    for job in jobs_of(study):
+        finish(job, 1000)
+    found = plan(study, "h100")
+    assert {row.source for row in found.rows} == {"model"}
+    assert {rule for rule, row in rows_of(found).items() if row.gpus} == {"warm_start", "sft", "train", "evaluate"}
+
+
+def test_wall_time_knows_who_waits_for_whom(place):
+    jobs = jobs_of(load_study("smoke"))
+    ones = [1.0] * len(jobs)
+    assert wall_seconds(jobs, ones, 1) == len(jobs)
+    assert wall_seconds(jobs, ones, len(jobs)) == 6  # prepare, warm start, train, evaluate, analyse, report
+    assert wall_seconds(jobs, ones, 2) >= len(jobs) / 2
+    assert wall_seconds([], [], 2) == 0
+
+
+@pytest.mark.parametrize(("machine", "low", "high"), [("a100", 60, 400), ("h100", 30, 200), ("h200", 25, 200)])
+def test_a_7b_run_of_the_paper_is_plausible(machine, low, high):
+    """8 × A100 and 5,000 updates: half a day to two days."""
+    found = cost(PAPER, load_machines(ROOT / "config/machines.yaml")[machine])
+    assert found.accelerators == 8
+    assert low < found.seconds / 3600 * 8 < high
+
+
+def test_memory_of_7b_full_training():
+    """16 bytes a parameter: 122 GB whole, 15 GB an eighth; with the sampler's weights beside them 30 to 45 GB."""
+    machine = load_machines(ROOT / "config/machines.yaml")["a100"]
+    trained = replace(PAPER, rollouts=())
+    assert 15e9 < cost(trained, machine).memory < 25e9
+    assert 30e9 < cost(PAPER, machine).memory < 45e9
+    assert cost(PAPER, machine.model_copy(update={"accelerators": 1})).memory > 122e9
+    assert cost(PAPER, machine).work == 2 * QWEN_7B.parameters * (2 + 8 + 4)
+    assert cost(PAPER, machine).results == pytest.approx(2 * QWEN_7B.parameters)
+
+
+def test_what_does_not_fit_is_said(place):
+    found = plan(load_study("smoke"))
+    big = replace(found, rows=[replace(found.rows[0], rule="train", peak_bytes=9e9)])
+    assert "Too large  train" in text(big)
+    assert "Too large" not in text(found)
+
+
+def test_decoding_is_bound_by_memory_and_training_by_arithmetic():
+    machine = load_machines(ROOT / "config/machines.yaml")["h100"]
+    faster = machine.model_copy(update={"bandwidth_gbs": 2 * machine.bandwidth_gbs})
+    stronger = machine.model_copy(update={"tflops": 2 * machine.tflops})
+    sampled = replace(PAPER, updates=0, scored=0)
+    assert cost(sampled, faster).seconds < 0.8 * cost(sampled, machine).seconds
+    assert cost(sampled, stronger).seconds > 0.9 * cost(sampled, machine).seconds
+    trained = replace(PAPER, rollouts=(), scored=0, micro_batch=16)
+    assert cost(trained, faster).seconds == cost(trained, machine).seconds
+    assert cost(trained, stronger).seconds < 0.6 * cost(trained, machine).seconds
+
+
+def test_an_index_costs_by_the_size_of_its_corpus(place):
+    from smoothgates.jobs import Job
+    from smoothgates.retrieval.spec import IndexSpec
+
+    Path("corpus.jsonl").write_bytes(b"0" * 10**7)
+    study, machine = load_study("smoke"), load_machines()["cpu"]
+    job = Job("index", "index", "wiki", IndexSpec(kind="bm25", corpus=("corpus.jsonl",)), (), ("corpus.jsonl",), ())
+    dense = replace(job, spec=IndexSpec(kind="dense_flat", corpus=("corpus.jsonl",), encoder="e5"))
+    assert 2 < cost(load_of(job, study), machine).seconds < 10
+    assert cost(load_of(dense, study), machine).seconds > 10 * cost(load_of(job, study), machine).seconds
+
+
+def test_machines_go_by_name_and_number(place):
+    assert machine_for(None, "cpu")[0] == "cpu"
+    assert machine_for(None, "cuda")[1].accelerators == 8
+    assert machine_for("h200x2", "cuda")[1].accelerators == 2
+    for wrong in ("h300", "h100x0", "h100x", "x8"):
+        with pytest.raises(BadInput, match="--machine: expected one of cpu, h100"):
+            machine_for(wrong, "cuda")
+
+
+def test_json_holds_every_figure_of_the_table(place, capsys):
+    run("smoke", concurrency=3, as_json=True)
+    found = json.loads(capsys.readouterr().out)
+    assert found["concurrency"] == 3
+    run("smoke", concurrency=3)
+    table = capsys.readouterr().out
+    for row in found["rows"]:
+        assert f"\n{row['rule']} " in table
+
+
+def test_a_plan_loads_nothing_heavy(place):
+    import subprocess
+    import sys
+
+    script = (
+        "import sys; from smoothgates.plan.show import run; run('laptop');"
+        "sys.exit(bool({'torch', 'numpy', 'pandas', 'pyarrow', 'snakemake'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
