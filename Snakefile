@@ -20,5 +20,5 @@ rule all:
     """The study's report."""
     default_target: True
     input:
-        f"reports/{NAME}/index.html",
+        PATHS.page,
     localrule: True

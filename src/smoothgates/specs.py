@@ -17,6 +17,10 @@ Name = Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
 TaskName = Literal[*NAMES]
 
 
+CONTROL = "control"
+"""The pseudo-regime of what is no RL run: the warm start, and supervised training continued."""
+
+
 class Architecture(Record):
     """Shape of a Qwen2 policy, in Hugging Face's words."""
 
@@ -192,6 +196,14 @@ class EvaluateSpec(Record):
     seed: NonNegativeInt
 
 
+class Arms(Record):
+    """What one task ran, every arm with every seed."""
+
+    arms: tuple[tuple[str, str], ...]
+    """(regime, method), controls included."""
+    benchmarks: tuple[str, ...]
+
+
 class AnalyseSpec(Record):
     """What is compared with what."""
 
@@ -199,6 +211,8 @@ class AnalyseSpec(Record):
     reference: str
     """Method that the others are compared with, paired by seed."""
     confidence: Annotated[float, Field(gt=0, lt=1)]
+    seeds: tuple[NonNegativeInt, ...]
+    tasks: dict[str, Arms]
 
 
 class GatesSpec(Record):
@@ -216,6 +230,6 @@ class ReportSpec(Record):
     confidence: Annotated[float, Field(gt=0, lt=1)]
     methods: dict[str, Method]
     order: tuple[str, ...]
-    """Names of the methods as the method table has them: the order of figures and tables."""
+    """Names of the methods in the order of figures and tables."""
     config: str
     """The study's file, relative to the checkout, for the commands that the report prints."""

@@ -1,5 +1,6 @@
 """A study: one YAML file, one DAG. The typed config here is the single source of its schema."""
 
+from itertools import chain, product
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,9 +11,11 @@ from smoothgates.method import Method, load_methods
 from smoothgates.records import Record, parse, read_yaml
 from smoothgates.retrieval.spec import IndexSpec
 from smoothgates.specs import (
+    CONTROL,
     WORLD,
     AnalyseSpec,
     Architecture,
+    Arms,
     Benchmark,
     EvaluateSpec,
     GatesSpec,
@@ -29,13 +32,9 @@ from smoothgates.specs import (
     TrainSpec,
 )
 from smoothgates.tasks import load_task
-from smoothgates.tasks.hub import LOCK
-from smoothgates.tasks.mirror import SUMS, mirror_file
+from smoothgates.tasks.public import public_files
 
 __all__ = ["BadInput", "Method", "Study", "load_methods", "load_study"]
-
-CONTROL = "control"
-"""The pseudo-regime of rows that are no RL run: the warm start and supervised training continued."""
 
 
 class Data(Record):
@@ -102,6 +101,8 @@ class Study(Record):
     architecture: Architecture
     tokenizer: Literal["words", "bytes"] = "words"
     """One id a word of the task's generated texts, or byte-level BPE for any text."""
+    device: Literal["cpu", "cuda"] = "cpu"
+    """What trains and samples: it decides which pinned environment its stages run in."""
     data_mirror: str | None = None
     """Folder that holds the public data sets as files, read instead of the hub."""
     indexes: dict[Name, IndexSpec] = Field(default={})
@@ -184,14 +185,21 @@ class LoadedStudy:
         self.config = parse(Study, read_yaml(path), str(path))
         table = path.parent / self.config.method_table
         known = load_methods(table)
-        wanted = {name for task in self.config.tasks.values() for name in task.methods}
-        if unknown := sorted(wanted - known.keys()):
+        # In the order of the longest list, whatever order YAML's mappings stand in: figures and tables follow it.
+        lists = sorted((task.methods for task in self.config.tasks.values()), key=lambda names: (-len(names), names))
+        wanted = list(dict.fromkeys(chain(*lists)))
+        if unknown := [name for name in wanted if name not in known]:
             raise BadInput(f"{path}: tasks: method '{unknown[0]}' has no row in {table}")
-        self.methods = {name: known[name] for name in known if name in wanted}
+        self.methods = {name: known[name] for name in wanted}
 
     def controls(self, task: str) -> list[str]:
         """The methods of the pseudo-regime `control`."""
         return ["warm_start", *(["sft"] if self.config.tasks[task].sft else [])]
+
+    def arms(self, task: str) -> list[tuple[str, str]]:
+        """Every (regime, method) of a task, its controls included."""
+        chosen = self.config.tasks[task]
+        return [*product(chosen.regimes, chosen.methods), *((CONTROL, method) for method in self.controls(task))]
 
     def prepare_spec(self, task: str) -> PrepareSpec:
         return PrepareSpec(task=task, **dict(self.config.tasks[task].data))
@@ -226,16 +234,11 @@ class LoadedStudy:
         return None if tools is None or tools.retriever == WORLD else tools.retriever
 
     def data_files(self, task: str) -> list[str]:
-        """Files that say what a task's public data are: the mirror's own, or the pins of the hub's."""
+        """Files that say what a task's public data are."""
         data = self.config.tasks[task].data
-        names = {part.source for part in (*data.train, *data.benchmarks.values())} & load_task(task).sources.keys()
-        if not names:
-            return []
-        if self.config.data_mirror is None:
-            return [str(LOCK)]
-        mirror = Path(self.config.data_mirror)
-        sums = [str(mirror / SUMS)] if (mirror / SUMS).exists() else []
-        return [*sums, *(str(mirror_file(f"{task}/{name}", mirror)) for name in sorted(names))]
+        sources = [part.source for part in (*data.train, *data.benchmarks.values())]
+        mirror = self.config.data_mirror and Path(self.config.data_mirror)
+        return [str(path) for path in public_files(task, sources, mirror)]
 
     def evaluate_spec(self, task: str, benchmark: str) -> EvaluateSpec:
         chosen = self.config.tasks[task]
@@ -244,8 +247,16 @@ class LoadedStudy:
         )
 
     def analyse_spec(self) -> AnalyseSpec:
-        config = self.config
-        return AnalyseSpec(study=self.name, reference=config.reference, confidence=config.confidence)
+        return AnalyseSpec(
+            study=self.name,
+            reference=self.config.reference,
+            confidence=self.config.confidence,
+            seeds=self.config.seeds,
+            tasks={
+                task: Arms(arms=tuple(self.arms(task)), benchmarks=tuple(sorted(chosen.evaluation)))
+                for task, chosen in self.config.tasks.items()
+            },
+        )
 
     def report_spec(self) -> ReportSpec:
         return ReportSpec(

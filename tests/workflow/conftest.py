@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from smoothgates.jobs import Job, jobs_of
+from smoothgates.study import load_study
+
 ROOT = Path(__file__).parents[2]
 COPIED = ("Snakefile", "workflow", "src", "envs", "config")
 
@@ -35,6 +38,9 @@ class Checkout:
         text = self.snakemake("-n", "--config", f"study={study}", *arguments)
         table = re.search(r"Job stats:\n.*?\n-+.*?\n(.*?)\ntotal", text.stdout + text.stderr, re.DOTALL)
         return {row.split()[0]: int(row.split()[1]) for row in table[1].splitlines()} if table else {}
+
+    def jobs(self, study: str = "smoke") -> list[Job]:
+        return jobs_of(load_study(study, self.folder / "config"))
 
     def copy(self, folder: Path) -> "Checkout":
         shutil.copytree(self.folder, folder, symlinks=True)
@@ -66,15 +72,24 @@ def checkout(finished, tmp_path) -> Checkout:
     return finished.copy(tmp_path / "moved")
 
 
+@pytest.fixture
+def clone(finished, tmp_path) -> Checkout:
+    """A new copy of the same project, in which nothing has run."""
+    return Checkout(copy_project(finished.folder, tmp_path / "clone"))
+
+
 def run_study(folder: Path, study: str, mirror: Path | None = None) -> Checkout:
-    folder.mkdir()
-    for name in COPIED:
-        source = ROOT / name
-        copy = shutil.copytree if source.is_dir() else shutil.copy
-        copy(source, folder / name)
+    checkout = Checkout(copy_project(ROOT, folder))
     shutil.copy(ROOT / f"tests/workflow/{study}.yaml", folder / f"config/{study}.yaml")
     if mirror:
         (folder / "mirror").symlink_to(mirror)
-    checkout = Checkout(folder)
     checkout.snakemake("--config", f"study={study}")
     return checkout
+
+
+def copy_project(source: Path, folder: Path) -> Path:
+    folder.mkdir()
+    for name in COPIED:
+        copy = shutil.copytree if (source / name).is_dir() else shutil.copy
+        copy(source / name, folder / name)
+    return folder

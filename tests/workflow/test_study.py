@@ -5,7 +5,6 @@ import re
 
 import pandas as pd
 import pytest
-import yaml
 
 
 def test_the_report_needs_nothing_beside_it(finished):
@@ -30,58 +29,6 @@ def test_scores_say_what_they_are(finished):
     assert len(samples) == 64
     assert {"prompt", "completion", "extracted", "correct", "reason", "replies"} <= set(samples)
     assert samples["correct"].mean() == scores["final"]["score"]
-
-
-def test_a_finished_study_has_nothing_to_do(checkout):
-    assert checkout.pending() == {}
-
-
-def test_touching_every_source_triggers_nothing(checkout):
-    for path in [*checkout.folder.joinpath("src").rglob("*.py"), *checkout.folder.joinpath("config").iterdir()]:
-        path.touch()
-    assert checkout.pending() == {}
-
-
-def test_reordering_the_config_triggers_nothing(checkout):
-    for name in ("smoke", "methods"):
-        path = checkout.folder / f"config/{name}.yaml"
-        content = yaml.safe_load(path.read_text())
-        path.write_text(yaml.safe_dump(dict(sorted(content.items(), reverse=True)), sort_keys=False))
-    pending = checkout.pending()
-    assert pending.keys() <= {"report", "all"}, "only the report may care: it lists methods in the table's order"
-    assert "train" not in pending
-
-
-def test_editing_a_temperature_reruns_its_method_alone(checkout):
-    checkout.edit("config/methods.yaml", "erf:        {gate: erf, tau: [10, 12]}", "erf: {gate: erf, tau: [9, 12]}")
-    assert checkout.pending() == {"train": 2, "evaluate": 1, "analyse": 1, "report": 1, "all": 1}
-
-
-def test_editing_a_gate_reruns_its_methods_alone(checkout):
-    checkout.edit("src/smoothgates/gates/erf.py", "fastest", "quickest")
-    assert checkout.pending() == {"train": 2, "evaluate": 1, "gates": 1, "analyse": 1, "report": 1, "all": 1}
-
-
-def test_editing_a_verifier_reruns_its_task_alone(checkout):
-    checkout.edit("src/smoothgates/tasks/toolqa/rewards.py", '"""', '""" ')
-    pending = checkout.pending()
-    assert {rule: pending.get(rule) for rule in ("train", "evaluate", "gates")} == {
-        "train": 2,
-        "evaluate": 2,
-        "gates": None,
-    }
-
-
-def test_editing_the_page_reruns_the_report_alone(checkout):
-    checkout.edit("src/smoothgates/report/page.html.j2", "Learning curves", "Curves")
-    assert checkout.pending() == {"report": 1, "all": 1}
-
-
-def test_the_report_command_cannot_train(checkout):
-    checkout.edit("src/smoothgates/objective/loss.py", "The one loss", "The single loss")
-    assert "train" in checkout.pending()
-    allowed = ["--allowed-rules", "report", "analyse", "gates", "--forcerun", "report"]
-    assert checkout.pending(*allowed, "--", "reports/smoke/index.html").keys() <= {"report", "analyse", "gates"}
 
 
 def test_adding_a_gate_is_one_file_and_one_row(checkout):

@@ -7,24 +7,24 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "src"))  # the checkout's own code, installed or not
 
+from smoothgates.environments import environment_of, lock_digest
 from smoothgates.errors import BadInput
-from smoothgates.gates import GATES
-from smoothgates.provenance import code_of, lock_digest
-from smoothgates.retrieval.passages import corpus_files
-from smoothgates.study import CONTROL, load_study
+from smoothgates.jobs import Jobs
+from smoothgates.provenance import write_code_list
+from smoothgates.specs import CONTROL
+from smoothgates.study import load_study
 
 try:
     STUDY = load_study(config.get("study", "laptop"))
-    PUBLIC = {task: STUDY.data_files(task) for task in STUDY.config.tasks}
-    CORPORA = {name: corpus_files(index.corpus) for name, index in STUDY.config.indexes.items()}
+    JOBS = Jobs(STUDY)
 except BadInput as error:
     print(f"error: {error}", file=sys.stderr)
     sys.exit(2)
 
-NAME = STUDY.name
+PATHS = JOBS.paths
 SEEDS = STUDY.config.seeds
 TASKS = STUDY.config.tasks
-ENV = lock_digest(Path(workflow.basedir))
+CODE = f".snakemake/code/{STUDY.name}/{{}}.sha256"
 
 # A prefix is no part of a rule's code, so a moved checkout triggers nothing.
 shell.prefix(f"export PYTHONPATH={shlex.quote(workflow.basedir)}/src; ")
@@ -39,24 +39,33 @@ wildcard_constraints:
     seed=r"\d+",
 
 
-def arms(task):
-    """Every (regime, method) of a task, its controls included."""
-    chosen = TASKS[task]
-    trained = [(r, m) for r in chosen.regimes for m in chosen.methods]
-    return trained + [(CONTROL, method) for method in STUDY.controls(task)]
+def locked(stage):
+    """Digest of the environment that a stage runs in: it triggers by what is pinned, on any path."""
+    return lock_digest(environment_of(stage, STUDY.config.device))
 
 
-def model_of(task, regime, method, seed):
-    """Manifest of the policy that a run leaves; the warm start is one too."""
-    if method == "warm_start":
-        return f"results/{NAME}/policy/{task}/seed{seed}/model.json"
-    return f"results/{NAME}/train/{task}/{regime}/{method}/seed{seed}/model.json"
+def conda(stage):
+    """The same environment for `--sdm conda`."""
+    return f"../../envs/{environment_of(stage, STUDY.config.device)}.yaml"
 
 
-def scores_of(task, regime, method):
-    """Scores of a method in a regime, one file for each seed and benchmark."""
-    folder = f"results/{NAME}/evaluate/{task}/{regime}/{method}"
-    return [f"{folder}/seed{seed}/{benchmark}.json" for seed in SEEDS for benchmark in TASKS[task].evaluation]
+def image(stage):
+    """The same environment as an image, for `--sdm apptainer`."""
+    return f"envs/{environment_of(stage, STUDY.config.device)}.sif"
+
+
+def code(name, stage, parts=()):
+    """Path of a list of the code that a job depends on, brought up to date: editing what it lists reruns the job."""
+    path = CODE.format(name)
+    write_code_list(Path(path), stage, parts)
+    return path
+
+
+for task in TASKS:
+    for stage in ("prepare", "policy", "evaluate"):
+        code(f"{stage}/{task}", stage, (f"tasks.{task}",))
+    for method in TASKS[task].methods:
+        code(f"train/{task}/{method}", "train", JOBS.train_parts(task, method))
 
 
 def flags(flag, paths):
@@ -81,45 +90,32 @@ def train_spec(wildcards):
     return STUDY.train_spec(w.task, w.regime, w.method, int(w.seed)).canonical()
 
 
-def task_code(stage):
-    """The stage's code with the one task that the job is about: editing a task's folder reruns that task alone."""
-    return lambda wildcards: code_of(stage, (f"tasks.{wildcards.task}",))
-
-
-def train_code(wildcards):
-    """With the one gate that the method uses, too."""
-    return code_of("train", (f"gates.{STUDY.methods[wildcards.method].gate}", f"tasks.{wildcards.task}"))
-
-
 def evaluate_spec(wildcards):
     return STUDY.evaluate_spec(wildcards.task, wildcards.benchmark).canonical()
-
-
-def index_of(wildcards):
-    """Manifest of the index that the task's policy searches, as a list: empty if it searches none."""
-    name = STUDY.index_of(wildcards.task)
-    return [f"results/{NAME}/index/{name}/manifest.json"] if name else []
-
-
-def index_flags(wildcards, input):
-    return flags("--index", input.index)
 
 
 def index_spec(wildcards):
     return STUDY.config.indexes[wildcards.name].canonical()
 
 
-def corpus_of(wildcards):
-    return [os.path.relpath(path) for path in CORPORA[wildcards.name]]
+def public_files(wildcards):
+    return JOBS.public[wildcards.task]
 
 
-def data_files(wildcards):
-    """A mirror's files, or the pins of the hub's: other files are other data."""
-    return PUBLIC[wildcards.task]
+def corpus_files(wildcards):
+    return JOBS.corpora[wildcards.name]
+
+
+def index_of(wildcards):
+    return JOBS.searched(wildcards.task)
 
 
 def models(wildcards):
-    return [model_of(wildcards.task, wildcards.regime, wildcards.method, s) for s in SEEDS]
+    return JOBS.models(wildcards.task, wildcards.regime, wildcards.method)
+
+
+def index_flags(wildcards, input):
+    return flags("--index", input.index)
 
 
 def model_flags(wildcards, input):
@@ -130,13 +126,20 @@ def out_flags(wildcards, output):
     return flags("--out", output.scores)
 
 
-def score_flags(wildcards, input):
-    return flags("--scores", input.scores)
-
-
-def metric_flags(wildcards, input):
-    return flags("--metrics", input.metrics)
+def results_folder(wildcards):
+    return PATHS.results
 
 
 def data_flags(wildcards, input):
     return flags("--data", input.data)
+
+
+def launch_flag(wildcards, resources):
+    """Several nodes or GPUs: a process for each. What is read from resources is not compared."""
+    nodes, gpus = resources.get("nodes", 1), resources.get("gpu", 1)
+    return f"launch --nodes {nodes} --" if nodes > 1 or gpus > 1 else ""
+
+
+def wall_flag(wildcards, resources):
+    """A run stops by itself before the cluster ends its job."""
+    return f"--wall-minutes {resources.runtime}" if resources.get("runtime") else ""

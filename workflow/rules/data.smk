@@ -4,18 +4,20 @@
 rule prepare:
     """What one task trains on, and its benchmarks."""
     input:
-        code=task_code("prepare"),
-        public=data_files,
+        code=CODE.format("prepare/{task}"),
+        public=public_files,
     output:
-        f"results/{NAME}/data/{{task}}/manifest.json",
+        PATHS.data,
     log:
-        f"logs/{NAME}/prepare/{{task}}.log",
+        f"{PATHS.logs}/prepare/{{task}}.log",
     conda:
-        "../../envs/smoothgates.yaml"
+        conda("prepare")
+    container:
+        image("prepare")
     params:
         spec=prepare_spec,
         mirror=f"--mirror {shlex.quote(STUDY.config.data_mirror)}" if STUDY.config.data_mirror else "",
-        env=ENV,
+        env=locked("prepare"),
     shell:
         "python -m smoothgates prepare --spec {params.spec:q} {params.mirror} --out {output} >> {log} 2>&1"
 
@@ -23,16 +25,18 @@ rule prepare:
 rule index:
     """An index of passages."""
     input:
-        code=code_of("index"),
-        corpus=corpus_of,
+        code=code("index", "index"),
+        corpus=corpus_files,
     output:
-        f"results/{NAME}/index/{{name}}/manifest.json",
+        PATHS.index,
     log:
-        f"logs/{NAME}/index/{{name}}.log",
+        f"{PATHS.logs}/index/{{name}}.log",
     conda:
-        "../../envs/smoothgates.yaml"
+        conda("index")
+    container:
+        image("index")
     params:
         spec=index_spec,
-        env=ENV,
+        env=locked("index"),
     shell:
         "python -m smoothgates index --spec {params.spec:q} --out {output} >> {log} 2>&1"

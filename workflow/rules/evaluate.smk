@@ -1,27 +1,27 @@
 """Scores: one job serves all seeds of a method in a regime, because starting up costs more than evaluating."""
 
-PER_SEED = f"results/{NAME}/evaluate/{{{{task}}}}/{{{{regime}}}}/{{{{method}}}}/seed{{seed}}"
-
 
 rule evaluate:
     """One benchmark over every kept checkpoint of a method's runs."""
     input:
-        data=f"results/{NAME}/data/{{task}}/manifest.json",
+        data=PATHS.data,
         models=models,
-        index=index_of,
-        code=task_code("evaluate"),
+        index=index_of if STUDY.config.indexes else [],
+        code=CODE.format("evaluate/{task}"),
     output:
-        scores=expand(f"{PER_SEED}/{{{{benchmark}}}}.json", seed=SEEDS),
+        scores=expand(PATHS.scores, seed=SEEDS, allow_missing=True),
     log:
-        f"logs/{NAME}/evaluate/{{task}}/{{regime}}/{{method}}/{{benchmark}}.log",
+        f"{PATHS.logs}/evaluate/{{task}}/{{regime}}/{{method}}/{{benchmark}}.log",
     conda:
-        "../../envs/smoothgates.yaml"
+        conda("evaluate")
+    container:
+        image("evaluate")
     params:
         spec=evaluate_spec,
         models=model_flags,
         outs=out_flags,
         index=index_flags,
-        env=ENV,
+        env=locked("evaluate"),
     shell:
         "python -m smoothgates evaluate --spec {params.spec:q} --data {input.data} {params.index} {params.models} {params.outs}"
         " >> {log} 2>&1"

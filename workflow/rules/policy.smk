@@ -4,18 +4,20 @@
 rule warm_start:
     """The policy that every RL run of a seed starts from."""
     input:
-        data=f"results/{NAME}/data/{{task}}/manifest.json",
-        code=task_code("policy"),
+        data=PATHS.data,
+        code=CODE.format("policy/{task}"),
     output:
-        f"results/{NAME}/policy/{{task}}/seed{{seed}}/model.json",
+        PATHS.warm_start,
     log:
-        f"logs/{NAME}/policy/{{task}}/seed{{seed}}.log",
+        f"{PATHS.logs}/policy/{{task}}/seed{{seed}}.log",
     priority: 2
     conda:
-        "../../envs/smoothgates.yaml"
+        conda("policy")
+    container:
+        image("policy")
     params:
         spec=warm_start_spec,
-        env=ENV,
+        env=locked("policy"),
     shell:
         "python -m smoothgates policy --spec {params.spec:q} --data {input.data} --out {output} >> {log} 2>&1"
 
@@ -23,17 +25,19 @@ rule warm_start:
 rule sft:
     """The control: supervised training continued, without RL."""
     input:
-        data=f"results/{NAME}/data/{{task}}/manifest.json",
-        start=f"results/{NAME}/policy/{{task}}/seed{{seed}}/model.json",
-        code=task_code("policy"),
+        data=PATHS.data,
+        start=PATHS.warm_start,
+        code=CODE.format("policy/{task}"),
     output:
-        f"results/{NAME}/train/{{task}}/{CONTROL}/sft/seed{{seed}}/model.json",
+        f"{PATHS.results}/train/{{task}}/{CONTROL}/sft/seed{{seed}}/model.json",
     log:
-        f"logs/{NAME}/train/{{task}}/{CONTROL}/sft/seed{{seed}}.log",
+        f"{PATHS.logs}/train/{{task}}/{CONTROL}/sft/seed{{seed}}.log",
     conda:
-        "../../envs/smoothgates.yaml"
+        conda("policy")
+    container:
+        image("policy")
     params:
         spec=sft_spec,
-        env=ENV,
+        env=locked("policy"),
     shell:
         "python -m smoothgates policy --spec {params.spec:q} --data {input.data} --start {input.start} --out {output} >> {log} 2>&1"

@@ -1,22 +1,24 @@
 """From scores to the report. Nothing here trains: `make report` allows these rules alone."""
 
-RUNS = [(task, *arm) for task in TASKS for arm in arms(task)]
+GATES, ANALYSE, REPORT = JOBS.gates(), JOBS.analyse(), JOBS.report()
 
 
 rule gates:
     """The catalogue of gates as numbers."""
     input:
-        code=code_of("gates", tuple(f"gates.{name}" for name in GATES)),
+        code=code("gates", "gates", GATES.parts),
     output:
-        catalogue=f"results/{NAME}/analysis/gates/catalogue.json",
-        curves=f"results/{NAME}/analysis/gates/curves.parquet",
+        catalogue=PATHS.gates,
+        curves=PATHS.gate_curves,
     log:
-        f"logs/{NAME}/gates.log",
+        f"{PATHS.logs}/gates.log",
     conda:
-        "../../envs/smoothgates.yaml"
+        conda("gates")
+    container:
+        image("gates")
     params:
-        spec=STUDY.config.gates.canonical(),
-        env=ENV,
+        spec=GATES.spec.canonical(),
+        env=locked("gates"),
     shell:
         "python -m smoothgates gates --spec {params.spec:q} --curves {output.curves} --out {output.catalogue} >> {log} 2>&1"
 
@@ -24,50 +26,46 @@ rule gates:
 rule analyse:
     """All runs in one table, and every method against the reference."""
     input:
-        scores=[path for run in RUNS for path in scores_of(*run)],
-        metrics=[
-            f"{os.path.dirname(model_of(*run, seed))}/metrics.parquet"
-            for run in RUNS
-            if run[1] != CONTROL
-            for seed in SEEDS
-        ],
-        code=code_of("analyse"),
+        scores=ANALYSE.inputs,
+        code=code("analyse", "analyse"),
     output:
-        comparisons=f"results/{NAME}/analysis/comparisons.json",
-        tables=expand(f"results/{NAME}/analysis/{{table}}.parquet", table=["scores", "learning", "curves"]),
+        comparisons=PATHS.comparisons,
+        tables=PATHS.tables,
     log:
-        f"logs/{NAME}/analyse.log",
+        f"{PATHS.logs}/analyse.log",
     conda:
-        "../../envs/smoothgates.yaml"
+        conda("analyse")
+    container:
+        image("analyse")
     params:
-        spec=STUDY.analyse_spec().canonical(),
-        scores=score_flags,
-        metrics=metric_flags,
-        env=ENV,
+        spec=ANALYSE.spec.canonical(),
+        results=results_folder,
+        env=locked("analyse"),
     shell:
-        "python -m smoothgates analyse --spec {params.spec:q} {params.scores} {params.metrics} --out {output.comparisons} >> {log} 2>&1"
+        "python -m smoothgates analyse --spec {params.spec:q} --results {params.results} --out {output.comparisons} >> {log} 2>&1"
 
 
 rule report:
     """The page that people look at."""
     input:
-        comparisons=rules.analyse.output.comparisons,
-        tables=rules.analyse.output.tables,
-        data=[f"results/{NAME}/data/{task}/manifest.json" for task in TASKS],
-        gates=rules.gates.output.catalogue,
-        curves=rules.gates.output.curves,
-        code=code_of("report"),
-        template="src/smoothgates/report/page.html.j2",
+        comparisons=PATHS.comparisons,
+        tables=PATHS.tables,
+        data=expand(PATHS.data, task=TASKS),
+        gates=PATHS.gates,
+        curves=PATHS.gate_curves,
+        code=code("report", "report"),
     output:
-        f"reports/{NAME}/index.html",
+        PATHS.page,
     log:
-        f"logs/{NAME}/report.log",
+        f"{PATHS.logs}/report.log",
     conda:
-        "../../envs/smoothgates.yaml"
+        conda("report")
+    container:
+        image("report")
     params:
-        spec=STUDY.report_spec().canonical(),
+        spec=REPORT.spec.canonical(),
         data=data_flags,
-        env=ENV,
+        env=locked("report"),
     shell:
         "python -m smoothgates report --spec {params.spec:q} --analysis {input.comparisons} --gates {input.gates} {params.data}"
         " --out {output} >> {log} 2>&1"

@@ -2,25 +2,29 @@
 
 
 rule train:
-    """One run: a method in a regime with a seed."""
+    """One run: a method in a regime with a seed. Stopped, it goes on from its last checkpoint."""
     input:
-        data=f"results/{NAME}/data/{{task}}/manifest.json",
-        policy=f"results/{NAME}/policy/{{task}}/seed{{seed}}/model.json",
-        index=index_of,
-        code=train_code,
+        data=PATHS.data,
+        policy=PATHS.warm_start,
+        index=index_of if STUDY.config.indexes else [],
+        code=CODE.format("train/{task}/{method}"),
     output:
-        model=f"results/{NAME}/train/{{task}}/{{regime}}/{{method}}/seed{{seed}}/model.json",
-        metrics=f"results/{NAME}/train/{{task}}/{{regime}}/{{method}}/seed{{seed}}/metrics.parquet",
+        model=PATHS.model,
+        metrics=PATHS.metrics,
     log:
-        f"logs/{NAME}/train/{{task}}/{{regime}}/{{method}}/seed{{seed}}.log",
+        f"{PATHS.logs}/train/{{task}}/{{regime}}/{{method}}/seed{{seed}}.log",
     wildcard_constraints:
         regime="|".join(STUDY.config.regimes),
     conda:
-        "../../envs/smoothgates.yaml"
+        conda("train")
+    container:
+        image("train")
     params:
         spec=train_spec,
         index=index_flags,
-        env=ENV,
+        launch=launch_flag,
+        wall=wall_flag,
+        env=locked("train"),
     shell:
-        "python -m smoothgates train --spec {params.spec:q} --data {input.data} --policy {input.policy}"
-        " {params.index} --out {output.model} --metrics {output.metrics} >> {log} 2>&1"
+        "python -m smoothgates {params.launch} train --spec {params.spec:q} --data {input.data} --policy {input.policy}"
+        " {params.index} {params.wall} --out {output.model} --metrics {output.metrics} >> {log} 2>&1"

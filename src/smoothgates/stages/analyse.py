@@ -7,30 +7,41 @@ import pandas as pd
 from smoothgates.analysis.collect import KEYS, read_metrics, read_scores, stability
 from smoothgates.analysis.compare import comparisons, summaries
 from smoothgates.files import write_atomically, write_json
+from smoothgates.paths import Paths
 from smoothgates.provenance import Execution
 from smoothgates.records import parse_spec
-from smoothgates.specs import AnalyseSpec
+from smoothgates.specs import CONTROL, AnalyseSpec
 
 SCHEMA = "smoothgates.comparisons"
 
 
-def run(spec_text: str, scores: list[Path], metrics: list[Path], out: Path) -> None:
-    """Write `out` (comparisons.json), and beside it scores.parquet (runs), learning.parquet (checkpoints) and
-    curves.parquet (updates). A metrics file belongs to the scores file of the same task/regime/method/seed folders.
+def run(spec_text: str, results: Path, out: Path) -> None:
+    """Read the scores below `results`, and the metrics of the models that they are of.
+
+    Write `out` (comparisons.json), and beside it scores.parquet (runs), learning.parquet (checkpoints) and
+    curves.parquet (updates).
     """
     spec = parse_spec(AnalyseSpec, spec_text)
-    execution = Execution("analyse", spec.canonical())
-    by_run = {path.parent.parts[-4:]: path for path in metrics}
+    paths = Paths(spec.study, results.as_posix())
+    wanted = [
+        (task, regime, method, seed)
+        for task, chosen in spec.tasks.items()
+        for regime, method in chosen.arms
+        for seed in spec.seeds
+    ]
+    files = {run: scores_of(paths, run, spec.tasks[run[0]].benchmarks) for run in wanted}
+    execution = Execution("analyse", spec, inputs=[file for found in files.values() for file in found])
     runs, learning, curves = [], [], []
-    for path in scores:
-        final, points = read_scores(path)
-        keys = {key: final[key] for key in KEYS}
-        if metrics_path := by_run.get(path.parent.parts[-4:]):
-            frame = read_metrics(metrics_path, keys)
+    for run, found in files.items():
+        keys = dict(zip(KEYS, run, strict=True))
+        scores = [read_scores(file, keys) for file in found]
+        how = {}
+        if keys["regime"] != CONTROL:
+            frame = read_metrics(Path(paths.model.format(**keys)), scores[0].model, keys)
             curves.append(frame)
-            final |= stability(frame)
-        runs.append(final)
-        learning += points
+            how = stability(frame)
+        runs += [one.final | how for one in scores]
+        learning += [point for one in scores for point in one.curve]
     table = pd.DataFrame(runs)
     folder = out.parent
     write_frame(folder / "scores.parquet", table)
@@ -46,7 +57,13 @@ def run(spec_text: str, scores: list[Path], metrics: list[Path], out: Path) -> N
             "comparisons": comparisons(table, spec.reference, spec.confidence),
         },
     )
-    execution.write(folder)
+    tables = [folder / f"{name}.parquet" for name in ("scores", "learning", "curves")]
+    execution.write(folder / "run.json", [out, *tables])
+
+
+def scores_of(paths: Paths, run: tuple[str, str, str, int], benchmarks: tuple[str, ...]) -> list[Path]:
+    keys = dict(zip(KEYS, run, strict=True))
+    return [Path(paths.scores.format(**keys, benchmark=benchmark)) for benchmark in benchmarks]
 
 
 def write_frame(path: Path, frame: pd.DataFrame) -> None:

@@ -37,9 +37,9 @@ def run(spec_text: str, data: Path, models: list[Path], outs: list[Path], index:
         )
     setting = setting_of(spec.task, spec.protocol, index)
     for model, out in track(list(zip(models, outs, strict=True)), "evaluate"):
-        execution = Execution("evaluate", spec.canonical(), (f"tasks.{spec.task}",))
+        execution = Execution("evaluate", spec, (f"tasks.{spec.task}",), [data, model, index])
         write_json(out, {**evaluate_run(spec, setting, examples, model, out), "data_sha256": digest(data)})
-        execution.write(out.parent, f"{spec.benchmark}.run.json")
+        execution.write(out.with_suffix(".run.json"), [out, samples_of(out)])
 
 
 def evaluate_run(spec: EvaluateSpec, setting: Setting, examples: list[Example], model: Path, out: Path) -> dict:
@@ -66,7 +66,7 @@ def evaluate_run(spec: EvaluateSpec, setting: Setting, examples: list[Example], 
             for checkpoint in manifest["checkpoints"]
         ]
         curve.append({"rollouts": manifest["rollouts"], **summarise(first)})
-    write_parquet(out.parent / "samples.parquet" / f"{spec.benchmark}.parquet", samples)
+    write_parquet(samples_of(out), samples)
     return {
         "schema": SCHEMA,
         "schema_version": 1,
@@ -79,3 +79,8 @@ def evaluate_run(spec: EvaluateSpec, setting: Setting, examples: list[Example], 
         "final": final,
         "curve": curve,
     }
+
+
+def samples_of(scores: Path) -> Path:
+    """File of the samples that some scores count: samples.parquet/ is one data set, a file a benchmark."""
+    return scores.parent / "samples.parquet" / f"{scores.stem}.parquet"

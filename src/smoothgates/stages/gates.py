@@ -18,10 +18,10 @@ CHECK_SCALE = {"tau": 10.0, "clip": 0.2, "none": 1.0}
 def run(spec_text: str, curves: Path, out: Path) -> None:
     """Write f, f′ and φ of every gate on a grid to `curves`, the catalogue to `out`."""
     spec = parse_spec(GatesSpec, spec_text)
-    execution = Execution("gates", spec.canonical(), tuple(f"gates.{name}" for name in GATES))
+    execution = Execution("gates", spec, tuple(f"gates.{name}" for name in GATES))
     write_parquet(curves, curve_rows(spec))
     write_json(out, {"schema": SCHEMA, "schema_version": 1, "spec": spec.model_dump(mode="json"), "gates": catalogue()})
-    execution.write(out.parent)
+    execution.write(out.parent / "run.json", [out, curves])
 
 
 def curve_rows(spec: GatesSpec) -> list[dict]:

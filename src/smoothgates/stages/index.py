@@ -6,13 +6,15 @@ from smoothgates.files import write_json
 from smoothgates.provenance import Execution
 from smoothgates.records import parse_spec
 from smoothgates.retrieval.index import FOLDER, SCHEMA, build
+from smoothgates.retrieval.passages import corpus_files
 from smoothgates.retrieval.spec import IndexSpec
 
 
 def run(spec_text: str, out: Path) -> None:
     """Write the folder index/, and the manifest `out` that names its files."""
     spec = parse_spec(IndexSpec, spec_text)
-    execution = Execution("index", spec.canonical())
+    execution = Execution("index", spec, inputs=corpus_files(spec.corpus))
     facts = build(spec, out.parent / FOLDER)
     write_json(out, {"schema": SCHEMA, "schema_version": 1, "spec": spec.model_dump(mode="json"), **facts})
-    execution.write(out.parent)
+    files = [out.parent / FOLDER / record["name"] for record in facts["files"]]
+    execution.write(out.parent / "run.json", [out, *files])

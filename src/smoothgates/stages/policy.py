@@ -23,7 +23,7 @@ TOKENIZER_EXAMPLES = 3000
 def run(spec_text: str, data: Path, out: Path, start: Path | None = None) -> None:
     """Train and write the weights folder, and the manifest `out` that names it."""
     spec = parse_spec(PolicySpec, spec_text)
-    execution = Execution("policy", spec.canonical(), (f"tasks.{spec.task}",))
+    execution = Execution("policy", spec, (f"tasks.{spec.task}",), [data, start])
     examples = read_examples(data)
     source = read_json(data, SCHEMA)["spec"]["train"][0]["source"]
     generator = load_task(spec.task).generators.get(source)
@@ -55,7 +55,8 @@ def run(spec_text: str, data: Path, out: Path, start: Path | None = None) -> Non
             "folders": {"weights": records},
         },
     )
-    execution.write(out.parent)
+    weights = {out.parent / "weights" / record["name"]: record["sha256"] for record in records}
+    execution.write(out.parent / "run.json", [out, *weights], weights)
 
 
 def tokenizer_of(spec: PolicySpec, generator: Generator | None, examples: list[Example]) -> Tokenizer:

@@ -14,6 +14,7 @@ from smoothgates.tasks import load_task
 from smoothgates.tasks.contamination import overlap
 from smoothgates.tasks.hub import load_pinned
 from smoothgates.tasks.mirror import load_mirrored
+from smoothgates.tasks.public import public_files
 from smoothgates.tasks.sources import mixture
 from smoothgates.tasks.task import Example, Generator
 
@@ -24,12 +25,12 @@ HELDOUT_SHARE = 8
 def run(spec_text: str, out: Path, mirror: Path | None = None) -> None:
     """Write train.parquet and a parquet of each benchmark, and the manifest `out` that names them."""
     spec = parse_spec(PrepareSpec, spec_text)
-    execution = Execution("prepare", spec.canonical(), (f"tasks.{spec.task}",))
+    sources = [part.source for part in (*spec.train, *spec.benchmarks.values())]
+    execution = Execution("prepare", spec, (f"tasks.{spec.task}",), public_files(spec.task, sources, mirror))
     parts = [examples(spec, part, False, mirror) for part in spec.train]
     tests = {name: examples(spec, part, True, mirror) for name, part in spec.benchmarks.items()}
     train = mixed([found for found, _ in parts], spec)
     benchmarks = {name: found for name, (found, _) in tests.items()}
-    sources = [part.source for part in (*spec.train, *spec.benchmarks.values())]
     facts = dict(zip(sources, [facts for _, facts in (*parts, *tests.values())], strict=True))
     folder = out.parent
     write_examples(folder / "train.parquet", train)
@@ -48,7 +49,7 @@ def run(spec_text: str, out: Path, mirror: Path | None = None) -> None:
             "overlap": {name: overlap(asked, [e.question for e in chosen]) for name, chosen in benchmarks.items()},
         },
     )
-    execution.write(folder)
+    execution.write(folder / "run.json", [out, *(folder / f"{name}.parquet" for name in ("train", *benchmarks))])
 
 
 def examples(spec: PrepareSpec, part: Part, heldout: bool, mirror: Path | None) -> tuple[list[Example], dict]:

@@ -23,20 +23,20 @@ COMPARED = ("metric", "difference", "low", "high", "p", "smallest_p", "holm", "e
 def run(spec_text: str, analysis: Path, gates: Path, data: list[Path], out: Path) -> None:
     """Write the page `out`, figures/ (SVG, PDF) and tables/ (CSV, LaTeX) beside it."""
     spec = parse_spec(ReportSpec, spec_text)
-    execution = Execution("report", spec.canonical())
+    frames = [analysis.parent / f"{name}.parquet" for name in ("scores", "learning", "curves")]
+    gate_curves = gates.parent / "curves.parquet"
+    execution = Execution("report", spec, inputs=[analysis, *frames, *data, gates, gate_curves])
     compared = read_json(analysis, "smoothgates.comparisons")
     catalogue = read_json(gates, "smoothgates.gates")["gates"]
     summaries = pd.DataFrame(compared["summaries"])
     # A study of one method has nothing to compare, and yet a table.
     comparisons = pd.DataFrame(compared["comparisons"]).reindex(columns=[*CELL, "method", *COMPARED])
-    runs, learning, curves = (
-        pd.read_parquet(analysis.parent / f"{name}.parquet") for name in ("scores", "learning", "curves")
-    )
+    runs, learning, curves = map(pd.read_parquet, frames)
     methods = list(spec.order)
     set_theme()
     looks = look(methods, spec.reference)
     folder = out.parent
-    curves_of_gates = pd.read_parquet(gates.parent / "curves.parquet")
+    curves_of_gates = pd.read_parquet(gate_curves)
     used_by = {name: spec.methods[name].gate for name in spec.order}
     tone = gate_colours([gate["name"] for gate in catalogue], used_by, looks)
     wanted = {
@@ -66,4 +66,6 @@ def run(spec_text: str, analysis: Path, gates: Path, data: list[Path], out: Path
         origins=origins(analysis.parent.parent),
     )
     write_atomically(out, page.encode())
-    execution.write(folder)
+    drawn = [folder / "figures" / f"{name}.{suffix}" for name in wanted for suffix in ("svg", "pdf")]
+    saved = [folder / "tables" / f"{name}.{suffix}" for name in shown for suffix in ("csv", "tex")]
+    execution.write(folder / "run.json", [out, *drawn, *saved])

@@ -1,0 +1,37 @@
+"""Where a study's files are. The one place of these facts: rules, `plan` and `verify` read it here."""
+
+
+class Paths:
+    """Paths of a study, relative to the working directory, with Snakemake's wildcards where there are many.
+
+    >>> Paths("laptop").model
+    'results/laptop/train/{task}/{regime}/{method}/seed{seed}/model.json'
+    """
+
+    def __init__(self, study: str, results: str | None = None):
+        self.results = results or f"results/{study}"
+        self.reports = f"reports/{study}"
+        self.logs = f"logs/{study}"
+
+        self.data = f"{self.results}/data/{{task}}/manifest.json"
+        self.index = f"{self.results}/index/{{name}}/manifest.json"
+        self.warm_start = f"{self.results}/policy/{{task}}/seed{{seed}}/model.json"
+        self.run = f"{self.results}/train/{{task}}/{{regime}}/{{method}}/seed{{seed}}"
+        self.model = f"{self.run}/model.json"
+        self.metrics = f"{self.run}/metrics.parquet"
+        self.scores = f"{self.results}/evaluate/{{task}}/{{regime}}/{{method}}/seed{{seed}}/{{benchmark}}.json"
+        self.gates = f"{self.results}/analysis/gates/catalogue.json"
+        self.gate_curves = f"{self.results}/analysis/gates/curves.parquet"
+        self.comparisons = f"{self.results}/analysis/comparisons.json"
+        self.tables = [f"{self.results}/analysis/{table}.parquet" for table in ("scores", "learning", "curves")]
+        self.page = f"{self.reports}/index.html"
+
+
+def record_of(result: str) -> str:
+    """Path of the record of how a result was made. Scores of several benchmarks lie side by side, one record each.
+
+    >>> record_of("a/model.json"), record_of("results/s/evaluate/a/seed0/heldout.json")
+    ('a/run.json', 'results/s/evaluate/a/seed0/heldout.run.json')
+    """
+    folder, _, name = result.rpartition("/")
+    return f"{folder}/{name.removesuffix('.json')}.run.json" if "/evaluate/" in folder else f"{folder}/run.json"

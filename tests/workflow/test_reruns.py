@@ -1,0 +1,111 @@
+"""What runs again: exactly what depends on what changed, and nothing for what only looks changed."""
+
+import re
+import shutil
+import time
+
+import pytest
+import yaml
+
+from smoothgates.provenance import code_of
+
+
+def test_a_finished_study_has_nothing_to_do(checkout):
+    assert checkout.pending() == {}
+
+
+def test_touching_every_file_triggers_nothing(checkout):
+    for path in checkout.folder.rglob("*"):
+        if path.is_file() and ".snakemake" not in path.parts:
+            path.touch()
+    assert checkout.pending() == {}
+
+
+def test_a_fresh_clone_with_copied_results_has_nothing_to_do(finished, clone):
+    for name in ("results", "reports", ".snakemake"):
+        shutil.copytree(finished.folder / name, clone.folder / name)
+    assert clone.pending() == {}
+
+
+@pytest.mark.parametrize("seed", ["1", "12345"])
+def test_hash_randomisation_triggers_nothing(checkout, monkeypatch, seed):
+    monkeypatch.setenv("PYTHONHASHSEED", seed)
+    assert checkout.pending() == {}
+
+
+def test_reordering_the_config_triggers_nothing(checkout):
+    for name in ("smoke", "methods"):
+        path = checkout.folder / f"config/{name}.yaml"
+        path.write_text(yaml.safe_dump(backwards(yaml.safe_load(path.read_text())), sort_keys=False))
+    assert checkout.pending() == {}
+
+
+def backwards(content):
+    """Every mapping in reverse; lists as they are, for their order means something."""
+    if isinstance(content, dict):
+        return {key: backwards(value) for key, value in reversed(content.items())}
+    return [backwards(item) for item in content] if isinstance(content, list) else content
+
+
+def test_editing_a_temperature_reruns_its_method_alone(checkout):
+    checkout.edit("config/methods.yaml", "erf:        {gate: erf, tau: [10, 12]}", "erf: {gate: erf, tau: [9, 12]}")
+    assert checkout.pending() == {"train": 2, "evaluate": 1, "analyse": 1, "report": 1, "all": 1}
+
+
+def test_editing_a_gate_reruns_its_methods_alone(checkout):
+    checkout.edit("src/smoothgates/gates/erf.py", "fastest", "quickest")
+    assert checkout.pending() == {"train": 2, "evaluate": 1, "gates": 1, "analyse": 1, "report": 1, "all": 1}
+
+
+def test_editing_a_verifier_reruns_the_stages_that_can_reach_it(checkout):
+    """Of its own task: training is rewarded by it, evaluation judges by it, and the task names it."""
+    file = "src/smoothgates/tasks/toolqa/rewards.py"
+    checkout.edit(file, '"""', '""" ')
+    jobs = [job for job in checkout.jobs() if file in code_of(job.stage, job.parts)]
+    assert {job.name.split("/")[0] for job in jobs} == {"toolqa"}
+    expected = {rule: sum(job.rule == rule for job in jobs) for rule in {job.rule for job in jobs}}
+    after = {"analyse": 1, "report": 1, "all": 1}
+    assert checkout.pending() == expected | after
+
+
+def test_a_cosmetic_edit_of_training_stops_there(checkout):
+    checkout.edit("src/smoothgates/train/loop.py", '"""The RL loop', '"""This RL loop')
+    assert checkout.pending().keys() == {"train", "evaluate", "analyse", "report", "all"}
+    checkout.snakemake("--config", "study=smoke", "--until", "train")
+    assert checkout.pending() == {}, "the same weights need no new evaluation"
+
+
+def test_editing_the_page_reruns_the_report_alone(checkout):
+    checkout.edit("src/smoothgates/report/page.html.j2", "Learning curves", "Curves")
+    assert checkout.pending() == {"report": 1, "all": 1}
+
+
+def test_the_report_command_cannot_train(checkout):
+    checkout.edit("src/smoothgates/objective/loss.py", "The one loss", "The single loss")
+    assert "train" in checkout.pending()
+    allowed = ["--allowed-rules", "report", "analyse", "gates", "--forcerun", "report"]
+    assert checkout.pending(*allowed, "--", "reports/smoke/index.html").keys() <= {"report", "analyse", "gates"}
+
+
+def test_the_jobs_of_a_study_are_those_of_its_dag(clone):
+    """`plan` and `verify` know them without Snakemake."""
+    text = clone.snakemake("-n", "--config", "study=smoke", "--quiet", "host").stdout
+    blocks = re.findall(r"^(?:local)?rule (\w+):\n((?:    .*\n)+)", text, re.MULTILINE)
+    found = {(rule, listed(block, "input"), listed(block, "output")) for rule, block in blocks if rule != "all"}
+    assert found == {(job.rule, frozenset(job.inputs), frozenset(job.outputs)) for job in clone.jobs()}
+
+
+def listed(block: str, key: str) -> frozenset[str]:
+    found = re.search(rf"^    {key}: (.*)$", block, re.MULTILINE)
+    return frozenset(path for path in found[1].split(", ") if not path.startswith(".snakemake/code/"))
+
+
+def test_the_rules_are_ready_within_a_second(clone):
+    """Each job on a cluster reads them again."""
+    clone.snakemake("--list-rules", "--config", "study=laptop")
+    seconds = []
+    for arguments in (["--version"], ["--list-rules", "--config", "study=laptop"]):
+        began = time.perf_counter()
+        clone.snakemake(*arguments)
+        seconds.append(time.perf_counter() - began)
+    assert seconds[1] - seconds[0] < 2, "a second when the machine is quiet"
