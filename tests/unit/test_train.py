@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from smoothgates.method import Method, load_methods
-from smoothgates.objective import group_advantages, policy_loss
+from smoothgates.objective import group_advantages, policy_loss, step_denominator
 from smoothgates.policy.logprob import completion_logprobs
 from smoothgates.rollout.collect import Rollout
 from smoothgates.rollout.setting import setting_of
@@ -17,6 +17,7 @@ from smoothgates.specs import Adam, Protocol, Regime, Sampling, TrainSpec
 from smoothgates.tasks.task import Verdict, each
 from smoothgates.train.loop import minibatches, train, update
 from smoothgates.train.optimizer import AdamW
+from smoothgates.train.state import State
 
 METHODS = load_methods("config/methods.yaml")
 PROTOCOL = Protocol(reward="exact", max_new_tokens=8)
@@ -44,7 +45,9 @@ def setting(*rewards):
 
 
 def run(policy, tokenizer, problems, chosen):
-    return train(policy, tokenizer, setting(1.0, 0.0, 0.0), problems, chosen, lambda n: None)
+    state = State.first(policy, chosen)
+    train(state, tokenizer, setting(1.0, 0.0, 0.0), problems, chosen)
+    return state.history
 
 
 def test_same_seed_same_bits(policy, tokenizer, problems):
@@ -117,7 +120,8 @@ def test_leaving_out_flat_groups_keeps_the_gradient(method, policy):
     assert rollout.rows.tolist() == [0, 1, 2, 3, 8, 9, 10, 11]
     chosen = spec(method, minibatches=1)
     advantage = group_advantages(rewards, chosen.method.advantage).flatten()
-    ((rows, denominator),) = minibatches(rollout, chosen, torch_stream(0, "m"))
+    (rows,) = minibatches(len(rollout.rows), chosen.regime, torch_stream(0, "m"))
+    denominator = step_denominator(rollout.sampled, chosen.method).item()
     optimizer = AdamW(policy, Adam(lr=1e-30))
     kept = update(policy, optimizer, rollout, rows, advantage[rollout.rows][rows], denominator, chosen, 0)
     logp, _ = completion_logprobs(policy, ids, starts, 8)
@@ -128,7 +132,9 @@ def test_leaving_out_flat_groups_keeps_the_gradient(method, policy):
 
 def test_a_rollout_without_any_signal_makes_no_update_but_leaves_its_facts(policy, tokenizer, problems):
     before = [p.clone() for p in policy.parameters()]
-    history = train(policy, tokenizer, setting(1.0), problems, spec(rollouts=3), lambda n: None)
+    state = State.first(policy, spec(rollouts=3))
+    train(state, tokenizer, setting(1.0), problems, spec(rollouts=3))
+    history = state.history
     assert (history.steps, history.rollouts, len(history.updates)) == (0, 3, 3)
     assert all(row["reward"] == 1 and math.isnan(row["kl"]) for row in history.updates)
     assert all(torch.equal(a, b) for a, b in zip(before, policy.parameters(), strict=True))

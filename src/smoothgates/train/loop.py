@@ -2,9 +2,7 @@
 
 import math
 import time
-from collections import deque
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
 
 import torch
 from tokenizers import Tokenizer
@@ -16,86 +14,96 @@ from smoothgates.policy.qwen2 import Qwen2
 from smoothgates.progress import track
 from smoothgates.rollout.collect import Rollout, collect
 from smoothgates.rollout.setting import Setting
-from smoothgates.seeds import python_stream, torch_stream
-from smoothgates.specs import TrainSpec
+from smoothgates.specs import Regime, TrainSpec
 from smoothgates.tasks.task import Example
 from smoothgates.train.optimizer import AdamW
+from smoothgates.train.state import State
 
 NO_UPDATE = dict.fromkeys([*DIAGNOSTICS, "loss", "grad_norm", "policy_entropy"], math.nan)
 
 
-@dataclass
-class History:
-    """What a run leaves beside its weights."""
-
-    updates: list[dict[str, float]] = field(default_factory=list)
-    """One row an optimiser step, the facts of its rollout repeated in each. A rollout whose groups are all flat makes
-    no step, and has one row without diagnostics."""
-    steps: int = 0
-    """Optimiser steps taken."""
-    seconds: list[dict[str, float]] = field(default_factory=list)
-    """Time and tokens of each rollout. Kept apart: it differs between two runs with the same seed."""
-    rollouts: int = 0
-    """Rollouts trained on to their end."""
-    status: str = "finished"
-    """`diverged` if a loss or gradient was not finite. That is a result: the weights before it are kept."""
-
-
 def train(
-    policy: Qwen2,
+    state: State,
     tokenizer: Tokenizer,
     setting: Setting,
     examples: list[Example],
     spec: TrainSpec,
-    on_rollout: Callable[[int], None],
-) -> History:
-    """Train `policy` in place. `on_rollout(n)` is called after the n-th rollout has been trained on."""
-    regime, sampling = spec.regime, spec.sampling
-    optimizer = AdamW(policy, regime.optimizer)
-    prompts = python_stream(spec.seed, "prompts")
-    samples, shuffle = torch_stream(spec.seed, "samples"), torch_stream(spec.seed, "minibatches")
-    history = History()
-    waiting: deque[Rollout] = deque()
-    for n in track(range(1, regime.rollouts + 1), f"{spec.method_name} rollouts"):
-        began = time.perf_counter()
-        while len(waiting) <= regime.lag:  # at first, a queue of rollouts that will be `lag` old when trained on
-            chosen = prompts.sample(examples, sampling.prompts)
-            waiting.append(collect(policy, tokenizer, setting, chosen, sampling.group, samples))
-        facts = waiting[-1].facts  # of the newest: what the policy does now
-        sampled = time.perf_counter()
-        rollout = waiting.popleft()
-        advantage = group_advantages(rollout.rewards, spec.method.advantage).flatten()[rollout.rows]
-        if not len(rollout.rows):
-            history.updates.append({"rollout": float(n), "update": float(history.steps), **facts, **NO_UPDATE})
-        for rows, denominator in minibatches(rollout, spec, shuffle):
-            diagnostics = update(policy, optimizer, rollout, rows, advantage[rows], denominator, spec, history.steps)
-            history.steps += 1
-            history.updates.append({"rollout": float(n), "update": float(history.steps), **facts, **diagnostics})
-            if not math.isfinite(diagnostics["grad_norm"]):
-                history.status = "diverged"
-                return history
-        history.seconds.append(
-            {
-                "rollout": n,
-                "sample_seconds": sampled - began,
-                "update_seconds": time.perf_counter() - sampled,
-                "sampled_tokens": facts["length"] * sampling.prompts * sampling.group,
-            }
-        )
-        history.rollouts = n
-        on_rollout(n)
-    return history
+    between: Callable[[], None] = lambda: None,
+) -> None:
+    """Train on from `state`, in place, until the run has finished or diverged.
+
+    A run is a chain of acts: sample a rollout, take one up, make one optimiser step. `between()` is called after each:
+    there the state is whole and may be saved. What it raises ends the training.
+    """
+    regime, history = spec.regime, state.history
+    for n in track(range(history.rollouts + 1, regime.rollouts + 1), f"{spec.method_name} rollouts"):
+        while history.rollouts < n:
+            if history.status == "diverged":
+                return
+            if state.batches:
+                learn(state, spec)
+            elif len(state.waiting) <= regime.lag:  # at first, a queue of rollouts: `lag` old when trained on
+                sample(state, tokenizer, setting, examples, spec)
+            else:
+                take_up(state, regime)
+            between()
 
 
-def minibatches(rollout: Rollout, spec: TrainSpec, shuffle: torch.Generator) -> Iterator[tuple[torch.Tensor, float]]:
-    """Rows of each update, with the denominator of its loss: what all sampled completions add, also those left out."""
-    regime = spec.regime
-    denominator = step_denominator(rollout.sampled, spec.method).item() / regime.minibatches
-    for _ in range(regime.epochs):
-        order = torch.randperm(len(rollout.rows), generator=shuffle)
-        for rows in order.tensor_split(regime.minibatches):
-            if len(rows):
-                yield rows, denominator
+def sample(state: State, tokenizer: Tokenizer, setting: Setting, examples: list[Example], spec: TrainSpec) -> None:
+    """Add a rollout to those that wait."""
+    began = time.perf_counter()
+    chosen = state.prompts.sample(examples, spec.sampling.prompts)
+    state.waiting.append(collect(state.policy, tokenizer, setting, chosen, spec.sampling.group, state.samples))
+    state.spent["sample_seconds"] += time.perf_counter() - began
+
+
+def take_up(state: State, regime: Regime) -> None:
+    """Turn to the oldest rollout that waits."""
+    state.facts = state.waiting[-1].facts  # of the newest: what the policy does now
+    state.rollout = state.waiting.popleft()
+    state.batches.extend(minibatches(len(state.rollout.rows), regime, state.shuffle))
+    if not state.batches:
+        log(state, NO_UPDATE)
+        close(state)
+
+
+def learn(state: State, spec: TrainSpec) -> None:
+    """The next optimiser step on the rollout."""
+    began = time.perf_counter()
+    rollout, rows = state.rollout, state.batches.popleft()
+    advantage = group_advantages(rollout.rewards, spec.method.advantage).flatten()[rollout.rows]
+    # What all sampled completions add, also those left out.
+    denominator = step_denominator(rollout.sampled, spec.method).item() / spec.regime.minibatches
+    updates_before = state.history.steps
+    made = update(state.policy, state.optimizer, rollout, rows, advantage[rows], denominator, spec, updates_before)
+    state.history.steps += 1
+    log(state, made)
+    state.spent["update_seconds"] += time.perf_counter() - began
+    if not math.isfinite(made["grad_norm"]):
+        state.history.status = "diverged"
+    elif not state.batches:
+        close(state)
+
+
+def log(state: State, diagnostics: dict[str, float]) -> None:
+    history = state.history
+    at = {"rollout": float(history.rollouts + 1), "update": float(history.steps)}
+    history.updates.append({**at, **state.facts, **diagnostics})
+
+
+def close(state: State) -> None:
+    """Done with the rollout."""
+    history, tokens = state.history, state.facts["length"] * state.rollout.rewards.numel()
+    history.rollouts += 1
+    history.seconds.append({"rollout": history.rollouts, **state.spent, "sampled_tokens": tokens})
+    state.spent = dict.fromkeys(state.spent, 0.0)
+    state.rollout = None
+
+
+def minibatches(rows: int, regime: Regime, shuffle: torch.Generator) -> list[torch.Tensor]:
+    """Which of a rollout's rows each update is made on."""
+    orders = [torch.randperm(rows, generator=shuffle) for _ in range(regime.epochs)]
+    return [part for order in orders for part in order.tensor_split(regime.minibatches) if len(part)]
 
 
 def update(

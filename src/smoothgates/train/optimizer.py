@@ -48,3 +48,13 @@ class AdamW:
             eps=1e-8,
             maximize=False,
         )
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Its memory, by name."""
+        kinds = {"first": self.first, "second": self.second, "steps": self.steps}
+        return {f"{kind}.{i}": tensor for kind, own in kinds.items() for i, tensor in enumerate(own)}
+
+    def load(self, tensors: dict[str, Tensor]) -> None:
+        """Take over what `tensors` gave."""
+        for name, tensor in self.tensors().items():
+            tensor.copy_(tensors[name])

@@ -1,0 +1,182 @@
+"""A run of a second or so, and processes that carry it out: forked, so that each starts in milliseconds."""
+
+import hashlib
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from smoothgates.errors import BadInput, TryAgain
+from smoothgates.stages import policy, prepare
+from smoothgates.stages.train import How
+from smoothgates.stages.train import run as train
+from smoothgates.train import loop
+
+ARCHITECTURE = {
+    "vocab_size": 112,
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 1,
+    "max_position_embeddings": 128,
+    "initializer_range": 0.05,
+}
+SPEC = {
+    "task": "math",
+    "regime_name": "reuse",
+    "method_name": "erf",
+    "seed": 0,
+    "method": {"gate": "erf", "tau": [10.0, 12.0]},
+    "regime": {"rollouts": 4, "minibatches": 2, "epochs": 2, "lag": 1, "optimizer": {"lr": 3e-4}},
+    "protocol": {"reward": "exact", "max_new_tokens": 12},
+    "sampling": {"prompts": 8, "group": 8},
+    "checkpoint_every": 1,
+}
+WRITES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link"}
+"""Audit events of operations that change a directory; files opened for writing come to it."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A training run with its inputs, in a folder of its own."""
+
+    inputs: Path
+    folder: Path
+    spec: dict
+
+    def train(self, **how) -> None:
+        """In this process."""
+        how = {"save_seconds": 0, "wait": 0} | how
+        out = self.folder / "result"
+        paths = [self.inputs / "data/manifest.json", self.inputs / "policy/model.json"]
+        outputs = [out / "model.json", out / "metrics.parquet"]
+        train(json.dumps(self.spec), *paths, *outputs, how=How(work=self.work, **how))
+
+    def command(self, *flags: str) -> list[str]:
+        """The same as a command."""
+        out = self.folder / "result"
+        paths = {
+            "--data": self.inputs / "data/manifest.json",
+            "--policy": self.inputs / "policy/model.json",
+            "--out": out / "model.json",
+            "--metrics": out / "metrics.parquet",
+            "--work": self.work,
+        }
+        told = [str(word) for pair in paths.items() for word in pair]
+        return [sys.executable, "-m", "smoothgates", "train", "--spec", json.dumps(self.spec), *told, *flags]
+
+    @property
+    def work(self) -> Path:
+        return self.folder / "work"
+
+    @property
+    def attempts(self) -> list[dict]:
+        return json.loads((self.folder / "result/run.json").read_text())["attempts"]
+
+    def result(self) -> dict[str, str]:
+        """Digest of every file of the result but the record of how it was made; temporary ones would show."""
+        out = self.folder / "result"
+        return {
+            path.relative_to(out).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in sorted(out.rglob("*"))
+            if path.is_file() and path.name != "run.json"
+        }
+
+    @property
+    def updates(self) -> int:
+        """Updates that all attempts made, those that were lost and made again included."""
+        made = self.folder / "updates"
+        return made.stat().st_size if made.exists() else 0
+
+    @property
+    def log(self) -> str:
+        """What the attempts said."""
+        return (self.folder / "log").read_text()
+
+    def elsewhere(self, name: str, **changes) -> "Run":
+        """In a folder of its own, with changes to what it is told."""
+        (self.folder / name).mkdir()
+        return Run(self.inputs, self.folder / name, {**self.spec, **changes})
+
+
+def make_inputs(folder: Path) -> None:
+    """Data, and a warm start that guesses: some of its answers are right."""
+    rows = {"source": "word_problems", "rows": 300}
+    told = {"task": "math", "train": [rows], "benchmarks": {}, "seed": 0}
+    prepare.run(json.dumps(told), folder / "data/manifest.json")
+    phase = {"steps": 60, "hasty": 1.0, "optimizer": {"lr": 1e-2}}
+    told = {
+        "task": "math",
+        "method_name": "warm_start",
+        "seed": 0,
+        "architecture": ARCHITECTURE,
+        "tokenizer": "words",
+        "supervised": {"batch_size": 16, "phases": [phase]},
+    }
+    policy.run(json.dumps(told), folder / "data/manifest.json", folder / "policy/model.json")
+
+
+def fork(act: Callable[[], None], log: Path) -> int:
+    """Process id of a child that does this, and ends with the exit code of the command line."""
+    if child := os.fork():
+        return child
+    code = 1
+    try:
+        torch.set_num_threads(1)
+        stream = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        os.dup2(stream, 1)
+        os.dup2(stream, 2)
+        sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
+        act()
+        code = 0
+    except TryAgain as error:
+        print(f"try again: {error}", file=sys.stderr, flush=True)
+        code = 75
+    except BadInput as error:
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        code = 2
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+    finally:
+        os._exit(code)
+
+
+def wait(child: int) -> int:
+    """Its exit code, or minus the signal that ended it."""
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def attempt(run: Run, die_at: int | None = None, **how) -> int:
+    """An attempt by a child, which is killed before its n-th change of a file or folder; returns how it ended."""
+    return wait(start(run, die_at, **how))
+
+
+def start(run: Run, die_at: int | None = None, **how) -> int:
+    """The child of an attempt. It marks every update that it makes in the file `updates`."""
+
+    def act():
+        made, update = os.open(run.folder / "updates", os.O_WRONLY | os.O_CREAT | os.O_APPEND), loop.update
+        loop.update = lambda *arguments: (os.write(made, b"."), update(*arguments))[1]
+        changes = 0
+
+        def hook(event: str, arguments: tuple) -> None:
+            nonlocal changes
+            opened = event == "open" and isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR)
+            if opened or event in WRITES:
+                changes += 1
+                if changes == die_at:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+        sys.addaudithook(hook)
+        run.train(**how)
+        print(f"changes: {changes}", file=sys.stderr)
+
+    return fork(act, run.folder / "log")

@@ -1,0 +1,111 @@
+"""The command itself: killed, asked to stop, out of time. Few of each: it starts in seconds, not in milliseconds."""
+
+import os
+import random
+import signal
+import subprocess
+import time
+
+import pytest
+
+from .rig import Run, attempt
+
+
+@pytest.fixture
+def long(run) -> Run:
+    """A run that is not over before it can be disturbed."""
+    return run.elsewhere("long", regime={**run.spec["regime"], "rollouts": 60}, checkpoint_every=20)
+
+
+@pytest.fixture
+def expected(long) -> dict[str, str]:
+    undisturbed = long.elsewhere("undisturbed")
+    assert attempt(undisturbed, save_seconds=60) == 0
+    return undisturbed.result()
+
+
+def begin(run: Run, *flags: str) -> subprocess.Popen:
+    with open(run.folder / "log", "a") as log:
+        return subprocess.Popen(run.command("--save-seconds", "0", "--wait", "0", *flags), stdout=log, stderr=log)
+
+
+def wait_for_checkpoint(run: Run) -> None:
+    while not list(run.work.glob("*/checkpoints/LATEST")):
+        time.sleep(0.02)
+
+
+def finish(run: Run) -> None:
+    process = begin(run)
+    assert process.wait(60) == 0, run.log
+    assert "Traceback" not in run.log
+
+
+def test_killed(long, expected):
+    rng = random.Random(0)
+    for _ in range(4):
+        process = begin(long)
+        time.sleep(rng.uniform(0.5, 3.5))
+        process.kill()
+        assert process.wait() in (-signal.SIGKILL, 0)
+    finish(long)
+    assert long.result() == expected
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_asked_to_stop(number, long, expected):
+    process = begin(long, "--save-seconds", "600")
+    time.sleep(0.2)
+    while not list(long.work.glob("*/attempts.jsonl")):
+        time.sleep(0.02)
+    os.kill(process.pid, number)
+    assert process.wait(20) == 75
+    last = long.log.splitlines()[-1]
+    assert last.startswith("try again: stopped at update ")
+    assert f"asked to by {number.name}; run me again" in last
+    finish(long)
+    assert "going on from checkpoint 000001" in long.log
+    assert long.result() == expected
+    ends = [each["end"] for each in long.attempts]
+    assert len(ends) == 2
+    assert ends[0].startswith("stopped at update")
+
+
+def test_asked_twice_it_ends_at_once(long):
+    process = begin(long)
+    wait_for_checkpoint(long)
+    os.kill(process.pid, signal.SIGSTOP)  # both come before the run looks
+    os.kill(process.pid, signal.SIGTERM)
+    os.kill(process.pid, signal.SIGCONT)
+    os.kill(process.pid, signal.SIGTERM)
+    assert process.wait(20) in (75, -signal.SIGTERM)
+    finish(long)
+
+
+def test_out_of_time(long):
+    """A budget of 6 s leaves 4.5 s, of which starting takes about 2."""
+    longer = {"regime": {**long.spec["regime"], "rollouts": 400}, "checkpoint_every": 150}
+    undisturbed, run = long.elsewhere("undisturbed", **longer), long.elsewhere("longer", **longer)
+    began = time.monotonic()
+    assert begin(run, "--wall-minutes", "0.1", "--save-seconds", "600").wait(60) == 75
+    assert time.monotonic() - began < 6
+    assert "its time is nearly up; run me again" in run.log
+    assert attempt(run, save_seconds=600) == 0
+    assert attempt(undisturbed, save_seconds=600) == 0
+    assert run.result() == undisturbed.result()
+    assert run.updates < undisturbed.updates, "what the first made was not made again"
+
+
+def test_a_suspended_trainer_that_was_overtaken_writes_nothing_more(long, expected):
+    process = begin(long)
+    wait_for_checkpoint(long)
+    os.kill(process.pid, signal.SIGSTOP)
+    # To wait until its heartbeat counts as stopped takes most of a minute; on another host is where that happens.
+    [lease] = long.work.glob("*/lease.json")
+    lease.write_text(lease.read_text().replace(f'"pid": {process.pid}', f'"pid": {2**22 + 1}'))
+    assert attempt(long) == 0
+    assert "taken over from" in long.log
+    os.kill(process.pid, signal.SIGCONT)
+    assert process.wait(20) == 75
+    assert "nothing more is written" in long.log.splitlines()[-1]
+    assert long.result() == expected
+    assert list(long.work.iterdir()) == []
