@@ -7,6 +7,7 @@ import torch
 from safetensors.torch import load_file, save
 from tokenizers import Tokenizer
 
+from smoothgates.errors import BadInput
 from smoothgates.files import check_file, file_record, read_json, write_atomically, write_json
 from smoothgates.policy.qwen2 import Qwen2
 from smoothgates.policy.tokenizer import ASSISTANT, EOS, PAD, USER, load_tokenizer
@@ -75,6 +76,11 @@ def load_manifest_policy(manifest: Path, folder: str | None = None) -> tuple[Qwe
     """The final policy that a model.json names, or another folder of it, with every digest verified."""
     model = read_json(manifest, MODEL_SCHEMA)
     folder = folder or model["final"]
+    if not (manifest.parent / folder).exists():
+        raise BadInput(
+            f"{manifest.parent / folder}: is not there: pruned, or left out of an archive;"
+            f" to have it again, delete {manifest} and run the study"
+        )
     for record in model["folders"][folder]:
         check_file(record, manifest.parent / folder)
     return load_policy(manifest.parent / folder)
