@@ -9,13 +9,16 @@ PAGE = reports/$(basename $(notdir $(STUDY)))/index.html
 SNAKEMAKE = PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 $(BIN)/snakemake --config study=$(STUDY) \
 	--profile workflow/profiles/local
 
-.PHONY: study plan check report test lint parity bench schema docs lock clean
+.PHONY: study plan pending check report test test-faults test-envs test-slurm lint parity bench schema docs lock slurm clean
 
 study: $(READY)  ## Run the study and write reports/$(STUDY)/index.html
 	$(SNAKEMAKE)
 	@echo "The report: $(PAGE)"
 
-plan: $(READY)  ## What would run, and why
+plan: $(READY)  ## What the study takes: jobs, hours, disk, memory
+	$(BIN)/python -m smoothgates plan --study $(STUDY)
+
+pending: $(READY)  ## What would run, and why
 	$(SNAKEMAKE) --dry-run --quiet host
 
 check: $(READY)  ## Hold the finished laptop study to what it must show
@@ -27,6 +30,17 @@ report: $(READY)  ## Rebuild the report from the scores; can never start a train
 test: $(READY) lint  ## Everything that needs no root and no network
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile
 
+	@echo "Not among these, as they take root, packages or the network: make test-faults, test-envs, test-slurm, parity"
+
+test-faults: $(READY)  ## Kill -9, full disks, two trainers on one run (root, for a small disk)
+	OMP_NUM_THREADS=1 $(BIN)/pytest tests/faults
+
+test-envs: $(READY)  ## Environments installed from the index, every hash checked
+	$(BIN)/pytest tests/envs
+
+test-slurm: slurm  ## On a real SLURM on this host (its packages: .ci/slurm.sh)
+	OMP_NUM_THREADS=1 $(BIN)/pytest tests/slurm
+
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -37,7 +51,7 @@ parity: .venv-peers/.ready  ## Hold the losses to TRL's own code, in an environm
 	OMP_NUM_THREADS=1 PYTHONPATH=src .venv-peers/bin/python -m pytest tests/parity
 
 bench: $(READY)  ## Speed of the parts, as ratios side by side
-	for part in run verdicts retrieval; do OMP_NUM_THREADS=1 $(BIN)/python tests/bench/$$part.py || exit; done
+	for part in run dag verdicts retrieval; do OMP_NUM_THREADS=1 $(BIN)/python tests/bench/$$part.py || exit; done
 
 schema: $(READY)  ## After changing a config record
 	$(BIN)/python -m smoothgates schema
@@ -45,15 +59,22 @@ schema: $(READY)  ## After changing a config record
 docs: $(READY)  ## After changing a gate
 	$(BIN)/python -m smoothgates gates > docs/gates.md
 
-lock: $(READY)  ## After changing a pin in pyproject.toml: rewrite the lock from what is installed
-	$(BIN)/pip freeze --exclude-editable | sed 's/+cpu$$//' > envs/lock.txt
-	{ cat envs/post-deploy.head; cat envs/lock.txt; echo LOCK; } > envs/smoothgates.post-deploy.sh
-	touch $(READY)
+lock: .venv-lock/.ready  ## After changing a pin in pyproject.toml: rewrite the locks from the package index's metadata
+	PATH="$(CURDIR)/.venv-lock/bin:$$PATH" .venv-lock/bin/python envs/lock.py
 
-$(READY): pyproject.toml envs/lock.txt
+$(READY): pyproject.toml envs/venv.txt
 	$(PYTHON) -c 'import sys; assert sys.version_info[:2] == (3, 11), "Python 3.11 is needed: make PYTHON=/path/to/python3.11"'
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check -c envs/lock.txt -e ".[test]"
+	$(BIN)/pip install --quiet --disable-pip-version-check -c envs/venv.txt \
+		-e ".[control,train,report,test]"
+	touch $@
+
+slurm: $(READY)  ## Once, where the study is to run on a SLURM cluster: Snakemake's plugin
+	$(BIN)/pip install --quiet --disable-pip-version-check -c envs/venv.txt -e ".[slurm]"
+
+.venv-lock/.ready:
+	$(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/pip install --quiet --disable-pip-version-check uv==0.13.9
 	touch $@
 
 .venv-peers/.ready: envs/peers.txt pyproject.toml

@@ -22,11 +22,16 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+cluster = typer.Typer(help="A study on a SLURM cluster: docs/slurm.md.", no_args_is_help=True)
+app.add_typer(cluster, name="cluster")
+
 
 Spec = Annotated[str, typer.Option(help="Canonical JSON of what to do, or @file.")]
 Data = Annotated[Path, typer.Option(help="Data manifest.")]
 Index = Annotated[Path | None, typer.Option(help="Manifest of the index that the policy may search.")]
+StudyName = Annotated[str, typer.Option(help="A name in config/, or the path of a YAML file of your own.")]
 Out = Annotated[Path, typer.Option(help="Manifest to write, last of all outputs.")]
+Words = Annotated[list[str] | None, typer.Argument(help="After --.")]
 
 
 @app.command()
@@ -63,12 +68,16 @@ def train(
     out: Out,
     metrics: Annotated[Path, typer.Option(help="Parquet of diagnostics to write, one row an update.")],
     index: Index = None,
+    work: Annotated[Path, typer.Option(help="Folder for checkpoints of unfinished runs.")] = Path("work"),
+    wall_minutes: Annotated[float | None, typer.Option(help="Stop before so many are over, with exit code 75.")] = None,
+    save_seconds: Annotated[float, typer.Option(help="Least time between two checkpoints.")] = 60.0,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Start over, whatever earlier attempts left.")] = False,
+    wait: Annotated[float, typer.Option(help="Seconds to wait for another process that is at the same run.")] = 60.0,
 ) -> None:
-    """Train a policy by RL with one method."""
-    _single_thread()
+    """Train a policy by RL with one method, or go on where an earlier attempt ended."""
     from smoothgates.stages import train as stage
 
-    stage.run(spec, data, policy, out, metrics, index)
+    stage.run(spec, data, policy, out, metrics, index, stage.How(work, wall_minutes, save_seconds, fresh, wait))
 
 
 @app.command()
@@ -151,14 +160,13 @@ def corpus(
 @app.command()
 def analyse(
     spec: Spec,
-    scores: Annotated[list[Path], typer.Option(help="Scores of a run; repeated.")],
-    metrics: Annotated[list[Path], typer.Option(help="Metrics of a run; repeated.")],
+    results: Annotated[Path, typer.Option(help="Folder of the study's results.")],
     out: Out,
 ) -> None:
     """Compare methods over seeds."""
     from smoothgates.stages import analyse as stage
 
-    stage.run(spec, scores, metrics, out)
+    stage.run(spec, results, out)
 
 
 @app.command()
@@ -176,11 +184,124 @@ def report(
 
 
 @app.command()
+def plan(
+    study: StudyName = "laptop",
+    machine: Annotated[str | None, typer.Option(help="One of config/machines.yaml, or such as h100x4.")] = None,
+    concurrency: Annotated[int | None, typer.Option(min=1, help="Jobs at once: all cores, or one with GPUs.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False,
+) -> None:
+    """What a study takes before it is run: jobs, hours, disk, memory."""
+    from smoothgates.plan.show import run
+
+    run(study, machine, concurrency, as_json)
+
+
+@app.command()
+def verify(
+    study: StudyName = "laptop",
+    as_json: Annotated[bool, typer.Option("--json", help="Everything, for programs.")] = False,
+) -> None:
+    """Say which results are stale, foreign or damaged, down to a byte. Exit code 1 if any is."""
+    from smoothgates.custody import show
+    from smoothgates.study import load_study
+
+    sys.exit(show.run(load_study(study), as_json))
+
+
+@app.command()
+def prune(
+    study: StudyName = "laptop",
+    checkpoints: Annotated[bool, typer.Option(help="Also checkpoints whose learning curves are drawn.")] = False,
+    foreign: Annotated[bool, typer.Option(help="Also files that no job makes.")] = False,
+    yes: Annotated[bool, typer.Option(help="Do it, instead of showing what would go.")] = False,
+    work: Annotated[Path, typer.Option(help="Where runs keep what they go on from.")] = Path("work"),
+) -> None:
+    """Free the disk of what no job needs any more."""
+    from smoothgates.custody import prune as custody
+    from smoothgates.study import load_study
+
+    custody.run(load_study(study), yes, checkpoints, foreign, work)
+
+
+@app.command()
+def archive(
+    out: Annotated[Path, typer.Option(help="A .tar.gz to write.")],
+    study: StudyName = "laptop",
+    weights: Annotated[bool, typer.Option(help="Put in weights, checkpoints and indexes too.")] = False,
+) -> None:
+    """Pack source, results and report for a reviewer, who can rebuild the report from it."""
+    from smoothgates.custody import archive as custody
+    from smoothgates.study import load_study
+
+    custody.run(load_study(study), out, weights)
+
+
+@app.command()
+def adopt(study: StudyName = "laptop") -> None:
+    """Make results that were copied here Snakemake's own, if nothing is wrong with them."""
+    from smoothgates.custody import adopt as custody
+    from smoothgates.study import load_study
+
+    sys.exit(custody.run(load_study(study)))
+
+
+@app.command()
 def schema(folder: Annotated[Path, typer.Argument(help="Where to write.")] = Path("workflow/schemas")) -> None:
     """Write the JSON schemas of the config files."""
     from smoothgates.schemas import write_schemas
 
     write_schemas(folder)
+
+
+@cluster.command("run")
+def cluster_run(
+    study: StudyName = "laptop",
+    profile: Annotated[list[Path] | None, typer.Option(help="Of your site, on top of ours; may be repeated.")] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="In the queue at once.")] = None,
+    poll: Annotated[int, typer.Option(min=1, help="Seconds before Snakemake first looks at the queue.")] = 40,
+    wait: Annotated[bool, typer.Option("--wait", help="Until jobs of an earlier run have ended.")] = False,
+    arguments: Words = None,
+) -> None:
+    """Run a study: Snakemake with the safe options, watched."""
+    from smoothgates.cluster import controller
+
+    sys.exit(controller.run(study, profile or (), jobs, poll, wait, arguments or ()))
+
+
+@cluster.command("status")
+def cluster_status(study: StudyName = "laptop") -> None:
+    """List the study's jobs in the queue."""
+    from smoothgates.cluster import table
+
+    sys.exit(table.show(study))
+
+
+@cluster.command("cancel")
+def cluster_cancel(study: StudyName = "laptop") -> None:
+    """End the study's jobs in the queue."""
+    from smoothgates.cluster import table
+
+    sys.exit(table.cancel(study))
+
+
+@app.command()
+def launch(
+    arguments: Words = None,
+    nodes: Annotated[int, typer.Option(min=1, help="Of this SLURM job.")] = 1,
+    processes: Annotated[int | None, typer.Option(min=1, help="On each node; by default one for each GPU.")] = None,
+) -> None:
+    """Run a stage as several processes that know of each other."""
+    from smoothgates import launch as launcher
+
+    sys.exit(launcher.run(arguments or (), nodes, processes))
+
+
+@app.command()
+def probe(seconds: Annotated[int, typer.Option(min=1, help="To wait for the others.")] = 60) -> None:
+    """Do the ranks of a launch find each other? Run it first on a new cluster."""
+    from smoothgates.stages import probe as stage
+
+    sys.exit(stage.run(seconds))
 
 
 def _single_thread() -> None:

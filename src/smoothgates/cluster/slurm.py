@@ -1,0 +1,178 @@
+"""What SLURM knows of our jobs."""
+
+import getpass
+import re
+import shutil
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from smoothgates.errors import BadInput, TryAgain
+
+ENDED = (
+    "BOOT_FAIL",
+    "CANCELLED",
+    "COMPLETED",
+    "DEADLINE",
+    "FAILED",
+    "NODE_FAIL",
+    "OUT_OF_MEMORY",
+    "PREEMPTED",
+    "REVOKED",
+    "TIMEOUT",
+)
+"""States that a job never leaves. In squeue PREEMPTED is one: a job that is put back into the queue says PENDING."""
+
+LONGEST_WAIT = 180
+"""Seconds that the executor lets pass between two looks at the queue, at most."""
+
+FORMAT = "%i|%j|%T|%N|%M|%r|%k|%Z"
+RUN_NAME = re.compile(r"(?P<study>.+)_[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One job in the queue, or gone from it for less than MinJobAge."""
+
+    id: str
+    name: str
+    """Of the Snakemake run that submitted it: study_uuid."""
+    state: str
+    node: str
+    elapsed: str
+    reason: str
+    comment: str
+    """Its rule and wildcards."""
+    folder: str
+
+    @property
+    def live(self) -> bool:
+        """It runs, or will run."""
+        return not ended(self.state)
+
+
+def ended(state: str) -> bool:
+    """Whether a state, as squeue or sacct prints it, is final.
+
+    >>> ended("CANCELLED by 0"), ended("COMPLETING")
+    (True, False)
+    """
+    return bool(state) and state.split()[0] in ENDED
+
+
+def require() -> None:
+    """BadInput where there is no SLURM at all."""
+    for name in ("sbatch", "srun", "squeue", "scancel", "scontrol"):
+        if not shutil.which(name):
+            raise BadInput(f"{name}: not found: this command is for the login node of a SLURM cluster")
+
+
+def ask(*words: str, seconds: float = 60) -> str:
+    """Output of one of SLURM's commands. Raises TryAgain where it fails or does not answer."""
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, timeout=seconds)
+    except OSError as error:
+        raise TryAgain(f"{words[0]}: {error.strerror}") from None
+    except subprocess.TimeoutExpired:
+        raise TryAgain(f"{words[0]} did not answer within {seconds:.0f} s") from None
+    if done.returncode != 0:
+        cause = done.stderr.strip().splitlines()
+        raise TryAgain(f"{words[0]}: {cause[-1] if cause else f'exit code {done.returncode}'}")
+    return done.stdout
+
+
+def queue(*options: str) -> list[Entry]:
+    """Our jobs. Raises TryAgain where SLURM does not answer, so that silence is never taken for an empty queue."""
+    return parse_queue(ask("squeue", "--noheader", "--user", getpass.getuser(), f"--format={FORMAT}", *options))
+
+
+def parse_queue(text: str) -> list[Entry]:
+    return [Entry(*line.strip().split("|", 7)) for line in text.splitlines() if line.count("|") >= 7]
+
+
+def jobs_of_run(name: str) -> dict[str, Entry]:
+    """Every job of one Snakemake run that SLURM still remembers, by id."""
+    return {entry.id: entry for entry in queue("--states=all", "--name", name)}
+
+
+def live_jobs(prefix: str, folder: Path) -> list[Entry]:
+    """Jobs of a study in this working directory that run or will run, whoever submitted them."""
+    here = folder.resolve()
+    return [
+        entry
+        for entry in queue()
+        if entry.live
+        and (match := RUN_NAME.fullmatch(entry.name))
+        and match["study"] == prefix
+        and Path(entry.folder).resolve() == here
+    ]
+
+
+def cancel(ids: list[str]) -> None:
+    """End jobs. Raises TryAgain."""
+    for start in range(0, len(ids), 200):  # a command line has an end
+        ask("scancel", *ids[start : start + 200])
+
+
+def cancel_run(name: str, seconds: float = 120) -> bool:
+    """End what is left of a Snakemake run; whether nothing is. An outage shorter than `seconds` is waited out."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            live = [entry.id for entry in jobs_of_run(name).values() if entry.live]
+            if not live:
+                return True
+            ask("scancel", "--name", name, "--user", getpass.getuser())
+        except TryAgain:
+            pass
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(1)
+
+
+def prefix_of(study: str) -> str:
+    """What names of a study's runs begin with: squeue shows it.
+
+    >>> prefix_of("smooth gates.v2")
+    'smooth-gates-v2'
+    """
+    return re.sub(r"[^A-Za-z0-9_-]", "-", study)[:50]
+
+
+def min_job_age() -> int:
+    """Seconds for which squeue still shows a job that has ended. Raises TryAgain."""
+    return parse_min_job_age(ask("scontrol", "show", "config"))
+
+
+def parse_min_job_age(text: str) -> int:
+    """MinJobAge in seconds from what `scontrol show config` prints.
+
+    >>> parse_min_job_age("MinJobAge               = 300 sec")
+    300
+    """
+    found = re.search(r"^MinJobAge\s*=\s*(\d+)\s*(h?)", text, re.MULTILINE)
+    return int(found[1]) * (3600 if found[2] else 1) if found else 0
+
+
+def accounting_works() -> bool:
+    """Whether sacct answers. It is installed on clusters that keep no accounts, too, and fails there."""
+    try:
+        ask("sacct", "--noheader", "--allocations", "--name", "none")
+    except TryAgain:
+        return False
+    return True
+
+
+def status_command(poll: int, age: int, accounting: bool) -> tuple[str, int]:
+    """How Snakemake should ask for states, and after how many seconds first.
+
+    squeue is the more reliable, if it remembers a job for longer than Snakemake ever looks away. Where neither it nor
+    sacct will do, the executor must at least not turn to sacct by itself, as it does when MinJobAge < 3 x poll.
+
+    >>> status_command(40, 300, True), status_command(40, 60, True), status_command(40, 60, False)
+    (('squeue', 40), ('sacct', 40), ('squeue', 20))
+    """
+    if age >= max(3 * poll, LONGEST_WAIT + 20):
+        return "squeue", poll
+    return ("sacct", poll) if accounting else ("squeue", max(1, min(poll, age // 3)))

@@ -1,0 +1,77 @@
+"""Whatever happens to a training on a cluster, it goes on, and ends with the weights that it would have had."""
+
+import os
+import re
+import signal
+from itertools import pairwise
+
+import pytest
+
+from .checkout import Checkout
+from .cluster import wait_until
+
+TRAIN = ("--set-resources", "train:mem_mb=1000")
+TERMINATED = "asked to by SIGTERM"
+
+
+def assert_undisturbed(checkout: Checkout, undisturbed: dict[str, bytes], *ends: str) -> None:
+    """The same bytes, and nothing done twice: attempts that ended so, each going on where the one before it saved."""
+    assert checkout.weights("long") == undisturbed["long"]
+    made = checkout.attempts("long")
+    assert [re.sub(r".*: (.+);.*", r"\1", attempt["end"]) for attempt in made] == [*ends, "finished"]
+    assert made[0]["from"] == 0
+    for before, after in pairwise(made):
+        assert after["from"] == before["to"]
+        assert (before["to"] > 0) == (before["end"] != "killed")
+
+
+def test_requeued_and_then_preempted(checkout, cluster, undisturbed):
+    run = checkout.start(target="long")
+    cluster("scontrol", "requeue", checkout.wait_for("long", 300))
+    wait_until(lambda: checkout.rollouts("long") < 300, 60, "the second attempt")
+    checkout.wait_for("long", 900)
+    cluster(
+        "sbatch", "--partition", "high", "--nodes", "3", "--exclusive", "--wrap", "sleep 1", "--output", "/dev/null"
+    )
+    assert run.end() == 0, run.text
+    assert_undisturbed(checkout, undisturbed, TERMINATED, TERMINATED)
+
+
+def test_preempted_without_requeue(checkout, cluster, undisturbed):
+    run = checkout.start(target="long", options=(*TRAIN, "train:slurm_partition=frail"))
+    checkout.wait_for("long", 300)
+    cluster(
+        "sbatch", "--partition", "high", "--nodes", "3", "--exclusive", "--wrap", "sleep 1", "--output", "/dev/null"
+    )
+    assert run.end() == 0, run.text
+    assert_undisturbed(checkout, undisturbed, TERMINATED)
+
+
+@pytest.mark.parametrize("setting", ["cluster", "plain_cluster"])
+def test_cancelled_from_outside(setting, checkout, request, undisturbed):
+    checkout.cluster = request.getfixturevalue(setting)
+    run = checkout.start(target="long")
+    checkout.cluster("scancel", checkout.wait_for("long", 300))
+    assert run.end() == 0, run.text
+    assert_undisturbed(checkout, undisturbed, TERMINATED)
+
+
+def test_out_of_time(checkout, undisturbed):
+    """The run stops by itself before its time is up; here it is held up, whatever the machine's speed."""
+    run = checkout.start(target="long", options=(*TRAIN, "train:runtime=1"))
+    checkout.wait_for("long", 300)
+    trainer = checkout.trainer()
+    os.kill(trainer, signal.SIGSTOP)
+    wait_until(lambda: checkout.elapsed("long") >= 46, 60, "its time to be nearly up")
+    os.kill(trainer, signal.SIGCONT)
+    assert run.end() == 0, run.text
+    assert_undisturbed(checkout, undisturbed, "its time is nearly up")
+
+
+def test_node_lost(checkout, cluster, undisturbed):
+    run = checkout.start(target="long")
+    checkout.wait_for("long", 300)
+    [node] = {row[0] for row in cluster.squeue("%N")}
+    cluster.lose(node)
+    assert run.end() == 0, run.text
+    assert_undisturbed(checkout, undisturbed, "killed")

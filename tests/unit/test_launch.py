@@ -1,0 +1,165 @@
+"""Every rank is told the same of the world and its own place in it, and none is left alone."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from smoothgates import launch
+from smoothgates.errors import BadInput
+from smoothgates.launch import Place, place_of, rank_environments, step_command, supervise
+
+STEP = {
+    "SLURM_JOB_ID": "31",
+    "SLURM_STEP_ID": "2",
+    "SLURM_STEP_NUM_NODES": "3",
+    "SLURM_STEP_NUM_TASKS": "3",
+    "SLURM_NODEID": "1",
+    "SLURM_STEP_NODELIST": "n[4-6]",
+}
+
+
+def place(environment: dict[str, str]) -> Place:
+    return place_of(environment, lambda nodes: f"first of {nodes}", lambda: 4321)
+
+
+def test_a_plain_shell_is_one_node():
+    assert place({}) == place({"SLURM_JOB_ID": "31", "SLURM_STEP_NUM_NODES": "1"}) == Place(1, 0, "127.0.0.1", 4321)
+
+
+def test_a_launcher_knows_its_place_from_its_step():
+    assert place(STEP) == Place(3, 1, "first of n[4-6]", 20000 + 31 * 16 + 2)
+
+
+def test_all_nodes_of_a_step_come_to_one_port_and_other_steps_to_others():
+    ports = {(job, step): place({**STEP, "SLURM_JOB_ID": job, "SLURM_STEP_ID": step}).port
+             for job in ("31", "32") for step in ("0", "1")}  # fmt: skip
+    assert len(set(ports.values())) == 4
+    assert place({**STEP, "SLURM_NODEID": "2"}).port == place(STEP).port
+    assert place({**STEP, "SLURM_JOB_ID": "987654321"}).port in launch.PORTS
+
+
+def test_two_launchers_on_a_node_are_refused():
+    with pytest.raises(BadInput, match="srun -N 3 -n 3"):
+        place({**STEP, "SLURM_STEP_NUM_TASKS": "6"})
+
+
+def test_the_first_node_is_where_slurm_says_it_is(tmp_path, monkeypatch):
+    script = tmp_path / "scontrol"
+    script.write_text(
+        '#!/bin/sh\n[ "$2" = hostnames ] && printf "n4\\nn5\\n" || echo "NodeName=$3 NodeAddr=10.0.0.4 Port=1"\n'
+    )
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    assert launch.first_address("n[4-5]") == "10.0.0.4"
+
+
+def test_ranks_number_the_world_without_gaps():
+    places = [Place(2, node, "10.0.0.4", 20000) for node in (0, 1)]
+    ranks = [rank for place in places for rank in rank_environments(place, {}, 4)]
+    assert [int(rank["RANK"]) for rank in ranks] == list(range(8))
+    assert [int(rank["LOCAL_RANK"]) for rank in ranks] == [0, 1, 2, 3] * 2
+    assert {
+        (rank["WORLD_SIZE"], rank["LOCAL_WORLD_SIZE"], rank["MASTER_ADDR"], rank["MASTER_PORT"]) for rank in ranks
+    } == {("8", "4", "10.0.0.4", "20000")}
+    assert not any("CUDA_VISIBLE_DEVICES" in rank for rank in ranks)
+
+
+@pytest.mark.parametrize(
+    ("visible", "processes", "expected"),
+    [
+        ("0,1,2,3", None, ["0", "1", "2", "3"]),
+        ("4,5,6,7", 2, ["4,5", "6,7"]),
+        ("GPU-aa,GPU-bb", None, ["GPU-aa", "GPU-bb"]),
+        ("5", None, ["5"]),
+    ],
+)
+def test_gpus_are_dealt_out_as_they_are_named(visible, processes, expected):
+    ranks = rank_environments(Place(1, 0, "127.0.0.1", 1), {"CUDA_VISIBLE_DEVICES": visible}, processes)
+    assert [rank["CUDA_VISIBLE_DEVICES"] for rank in ranks] == expected
+
+
+def test_gpus_that_cannot_be_dealt_out_are_an_error():
+    with pytest.raises(BadInput, match="3 GPUs"):
+        rank_environments(Place(1, 0, "127.0.0.1", 1), {"CUDA_VISIBLE_DEVICES": "0,1,2"}, 2)
+
+
+def test_a_step_has_one_launcher_on_each_node():
+    words = step_command(2, 8, ["train", "--spec", "{}"])
+    assert words[:5] == ["srun", "-N", "2", "-n", "2"]
+    assert "--kill-on-bad-exit=1" in words
+    assert words[-6:] == ["--processes", "8", "--", "train", "--spec", "{}"]
+
+
+def python(code: str, count: int) -> int:
+    return supervise([sys.executable, "-c", code], rank_environments(Place(1, 0, "127.0.0.1", 1), {}, count))
+
+
+def test_ranks_that_succeed(tmp_path):
+    code = f"import os, pathlib; pathlib.Path({str(tmp_path)!r}, os.environ['RANK']).touch()"
+    assert python(code, 4) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["0", "1", "2", "3"]
+
+
+@pytest.mark.parametrize("count", [2, 4])
+@pytest.mark.parametrize(
+    ("end", "code", "named"),
+    [
+        ("raise SystemExit(2)", 2, "exit code 2"),
+        ("print('no such file', file=sys.stderr); raise SystemExit(1)", 1, "exit code 1: no such file"),
+        ("os.kill(os.getpid(), 9)", 137, "killed by SIGKILL"),
+    ],
+)
+def test_a_dead_rank_ends_the_others_and_is_named(tmp_path, capfd, count, end, code, named):
+    body = (
+        "import os, pathlib, sys, time\n"
+        f"pathlib.Path({str(tmp_path)!r}, os.environ['RANK']).write_text(str(os.getpid()))\n"
+        f"if os.environ['RANK'] == '1': {end}\n"
+        "time.sleep(600)\n"
+    )
+    began = time.monotonic()
+    assert python(body, count) == code
+    assert time.monotonic() - began < 5
+    assert f"rank 1 {'was ' if code == 137 else 'ended with '}{named}" in capfd.readouterr().err
+    for path in tmp_path.iterdir():
+        assert not Path(f"/proc/{path.read_text()}").exists()
+
+
+def test_a_rank_that_ignores_being_asked_is_killed(monkeypatch):
+    monkeypatch.setattr(launch, "GRACE", 0.5)
+    body = (
+        "import os, signal, time\n"
+        "if os.environ['RANK'] == '0': time.sleep(1); raise SystemExit(3)\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)\n"
+    )
+    began = time.monotonic()
+    assert python(body, 2) == 3
+    assert time.monotonic() - began < 5
+
+
+def test_signals_reach_every_rank_and_75_is_kept(tmp_path):
+    """At 75 the others are saving, too: they get the time that they need."""
+    body = (
+        "import os, pathlib, signal, sys, time\n"
+        "def stop(*_): time.sleep(float(os.environ['RANK'])); "
+        f"pathlib.Path({str(tmp_path)!r}, 'saved' + os.environ['RANK']).touch(); sys.exit(75)\n"
+        "signal.signal(signal.SIGTERM, stop)\n"
+        f"pathlib.Path({str(tmp_path)!r}, 'ready' + os.environ['RANK']).touch()\n"
+        "time.sleep(600)\n"
+    )
+    main = (
+        "import sys\n"
+        "from smoothgates.launch import Place, rank_environments, supervise\n"
+        f"ranks = rank_environments(Place(1, 0, '127.0.0.1', 1), {{}}, 2)\n"
+        f"sys.exit(supervise([sys.executable, '-c', {body!r}], ranks))\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", main], env={**os.environ})
+    while len(list(tmp_path.glob("ready*"))) < 2:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 75
+    assert len(list(tmp_path.glob("saved*"))) == 2
