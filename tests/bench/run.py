@@ -52,7 +52,7 @@ def start_up_row() -> dict:
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
-    ours = statistics.median(children("import smoothgates.cli, smoothgates.stages.train") for _ in range(3))
+    ours = statistics.median(children("import smoothgates.cli, smoothgates.train.session") for _ in range(3))
     theirs = statistics.median(
         children("import torch; from transformers import Qwen2ForCausalLM; torch.optim.AdamW([torch.ones(1)])")
         for _ in range(3)

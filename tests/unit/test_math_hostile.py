@@ -165,6 +165,15 @@ def test_a_worker_that_dies_costs_one_verdict_and_is_replaced(whom):
     assert time.monotonic() - began < 6
 
 
+def test_what_a_cluster_sends_to_every_process_changes_no_verdict():
+    verdicts([r"\boxed{41+1}"] * 4)
+    for worker in POOL.workers.values():
+        os.killpg(worker.process.pid, signal.SIGTERM)
+    before = {worker.process.pid for worker in POOL.workers.values()}
+    assert [v.reason for v in verdicts([r"\boxed{40+2}"] * 20)] == ["correct"] * 20
+    assert {worker.process.pid for worker in POOL.workers.values()} == before
+
+
 def test_a_thread_judges_hostile_answers_while_the_main_thread_waits():
     found = []
     thread = threading.Thread(target=lambda: found.extend(verdicts([r"\boxed{9^9^9^9}", r"\boxed{41+1}"])))

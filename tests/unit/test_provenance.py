@@ -49,8 +49,8 @@ def test_heavy_imports_stay_where_they_are_used():
     assert not loaded("import smoothgates.study, smoothgates.provenance", "torch")
     assert not loaded("import smoothgates.stages.report", "torch")
     assert not loaded("import smoothgates.stages.analyse", "torch")
-    assert not loaded("import smoothgates.stages.train", "transformers")
-    assert not loaded("import smoothgates.stages.train", "torch._dynamo")
+    assert not loaded("import smoothgates.train.session", "transformers")
+    assert not loaded("import smoothgates.train.session", "torch._dynamo")
     for package in ("datasets", "sympy", "bm25s", "faiss", "numpy"):
         assert not loaded(
             "import smoothgates.study; [smoothgates.study.load_task(t) for t in ('math', 'toolqa')]", package

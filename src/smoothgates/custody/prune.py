@@ -87,8 +87,7 @@ def needed_work(studies: Iterable[LoadedStudy]) -> set[str]:
 
 def work_of(study: LoadedStudy, job: Job) -> str:
     """Name of a run's work directory."""
-    data, start, *index = (digest(Path(path)) for path in job.inputs)
-    return fingerprint(**made_by(study, job), inputs=[data, start, *(index or [None])])
+    return fingerprint(**made_by(study, job), inputs=[digest(Path(path)) for path in job.inputs])
 
 
 def unneeded(work: Path, needed: set[str]) -> Iterator[Removal]:

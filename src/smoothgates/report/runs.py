@@ -12,13 +12,18 @@ def executions(results: Path) -> list[dict]:
 
 
 def costs(results: Path) -> pd.DataFrame:
-    """One row a stage: how often it ran, CPU seconds, and the largest memory of one process."""
-    frame = pd.DataFrame(executions(results))
-    if frame.empty:
-        return frame
+    """One row a stage: results, attempts that they took, time, CPU time of the last ones, largest memory of a process."""
+    runs = executions(results)
+    if not runs:
+        return pd.DataFrame()
+    attempts = [run.get("attempts") or [run] for run in runs]
+    frame = pd.DataFrame(runs).assign(
+        attempts=list(map(len, attempts)), seconds=[sum(each["seconds"] for each in made) for made in attempts]
+    )
     order = {stage: i for i, stage in enumerate(frame["stage"].unique())}
     grouped = frame.groupby("stage").agg(
-        jobs=("stage", "size"),
+        results=("stage", "size"),
+        attempts=("attempts", "sum"),
         cpu_seconds=("cpu_seconds", "sum"),
         seconds=("seconds", "sum"),
         peak_mib=("peak_mib", "max"),
@@ -31,9 +36,18 @@ def origins(results: Path) -> list[tuple[str, list[str]]]:
     runs = executions(results)
     found = {
         "commit": {f"{run['commit']}{' with uncommitted changes' if run['dirty'] else ''}" for run in runs},
+        "environment": {environment(run) for run in runs},
         "Python": {run["python"] for run in runs},
         "machine": {run["machine"] for run in runs},
     }
     for name in sorted({name for run in runs for name in run["versions"]}):
         found[name] = {run["versions"].get(name, "absent") for run in runs}
     return [(fact, sorted(values)) for fact, values in found.items()]
+
+
+def environment(run: dict) -> str:
+    """Name and digest of what was pinned, and what was installed instead."""
+    others = [
+        f"{name} {found or 'absent'} instead of {pinned}" for name, (pinned, found) in sorted(run["drift"].items())
+    ]
+    return f"{run['env']}, lock {run['lock_sha256']}" + (f", but {', '.join(others)}" if others else "")
