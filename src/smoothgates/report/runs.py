@@ -12,7 +12,7 @@ def executions(results: Path) -> list[dict]:
 
 
 def costs(results: Path) -> pd.DataFrame:
-    """One row a stage: results, attempts that they took, time, CPU time of the last ones, largest memory of a process."""
+    """One row a stage: results, the attempts that they took, time, CPU time of the last ones, a process's most memory."""
     runs = executions(results)
     if not runs:
         return pd.DataFrame()
@@ -47,7 +47,6 @@ def origins(results: Path) -> list[tuple[str, list[str]]]:
 
 def environment(run: dict) -> str:
     """Name and digest of what was pinned, and what was installed instead."""
-    others = [
-        f"{name} {found or 'absent'} instead of {pinned}" for name, (pinned, found) in sorted(run["drift"].items())
-    ]
+    pairs = sorted(run["drift"].items())
+    others = [f"{name} {found or 'absent'} instead of {pinned}" for name, (pinned, found) in pairs]
     return f"{run['env']}, lock {run['lock_sha256']}" + (f", but {', '.join(others)}" if others else "")
