@@ -12,7 +12,7 @@ def executions(results: Path) -> list[dict]:
 
 
 def costs(results: Path) -> pd.DataFrame:
-    """One row a stage: results, the attempts that they took, time, CPU time of the last ones, a process's most memory."""
+    """One row a stage: its results, their attempts, time, CPU time of the last of these, largest memory of a process."""
     runs = executions(results)
     if not runs:
         return pd.DataFrame()
