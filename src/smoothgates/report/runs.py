@@ -12,7 +12,7 @@ def executions(results: Path) -> list[dict]:
 
 
 def costs(results: Path) -> pd.DataFrame:
-    """One row a stage: its results, their attempts, time, CPU time of the last of these, largest memory of a process."""
+    """One row a stage. Seconds are those of all attempts, CPU seconds of the last ones."""
     runs = executions(results)
     if not runs:
         return pd.DataFrame()
