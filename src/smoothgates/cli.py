@@ -3,6 +3,7 @@
 Exit codes: 0 done, 1 failed, 2 bad input, 75 run me again (both one line on stderr).
 """
 
+import errno
 import os
 import sys
 from pathlib import Path
@@ -318,4 +319,9 @@ def main() -> None:
         sys.exit(2)
     except TryAgain as error:
         print(f"try again: {error}", file=sys.stderr)
+        sys.exit(75)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        print(f"try again: {error.strerror}; nothing half-written is left", file=sys.stderr)
         sys.exit(75)

@@ -1,6 +1,9 @@
 """A full disk: one line, exit code 75, nothing half-written; with room again, the undisturbed run's result."""
 
+import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -62,3 +65,19 @@ def test_the_disk_of_results_is_full(leave, save_seconds, run, undisturbed, smal
     assert run.result() == undisturbed[0]
     assert run.updates == undisturbed[1], "all of them were safe"
     assert not any(run.work.iterdir())
+
+
+@pytest.mark.parametrize("leave", [0, 40, 400])
+def test_any_other_stage_says_so_in_one_line(leave, small_disk):
+    disk = small_disk(1024)
+    ballast = fill(disk, leave)
+    part = {"source": "word_problems", "rows": 20_000}
+    spec = {"task": "math", "train": [part], "benchmarks": {"heldout": part}, "seed": 0}
+    command = [sys.executable, "-m", "smoothgates", "prepare", "--spec", json.dumps(spec)]
+    done = subprocess.run([*command, "--out", disk / "data/manifest.json"], capture_output=True, text=True)
+    assert done.returncode == 75
+    assert done.stderr.splitlines()[-1] == "try again: No space left on device; nothing half-written is left"
+    assert "Traceback" not in done.stderr
+    assert not half_written(disk)
+    assert not (disk / "data/manifest.json").exists()
+    assert ballast.exists()
