@@ -294,7 +294,7 @@ def launch(
     """Run a stage as several processes that know of each other."""
     from smoothgates import launch as launcher
 
-    sys.exit(launcher.run(arguments or (), nodes, processes))
+    sys.exit(launcher.run(arguments or (), main, nodes, processes))
 
 
 @app.command()

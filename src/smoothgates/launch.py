@@ -38,11 +38,12 @@ class Place:
     port: int
 
 
-def run(arguments: Sequence[str], nodes: int = 1, processes: int | None = None) -> int:
+def run(arguments: Sequence[str], alone: Callable[[], None], nodes: int = 1, processes: int | None = None) -> int:
     """Run `python -m smoothgates ARGUMENTS` as `processes` ranks on each of `nodes` nodes; the first exit code not 0.
 
     `processes` is by default one for each visible GPU, or one. With several nodes and outside of a step, it starts one
-    launcher a node with srun. Raises BadInput.
+    launcher a node with srun. A world of one needs no process of its own: it is `alone`, the command line's entry.
+    Raises BadInput.
     """
     if not arguments:
         raise BadInput("launch: expected a stage after --, for example: launch -- probe")
@@ -52,7 +53,10 @@ def run(arguments: Sequence[str], nodes: int = 1, processes: int | None = None) 
     place = place_of(os.environ, first_address, free_port)
     ranks = rank_environments(place, os.environ, processes)
     if place.nodes * len(ranks) == 1:
-        return _here(arguments, ranks[0])
+        os.environ.update(ranks[0])
+        sys.argv[1:] = arguments
+        alone()
+        return 0
     if arguments[0] not in TOGETHER:
         raise BadInput(f"launch: {arguments[0]} runs in one process, got {place.nodes * len(ranks)}")
     return supervise([sys.executable, "-m", "smoothgates", *arguments], ranks)
@@ -122,16 +126,6 @@ def rank_environments(place: Place, environment: Mapping[str, str], processes: i
         }
         for i in range(local)
     ]
-
-
-def _here(arguments: Sequence[str], rank: dict[str, str]) -> int:
-    """A world of one needs no process of its own."""
-    from smoothgates.cli import main
-
-    os.environ.update(rank)
-    sys.argv[1:] = arguments
-    main()
-    return 0
 
 
 class Rank:
