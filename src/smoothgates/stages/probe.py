@@ -32,7 +32,7 @@ def run(seconds: int = SECONDS) -> int:
             print(f"{who}: the ranks add up to {total.item()}, expected {sum(range(world))}", file=sys.stderr)
             return 1
         who += f", met at {meeting}"
-    print(who, flush=True)
+    os.write(1, f"{who}\n".encode())  # in one piece: the ranks share their output
     return 0
 
 
