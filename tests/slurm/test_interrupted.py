@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from .checkout import Checkout
+from .checkout import SECONDS, Checkout
 from .cluster import wait_until
 
 TRAIN = ("--set-resources", "train:mem_mb=1000")
@@ -66,6 +66,16 @@ def test_out_of_time(checkout, undisturbed):
     os.kill(trainer, signal.SIGCONT)
     assert run.end() == 0, run.text
     assert_undisturbed(checkout, undisturbed, "its time is nearly up")
+
+
+def test_killed_at_its_time_limit(checkout, undisturbed):
+    """Held up past it, the run cannot stop by itself: SLURM ends it, and the next attempt begins anew."""
+    run = checkout.start(target="long", options=(*TRAIN, "train:runtime=1"))
+    checkout.wait_for("long", 300)
+    os.kill(checkout.trainer(), signal.SIGSTOP)
+    assert run.end(2 * SECONDS) == 0, run.text
+    assert "TIMEOUT" in run.text
+    assert_undisturbed(checkout, undisturbed, "killed")
 
 
 def test_node_lost(checkout, cluster, undisturbed):
