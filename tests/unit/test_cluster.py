@@ -118,6 +118,10 @@ def test_without_slurm_it_says_so(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(BadInput, match="sbatch: not found"):
         slurm.require()
+    fake(tmp_path, monkeypatch, **dict.fromkeys(("sbatch", "srun", "squeue", "scancel", "scontrol"), "true"))
+    monkeypatch.setattr(slurm, "find_spec", lambda name: None)
+    with pytest.raises(BadInput, match="not installed: `make slurm`"):
+        slurm.require()
 
 
 def test_only_this_study_in_this_folder_is_ours(tmp_path, monkeypatch):

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import time
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from smoothgates.errors import BadInput, TryAgain
@@ -62,10 +63,12 @@ def ended(state: str) -> bool:
 
 
 def require() -> None:
-    """BadInput where there is no SLURM at all."""
+    """BadInput where there is no SLURM at all, or Snakemake has no plugin for it."""
     for name in ("sbatch", "srun", "squeue", "scancel", "scontrol"):
         if not shutil.which(name):
             raise BadInput(f"{name}: not found: this command is for the login node of a SLURM cluster")
+    if not find_spec("snakemake_executor_plugin_slurm"):
+        raise BadInput("snakemake-executor-plugin-slurm: not installed: `make slurm`, or the environment `control`")
 
 
 def ask(*words: str, seconds: float = 60) -> str:
