@@ -7,6 +7,7 @@ import os
 import platform
 import resource
 import subprocess
+import sys
 import time
 from collections.abc import Iterable
 from functools import cache
@@ -149,6 +150,8 @@ class Execution:
         # One process may write several results (evaluation serves all seeds): each counts what came since the last.
         own, Execution.counted = spent - Execution.counted, spent
         known = known or {}
+        seconds, held = time.time() - self.began, gpus()
+        wall = sum(attempt["seconds"] for attempt in more.get("attempts", [])) or seconds
         write_json(
             record,
             sealed(
@@ -158,7 +161,9 @@ class Execution:
                     **commit(),
                     **more,
                     "began": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.began)),
-                    "seconds": round(time.time() - self.began, 3),
+                    "seconds": round(seconds, 3),
+                    "gpus": held,
+                    "gpu_hours": round(held * wall / 3600, 4),
                     "cpu_seconds": round(own, 3),
                     "peak_mib": usage.ru_maxrss // 1024,
                     "host": platform.node(),
@@ -169,6 +174,14 @@ class Execution:
                 }
             ),
         )
+
+
+def gpus() -> int:
+    """GPUs that this job holds, on all of its nodes."""
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_available():
+        return 0
+    return torch.cuda.device_count() * int(os.environ.get("WORLD_SIZE", 1))  # each rank sees its own alone
 
 
 def spec_digest(spec: Record) -> str:

@@ -1,10 +1,13 @@
 """Which files a stage's result can depend on."""
 
+import json
 import subprocess
 import sys
 
+from smoothgates import provenance
 from smoothgates.gates import GATES
-from smoothgates.provenance import code_of
+from smoothgates.provenance import Execution, code_of
+from smoothgates.study import load_study
 
 
 def names(stage, *parts):
@@ -55,3 +58,11 @@ def test_heavy_imports_stay_where_they_are_used():
         assert not loaded(
             "import smoothgates.study; [smoothgates.study.load_task(t) for t in ('math', 'toolqa')]", package
         )
+
+
+def test_gpu_hours_are_those_of_all_attempts_and_ranks(tmp_path, monkeypatch):
+    monkeypatch.setattr(provenance, "gpus", lambda: 8)
+    execution = Execution("analyse", load_study("laptop").analyse_spec())
+    execution.write(tmp_path / "run.json", [], attempts=[{"seconds": 3600}, {"seconds": 1800}])
+    record = json.loads((tmp_path / "run.json").read_text())
+    assert (record["gpus"], record["gpu_hours"]) == (8, 12.0)

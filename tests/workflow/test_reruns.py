@@ -1,5 +1,6 @@
 """What runs again: exactly what depends on what changed, and nothing for what only looks changed."""
 
+import json
 import re
 import shutil
 import time
@@ -7,6 +8,7 @@ import time
 import pytest
 import yaml
 
+from smoothgates.environments import lock_digest
 from smoothgates.provenance import code_of
 
 
@@ -85,6 +87,14 @@ def test_the_report_command_cannot_train(checkout):
     assert "train" in checkout.pending()
     allowed = ["--allowed-rules", "report", "analyse", "gates", "--forcerun", "report"]
     assert checkout.pending(*allowed, "--", "reports/smoke/index.html").keys() <= {"report", "analyse", "gates"}
+
+
+def test_a_study_for_gpus_runs_in_their_environment(checkout):
+    checkout.edit("config/smoke.yaml", "seeds:", "device: cuda\nseeds:")
+    checkout.snakemake("--config", "study=smoke", "--until", "prepare")
+    record = json.loads((checkout.folder / "results/smoke/data/math/run.json").read_text())
+    assert (record["env"], record["lock_sha256"]) == ("train-cuda", lock_digest("train-cuda"))
+    assert (record["gpus"], record["gpu_hours"]) == (0, 0), "the data need none"
 
 
 def test_the_jobs_of_a_study_are_those_of_its_dag(clone):

@@ -27,7 +27,7 @@ TASKS = STUDY.config.tasks
 CODE = f".snakemake/code/{STUDY.name}/{{}}.sha256"
 
 # A prefix is no part of a rule's code, so a moved checkout triggers nothing.
-shell.prefix(f"export PYTHONPATH={shlex.quote(workflow.basedir)}/src; ")
+shell.prefix(f"export PYTHONPATH={shlex.quote(workflow.basedir)}/src SMOOTHGATES_DEVICE={STUDY.config.device}; ")
 
 
 wildcard_constraints:
