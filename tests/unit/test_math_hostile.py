@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -153,7 +154,8 @@ def test_a_worker_that_dies_costs_one_verdict_and_is_replaced(whom):
             if whom == "whole worker":
                 os.killpg(worker.process.pid, signal.SIGKILL)
         for judge in judges():
-            os.kill(judge, signal.SIGSTOP if whom == "judge stopped" else signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it went with its worker
+                os.kill(judge, signal.SIGSTOP if whom == "judge stopped" else signal.SIGKILL)
 
     striker = threading.Thread(target=strike)
     began = time.monotonic()
