@@ -5,9 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from smoothgates.environments import environment_of, lock_digest
 from smoothgates.errors import BadInput
 from smoothgates.gates import GATES
 from smoothgates.paths import Paths, record_of
+from smoothgates.provenance import code_digest, spec_digest
 from smoothgates.records import Record
 from smoothgates.retrieval.passages import corpus_files
 from smoothgates.study import CONTROL, LoadedStudy
@@ -169,3 +171,12 @@ def given(made: str, find: Callable[..., list[str | Path]], *what) -> tuple[str,
 def jobs_of(study: LoadedStudy) -> list[Job]:
     """Every job of a study."""
     return Jobs(study).all()
+
+
+def made_by(study: LoadedStudy, job: Job) -> dict[str, str]:
+    """Digests of what a job would be made by today, beside its inputs."""
+    return {
+        "spec": spec_digest(job.spec),
+        "code": code_digest(job.stage, job.parts),
+        "lock": lock_digest(environment_of(job.stage, study.config.device)),
+    }

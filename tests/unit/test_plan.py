@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from smoothgates.environments import environment_of, lock_digest
 from smoothgates.errors import BadInput
 from smoothgates.jobs import jobs_of
 from smoothgates.plan.load import Load, Rollouts, load_of
@@ -77,6 +78,7 @@ def finish(job, seconds: float, **facts) -> None:
             "schema_version": 1,
             "spec_sha256": spec_digest(job.spec),
             "code_sha256": code_digest(job.stage, job.parts),
+            "lock_sha256": lock_digest(environment_of(job.stage)),
             "seconds": seconds / len(job.records),
             "peak_mib": 500,
         }
@@ -193,7 +195,7 @@ def test_what_reads_from_a_job_to_do_is_to_do(place):
         finish(job, 1)
     assert sum(row.to_do for row in plan(study).rows) == 0
     trained = next(job for job in jobs if job.name == "math/near/erf/seed1")
-    for broken in ({"code_sha256": "0"}, {"spec_sha256": "0"}):
+    for broken in ({"code_sha256": "0"}, {"spec_sha256": "0"}, {"lock_sha256": "0"}):
         finish(trained, 1, **broken)
         to_do = {rule: row.to_do for rule, row in rows_of(plan(study)).items() if row.to_do}
         assert to_do == {"train": 1, "evaluate": 1, "analyse": 1, "report": 1}

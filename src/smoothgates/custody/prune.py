@@ -8,10 +8,10 @@ from pathlib import Path
 
 from smoothgates.custody.pruned import PRUNED, pruned_folders, pruned_note
 from smoothgates.custody.results import files_below
-from smoothgates.custody.verify import Audit, made_by, verify
+from smoothgates.custody.verify import Audit, verify
 from smoothgates.errors import BadInput
 from smoothgates.files import digest, read_json, write_json
-from smoothgates.jobs import Job
+from smoothgates.jobs import Job, made_by
 from smoothgates.paths import Paths
 from smoothgates.records import read_yaml
 from smoothgates.study import LoadedStudy, load_study

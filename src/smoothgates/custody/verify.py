@@ -9,10 +9,8 @@ from typing import Literal, get_args
 
 from smoothgates.custody.pruned import PRUNED
 from smoothgates.custody.results import ABSENT, Result, digests, files_below, results_of
-from smoothgates.environments import environment_of, lock_digest
-from smoothgates.jobs import Job, jobs_of
+from smoothgates.jobs import Job, jobs_of, made_by
 from smoothgates.paths import Paths
-from smoothgates.provenance import code_digest, spec_digest
 from smoothgates.study import LoadedStudy
 
 State = Literal["done", "not yet", "follows", "stale", "foreign", "damaged"]
@@ -80,15 +78,6 @@ def verify(study: LoadedStudy, thorough: bool = True) -> Audit:
     strangers, leftovers = stray_files(Paths(study.name), every, found)
     findings += [Finding("foreign", path, "no job makes it") for path in strangers]
     return Audit(study.name, states, findings, leftovers, notes_on(every, found))
-
-
-def made_by(study: LoadedStudy, job: Job) -> dict[str, str]:
-    """Digests of what a job would be made by today, beside its inputs."""
-    return {
-        "spec": spec_digest(job.spec),
-        "code": code_digest(job.stage, job.parts),
-        "lock": lock_digest(environment_of(job.stage, study.config.device)),
-    }
 
 
 Judgement = tuple[State, list[tuple[str, str]]]

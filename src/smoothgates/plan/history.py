@@ -8,11 +8,11 @@ from statistics import median
 
 from smoothgates.errors import BadInput
 from smoothgates.files import read_json
-from smoothgates.jobs import Job, jobs_of
+from smoothgates.jobs import Job, jobs_of, made_by
 from smoothgates.plan.load import load_of
 from smoothgates.plan.machine import Machine
 from smoothgates.plan.model import Cost, cost
-from smoothgates.provenance import RUN_SCHEMA, code_digest, spec_digest
+from smoothgates.provenance import RUN_SCHEMA, spec_digest
 from smoothgates.records import parse
 from smoothgates.study import LoadedStudy, load_study
 
@@ -48,9 +48,9 @@ def records_of(job: Job) -> list[dict] | None:
         return None
 
 
-def finished(job: Job, records: list[dict] | None) -> bool:
-    """Whether all its results are there, made by this spec and this code."""
-    current = {"spec_sha256": spec_digest(job.spec), "code_sha256": code_digest(job.stage, job.parts)}
+def finished(study: LoadedStudy, job: Job, records: list[dict] | None) -> bool:
+    """Whether all its results are there, made by what would make them today."""
+    current = {f"{what}_sha256": digest for what, digest in made_by(study, job).items()}
     return (
         records is not None
         and all(current.items() <= record.items() for record in records)

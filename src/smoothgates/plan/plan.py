@@ -59,7 +59,7 @@ def plan(study: LoadedStudy, machine_name: str | None = None, concurrency: int |
     concurrency = concurrency or (os.cpu_count() or 1 if machine.device == "cpu" else 1)
     jobs = jobs_of(study)
     records = [records_of(job) for job in jobs]
-    todo = pending(jobs, [finished(job, found) for job, found in zip(jobs, records)])
+    todo = pending(jobs, [finished(study, job, found) for job, found in zip(jobs, records)])
     estimates = estimated(study, machine, jobs, records)
     seconds = [estimate.cost.seconds for estimate in estimates]
     left = [i for i, is_todo in enumerate(todo) if is_todo]
