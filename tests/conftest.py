@@ -8,10 +8,16 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from smoothgates.errors import BadInput
-from smoothgates.policy.qwen2 import Qwen2
+from smoothgates.policy.decoder import Decoder
+from smoothgates.policy.logprob import Scorer
+from smoothgates.policy.text import compact_text
 from smoothgates.policy.tokenizer import build_tokenizer
+from smoothgates.ranks import Ranks
+from smoothgates.rollout.collect import collect
+from smoothgates.rollout.torch_sampler import TorchSampler
 from smoothgates.seeds import python_stream, torch_stream
 from smoothgates.study import load_study
 from smoothgates.tasks import load_task
@@ -56,8 +62,23 @@ def tokenizer(problems):
     return build_tokenizer([text for p in problems for text in (p.question, p.extra["solution"])], 112)
 
 
+@pytest.fixture(scope="session")
+def collected():
+    """Collects a rollout, four completions an example, all rows scored at once and in their own order."""
+
+    def collected(policy, tokenizer, setting, examples):
+        def score(ids, starts, lengths, width):
+            logp = Scorer(policy)(ids, starts, lengths)[0] if len(ids) else torch.zeros(0, width)
+            return F.pad(logp, (0, width - logp.shape[1])), torch.arange(len(ids)).unsqueeze(0)
+
+        stream = torch_stream(0, "s")
+        return collect(TorchSampler(policy), compact_text(tokenizer), setting, examples, 4, stream, score, Ranks())
+
+    return collected
+
+
 @pytest.fixture
 def policy():
     """The laptop policy, untrained. Each test gets its own: training changes it in place."""
     arch = load_study("laptop").config.architecture
-    return Qwen2(arch).initialise(torch_stream(0, "initialise"))
+    return Decoder(arch).initialise(torch_stream(0, "initialise"))

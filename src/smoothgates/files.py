@@ -10,9 +10,13 @@ from typing import Any
 from smoothgates.errors import BadInput
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write to a temporary name beside it, flush to disk, rename: a reader sees the old file or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+def write_atomically(path: Path, data: bytes, parents: bool = True) -> None:
+    """Write to a temporary name beside it, flush to disk, rename: a reader sees the old file or the new one.
+
+    `parents`: make its folder where there is none. Otherwise that is an OSError.
+    """
+    if parents:
+        path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with open(temporary, "wb") as file:

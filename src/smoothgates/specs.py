@@ -21,8 +21,25 @@ CONTROL = "control"
 """The pseudo-regime of what is no RL run: the warm start, and supervised training continued."""
 
 
+class Experts(Record):
+    """A mixture of experts in the place of each layer's MLP."""
+
+    count: PositiveInt
+    """Experts a layer."""
+    chosen: PositiveInt
+    """Of them, those that a token goes through."""
+    intermediate_size: PositiveInt
+    """Of one expert."""
+
+    @model_validator(mode="after")
+    def _enough(self) -> "Experts":
+        if self.chosen > self.count:
+            raise ValueError(f"chosen is {self.chosen}, but there are {self.count} experts")
+        return self
+
+
 class Architecture(Record):
-    """Shape of a Qwen2 policy, in Hugging Face's words."""
+    """Shape of a compact policy, in Hugging Face's words: Qwen2, or Qwen3-MoE where it has experts."""
 
     vocab_size: PositiveInt
     hidden_size: PositiveInt
@@ -34,6 +51,7 @@ class Architecture(Record):
     initializer_range: PositiveFloat = 0.02
     rms_norm_eps: PositiveFloat = 1.0e-6
     rope_theta: PositiveFloat = 10000.0
+    experts: Experts | None = None
 
     @model_validator(mode="after")
     def _heads_divide(self) -> "Architecture":
@@ -46,6 +64,55 @@ class Architecture(Record):
         return self.hidden_size // self.num_attention_heads
 
 
+class Model(Record):
+    """A published policy to start from."""
+
+    hub: str
+    """Its name on the hub, such as Qwen/Qwen2.5-7B-Instruct."""
+    revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
+    """Commit on the hub."""
+    shrunk: Architecture | None = None
+    """Stand-in of this shape with random weights instead, for rehearsals: nothing is fetched."""
+
+
+class Engine(Record):
+    """What computes gradients and takes optimiser steps."""
+
+    kind: Literal["torch", "deepspeed"] = "torch"
+    """`torch`: one process. `deepspeed`: as many as the job has GPUs."""
+    zero: Literal[1, 2, 3] = 2
+    """DeepSpeed's ZeRO stage: what is divided among the ranks. 1: optimiser state, 2: and gradients, 3: and weights."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Of weights and activations. Master weights and log-softmax are in single precision always."""
+    offload: bool = False
+    """Keep the optimiser's state in main memory (DeepSpeed)."""
+    gradient_checkpointing: bool = False
+    """Compute activations anew in the backward pass: a third more work, a fraction of the memory."""
+    tokens: PositiveInt | None = None
+    """Most tokens of a micro-batch on one rank, padding included unless packed. None: an update is one micro-batch."""
+    packed: bool = False
+    """Lay sequences end to end instead of padding them to the longest."""
+    logits: PositiveInt | None = None
+    """Tokens whose logits exist at a time. None: those of a whole micro-batch."""
+
+    @model_validator(mode="after")
+    def _torch_is_plain(self) -> "Engine":
+        if self.kind == "torch" and self.offload:
+            raise ValueError("offload is for the engine 'deepspeed'")
+        return self
+
+
+class Sampler(Record):
+    """What writes completions. Sampling is unrestricted always: top-k and top-p would bias the ratio."""
+
+    kind: Literal["torch", "vllm"] = "torch"
+    memory: Share = 0.4
+    """Share of the accelerator's memory that vLLM may take."""
+    correction: PositiveFloat | None = None
+    """Cap of token-level importance correction for the sampler's rounding, min(π_trainer/π_sampler, cap). None: no
+    correction, so that gates are compared on the same terms."""
+
+
 class Adam(Record):
     """AdamW with a linear warm-up, gradients clipped by their global norm."""
 
@@ -55,6 +122,8 @@ class Adam(Record):
     weight_decay: NonNegativeFloat = 0.0
     warmup: NonNegativeInt = 0
     """Updates over which the rate rises from 0."""
+    decay: Literal["none", "linear"] = "none"
+    """`linear`: the rate falls to 0 at the run's last update."""
     grad_clip: PositiveFloat = 1.0
     """Global norm above which gradients are scaled down; the norm before that is what is logged."""
 
@@ -119,7 +188,7 @@ class Protocol(Record):
 
 
 class Sampling(Record):
-    """What a rollout is. Sampling is unrestricted (temperature 1, no top-k, top-p): they would bias the ratio."""
+    """What a rollout is. Temperature is 1, and nothing is cut off."""
 
     prompts: PositiveInt
     """Prompts per rollout."""
@@ -159,7 +228,10 @@ class PolicySpec(Record):
     regime_name: Literal["control"] = "control"
     method_name: Literal["warm_start", "sft"]
     seed: NonNegativeInt
-    architecture: Architecture
+    architecture: Architecture | None
+    """Of a policy that begins with random weights."""
+    model: Model | None = None
+    """Instead: a published one."""
     tokenizer: Literal["words", "bytes"]
     supervised: Supervised | None
 
@@ -175,6 +247,10 @@ class TrainSpec(Record):
     regime: Regime
     protocol: Protocol
     sampling: Sampling
+    engine: Engine = Engine()
+    sampler: Sampler = Sampler()
+    published: bool = False
+    """Whether the policy is a published model, which transformers runs. Otherwise it is a compact one."""
     checkpoint_every: PositiveInt
     """Rollouts between checkpoints that are kept for the learning curve."""
 
@@ -193,6 +269,9 @@ class EvaluateSpec(Record):
     """Whether the last checkpoint also answers each problem once at temperature 0."""
     curve: Benchmark | None
     """Of the checkpoints before it: the first problems of the same list. None: the last checkpoint alone."""
+    sampler: Sampler = Sampler()
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    published: bool = False
     seed: NonNegativeInt
 
 

@@ -17,8 +17,10 @@ from smoothgates.specs import (
     Architecture,
     Arms,
     Benchmark,
+    Engine,
     EvaluateSpec,
     GatesSpec,
+    Model,
     Name,
     Part,
     PolicySpec,
@@ -26,6 +28,7 @@ from smoothgates.specs import (
     Protocol,
     Regime,
     ReportSpec,
+    Sampler,
     Sampling,
     Supervised,
     TaskName,
@@ -98,13 +101,20 @@ class Study(Record):
     """Of every interval."""
     method_table: str = "methods.yaml"
     """File of method rows, relative to the study's file."""
-    architecture: Architecture
+    architecture: Architecture | None = None
+    """Of policies that begin with random weights."""
+    model: Model | None = None
+    """Instead: the published model that every run starts from."""
     tokenizer: Literal["words", "bytes"] = "words"
-    """One id a word of the task's generated texts, or byte-level BPE for any text."""
+    """One id a word of the task's generated texts, or byte-level BPE for any text. A published model has its own."""
+    engine: Engine = Engine()
+    sampler: Sampler = Sampler()
     device: Literal["cpu", "cuda"] = "cpu"
     """What trains and samples: it decides which pinned environment its stages run in."""
     data_mirror: str | None = None
     """Folder that holds the public data sets as files, read instead of the hub."""
+    model_mirror: str | None = None
+    """Folder that holds published models as ORGANISATION/NAME, read instead of the hub."""
     indexes: dict[Name, IndexSpec] = Field(default={})
     """What the tools of a task may search, each built once by its own rule."""
     tasks: dict[TaskName, Task]
@@ -122,9 +132,18 @@ class Study(Record):
         return seeds
 
     @model_validator(mode="after")
+    def _one_policy(self) -> "Study":
+        if (self.architecture is None) == (self.model is None):
+            raise ValueError("expected one of `architecture` and `model`")
+        for name, task in self.tasks.items():
+            if self.model and (task.warm_start or task.sft):
+                raise ValueError(f"tasks.{name}: a published model starts as it is: set warm_start and sft to null")
+        return self
+
+    @model_validator(mode="after")
     def _names_exist(self) -> "Study":
         for task_name, task in self.tasks.items():
-            _check_task(task_name, task, self.tokenizer)
+            _check_task(task_name, task, None if self.model else self.tokenizer)
             tools = task.protocol.tools
             if tools and tools.retriever not in (WORLD, *self.indexes):
                 raise ValueError(
@@ -141,7 +160,7 @@ class Study(Record):
         return self
 
 
-def _check_task(name: str, task: Task, tokenizer: str) -> None:
+def _check_task(name: str, task: Task, tokenizer: str | None) -> None:
     """Names that only the task's own folder knows."""
     known = load_task(name)
     for key, chosen, choices in (
@@ -211,6 +230,7 @@ class LoadedStudy:
             method_name=method,
             seed=seed,
             architecture=self.config.architecture,
+            model=self.config.model,
             tokenizer=self.config.tokenizer,
             supervised=chosen.warm_start if method == "warm_start" else chosen.sft,
         )
@@ -225,6 +245,9 @@ class LoadedStudy:
             regime=self.config.regimes[regime],
             protocol=self.config.tasks[task].protocol,
             sampling=self.config.tasks[task].sampling,
+            engine=self.config.engine,
+            sampler=self.config.sampler,
+            published=self.config.model is not None,
             checkpoint_every=self.config.checkpoint_every,
         )
 
@@ -243,7 +266,13 @@ class LoadedStudy:
     def evaluate_spec(self, task: str, benchmark: str) -> EvaluateSpec:
         chosen = self.config.tasks[task]
         return EvaluateSpec(
-            task=task, benchmark=benchmark, protocol=chosen.protocol, **dict(chosen.evaluation[benchmark])
+            task=task,
+            benchmark=benchmark,
+            protocol=chosen.protocol,
+            sampler=self.config.sampler.model_copy(update={"correction": None}),
+            dtype=self.config.engine.dtype,
+            published=self.config.model is not None,
+            **dict(chosen.evaluation[benchmark]),
         )
 
     def analyse_spec(self) -> AnalyseSpec:

@@ -17,8 +17,8 @@ from transformers import AutoModelForCausalLM
 
 from smoothgates.method import load_methods
 from smoothgates.objective import policy_loss
+from smoothgates.policy.decoder import Decoder
 from smoothgates.policy.folder import save_policy
-from smoothgates.policy.qwen2 import Qwen2
 from smoothgates.policy.tokenizer import build_tokenizer, prompt_ids
 from smoothgates.rollout.torch_sampler import sample
 from smoothgates.seeds import python_stream, torch_stream
@@ -69,7 +69,7 @@ def main() -> None:
     stream = load_task("math").generators["word_problems"].generate(python_stream(0, "problems"))
     problems = [next(stream) for _ in range(400)]
     tokenizer = build_tokenizer([text for p in problems for text in (p.question, p.extra["solution"])], arch.vocab_size)
-    policy = Qwen2(arch).initialise(torch_stream(0, "initialise"))
+    policy = Decoder(arch).initialise(torch_stream(0, "initialise"))
     with tempfile.TemporaryDirectory() as folder:
         save_policy(Path(folder), policy, tokenizer)
         theirs = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)

@@ -10,13 +10,14 @@ import torch
 from smoothgates.errors import BadInput
 from smoothgates.method import load_methods
 from smoothgates.objective import policy_loss
+from smoothgates.policy.decoder import Decoder
 from smoothgates.policy.logprob import completion_logprobs
-from smoothgates.policy.qwen2 import Qwen2
+from smoothgates.policy.text import compact_text
 from smoothgates.policy.tokenizer import EOS, PAD, build_tokenizer, prompt_ids
-from smoothgates.rollout.collect import answer, collect
+from smoothgates.rollout.collect import answer
 from smoothgates.rollout.conversation import Conversation, until_stop
 from smoothgates.rollout.setting import setting_of
-from smoothgates.rollout.torch_sampler import sample
+from smoothgates.rollout.torch_sampler import TorchSampler, sample
 from smoothgates.seeds import python_stream, torch_stream
 from smoothgates.specs import Architecture, Protocol, Tools
 from smoothgates.study import load_study
@@ -230,7 +231,7 @@ def families():
     examples = [next(stream) for _ in range(200)]
     texts = [t for e in examples for t in (e.question, *(s for s, _ in generator.careful(e)))]
     tokenizer = build_tokenizer([*texts, *generator.replies], 112)
-    policy = Qwen2(load_study("laptop").config.architecture).initialise(torch_stream(0, "initialise"))
+    policy = Decoder(load_study("laptop").config.architecture).initialise(torch_stream(0, "initialise"))
     with torch.no_grad():
         for tag in ("<search>", "</search>", "<answer>", "</answer>"):
             policy.model.embed_tokens.weight[tokenizer.token_to_id(tag)] *= 4
@@ -240,7 +241,7 @@ def families():
 def test_log_probabilities_with_replies_are_the_policys(families):
     examples, tokenizer, policy = families
     setting = setting_of("toolqa", PROTOCOL)
-    found = answer(policy, tokenizer, setting, examples[:16], 4, torch_stream(0, "s"))
+    found = answer(TorchSampler(policy), compact_text(tokenizer), setting, examples[:16], 4, torch_stream(0, "s"))
     done = found.completions
     assert max(found.replies) > 0
     assert (done.mask.sum(1) < done.lengths).any()
@@ -255,12 +256,12 @@ def test_log_probabilities_with_replies_are_the_policys(families):
         )
 
 
-def test_replies_get_no_gradient(families):
+def test_replies_get_no_gradient(families, collected):
     examples, tokenizer, policy = families
     rewards = itertools.cycle([1.0, 0.0])
     judge = each(lambda text, example, cut: Verdict(next(rewards), {}, None, "wrong"))
     setting = dataclasses.replace(setting_of("toolqa", PROTOCOL), judge=judge)
-    rollout = collect(policy, tokenizer, setting, examples[:8], 4, torch_stream(0, "s"))
+    rollout = collected(policy, tokenizer, setting, examples[:8])
     assert len(rollout.rows) == 32
     assert (rollout.mask.sum(1) < rollout.lengths).any()
     assert rollout.facts["length"] == pytest.approx(rollout.sampled.sum(1).float().mean().item())

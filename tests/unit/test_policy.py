@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from smoothgates.errors import BadInput
 from smoothgates.files import write_json
+from smoothgates.policy.decoder import Decoder
 from smoothgates.policy.folder import MODEL_SCHEMA, load_manifest_policy, load_policy, parameter_count, save_policy
 from smoothgates.policy.logprob import completion_logprobs
-from smoothgates.policy.qwen2 import Qwen2
 from smoothgates.policy.tokenizer import MARKERS, build_tokenizer, prompt_ids
 from smoothgates.seeds import python_stream, torch_stream
 from smoothgates.study import load_study
@@ -53,11 +53,11 @@ def test_gradients_equal_transformers(folder, policy):
 
 
 def test_a_folder_comes_back_bit_for_bit(folder, policy):
-    again, tokenizer = load_policy(folder)
+    again, text = load_policy(folder)
     assert again.arch == policy.arch
     for name, tensor in policy.state_dict().items():
         assert torch.equal(tensor, again.state_dict()[name])
-    assert tokenizer.get_vocab_size() == policy.arch.vocab_size
+    assert text.tokenizer.get_vocab_size() == policy.arch.vocab_size
 
 
 def test_transformers_reads_the_tokenizer_and_its_template(folder, tokenizer):
@@ -159,6 +159,6 @@ def test_padding_does_not_change_log_probabilities(policy):
 
 def test_initialisation_follows_its_seed():
     arch = load_study("laptop").config.architecture
-    embeddings = [Qwen2(arch).initialise(torch_stream(seed, "x")).model.embed_tokens.weight for seed in (0, 0, 1)]
+    embeddings = [Decoder(arch).initialise(torch_stream(seed, "x")).model.embed_tokens.weight for seed in (0, 0, 1)]
     assert torch.equal(embeddings[0], embeddings[1])
     assert not torch.equal(embeddings[0], embeddings[2])

@@ -18,7 +18,7 @@ def test_a_train_job_depends_on_its_own_gate_and_task_alone():
     code = names("train", "gates.erf", "tasks.math")
     assert "gates/erf.py" in code
     assert not code & {f"gates/{gate}.py" for gate in GATES if gate != "erf"}
-    assert {"objective/loss.py", "train/loop.py", "policy/qwen2.py"} <= code
+    assert {"objective/loss.py", "train/loop.py", "policy/decoder.py"} <= code
     assert {"tasks/math/exact.py", "tasks/math/rewards.py", "tasks/math/worker.py"} <= code
     assert not any(path.startswith(("tasks/logic/", "tasks/toolqa/")) for path in code)
 

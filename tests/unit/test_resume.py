@@ -10,13 +10,18 @@ from functools import partial
 
 import pytest
 
-from smoothgates.policy.qwen2 import Qwen2
+from smoothgates.policy.decoder import Decoder
+from smoothgates.policy.text import compact_text
+from smoothgates.ranks import Ranks
 from smoothgates.rollout.setting import setting_of
+from smoothgates.rollout.torch_sampler import TorchSampler
 from smoothgates.specs import Adam, Protocol, Regime, Sampling, TrainSpec
 from smoothgates.study import load_study
 from smoothgates.tasks.task import Verdict, each
 from smoothgates.train import checkpoint
+from smoothgates.train.engine.torch_engine import TorchEngine
 from smoothgates.train.loop import train
+from smoothgates.train.means import Means
 from smoothgates.train.state import State, pack, unpack
 from smoothgates.train.stop import Stop
 
@@ -57,11 +62,26 @@ def setting():
     return dataclasses.replace(setting_of("math", PROTOCOL), judge=each(judge))
 
 
+@pytest.fixture
+def go_on(tokenizer, problems, setting):
+    """Train on from a state."""
+
+    def go_on(state: State, spec: TrainSpec, **between) -> None:
+        sampler = TorchSampler(state.engine.policy)
+        train(state, Means(state.engine, sampler, compact_text(tokenizer), setting, problems), spec, **between)
+
+    return go_on
+
+
+def begin(policy: Decoder, spec: TrainSpec) -> State:
+    return State.first(TorchEngine(policy, spec.engine, spec.regime.optimizer, Ranks()), spec)
+
+
 def copy_of(state: State, spec: TrainSpec, folder) -> State:
     """Through the disk, into a policy of its own."""
     checkpoint.save(folder, *pack(state), files={})
     tensors, plain, _ = checkpoint.load(folder)
-    restored = State.first(Qwen2(state.policy.arch), spec)
+    restored = begin(Decoder(state.engine.policy.arch), spec)
     unpack(restored, tensors, plain)
     return restored
 
@@ -79,18 +99,18 @@ def assert_same(a: State, b: State) -> None:
 
 
 @pytest.mark.parametrize("regime", REGIMES)
-def test_stopped_after_every_act(regime, policy, tokenizer, problems, setting, tmp_path):
+def test_stopped_after_every_act(regime, policy, go_on, tmp_path):
     spec = spec_of(regime)
-    whole = State.first(copy.deepcopy(policy), spec)
-    train(whole, tokenizer, setting, problems, spec)
+    whole = begin(copy.deepcopy(policy), spec)
+    go_on(whole, spec)
 
     def stop():
         raise Stopped
 
-    state, stops, inside = State.first(policy, spec), 0, 0
+    state, stops, inside = begin(policy, spec), 0, 0
     while state.history.rollouts < spec.regime.rollouts:
         with pytest.raises(Stopped):
-            train(state, tokenizer, setting, problems, spec, between=stop)
+            go_on(state, spec, between=stop)
         state = copy_of(state, spec, tmp_path)
         stops, inside = stops + 1, inside + bool(state.batches)
     assert_same(state, whole)
@@ -99,21 +119,21 @@ def test_stopped_after_every_act(regime, policy, tokenizer, problems, setting, t
     assert whole.history.steps > 3
 
 
-def test_a_divergence_is_restored_as_it_is(policy, tokenizer, problems, setting, tmp_path):
+def test_a_divergence_is_restored_as_it_is(policy, go_on, tmp_path):
     spec = spec_of("reuse", lr=1e30)
-    state = State.first(policy, spec)
-    train(state, tokenizer, setting, problems, spec)
+    state = begin(policy, spec)
+    go_on(state, spec)
     assert state.history.status == "diverged"
     assert math.isnan(state.history.updates[-1]["grad_norm"])
     restored = copy_of(state, spec, tmp_path)
     assert_same(restored, state)
-    train(restored, tokenizer, setting, problems, spec)
+    go_on(restored, spec)
     assert_same(restored, state)
 
 
 def test_nothing_has_happened_yet(policy, tmp_path):
     spec = spec_of("near")
-    state = State.first(policy, spec)
+    state = begin(policy, spec)
     assert_same(copy_of(state, spec, tmp_path), state)
 
 

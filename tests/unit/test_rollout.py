@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from smoothgates.policy.tokenizer import EOS, prompt_ids
-from smoothgates.rollout.collect import collect, join
+from smoothgates.rollout.collect import join
 from smoothgates.rollout.setting import setting_of
 from smoothgates.rollout.torch_sampler import sample
 from smoothgates.seeds import torch_stream
@@ -83,9 +83,9 @@ def test_joined_rows_hold_the_sampled_ids(policy, prompts):
         assert torch.equal(ids[row, start : start + length], found.ids[row, :length])
 
 
-def test_old_log_probabilities_are_the_trainers(policy, tokenizer, problems):
+def test_old_log_probabilities_are_the_trainers(policy, tokenizer, problems, collected):
     setting = setting_of("math", Protocol(reward="exact", max_new_tokens=16))
-    rollout = collect(policy, tokenizer, setting, problems[:4], 4, torch_stream(0, "s"))
+    rollout = collected(policy, tokenizer, setting, problems[:4])
     assert rollout.facts["sampler_gap"] < 1e-4
     assert rollout.sampled.shape[0] == 16
     assert len(rollout.rows) == len(rollout.ids) == round(16 * (1 - rollout.facts["zero_variance"]))

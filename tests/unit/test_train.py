@@ -10,12 +10,17 @@ import torch
 from smoothgates.method import Method, load_methods
 from smoothgates.objective import group_advantages, policy_loss, step_denominator
 from smoothgates.policy.logprob import completion_logprobs
+from smoothgates.policy.text import compact_text
+from smoothgates.ranks import Ranks
 from smoothgates.rollout.collect import Rollout
 from smoothgates.rollout.setting import setting_of
+from smoothgates.rollout.torch_sampler import TorchSampler
 from smoothgates.seeds import torch_stream
 from smoothgates.specs import Adam, Protocol, Regime, Sampling, TrainSpec
 from smoothgates.tasks.task import Verdict, each
-from smoothgates.train.loop import minibatches, train, update
+from smoothgates.train.engine.torch_engine import TorchEngine
+from smoothgates.train.loop import minibatches, orders, train, update
+from smoothgates.train.means import Means
 from smoothgates.train.optimizer import AdamW
 from smoothgates.train.state import State
 
@@ -44,9 +49,19 @@ def setting(*rewards):
     return dataclasses.replace(setting_of("math", PROTOCOL), judge=judge)
 
 
-def run(policy, tokenizer, problems, chosen):
-    state = State.first(policy, chosen)
-    train(state, tokenizer, setting(1.0, 0.0, 0.0), problems, chosen)
+def engine_of(policy, chosen):
+    return TorchEngine(policy, chosen.engine, chosen.regime.optimizer, Ranks())
+
+
+def means_of(policy, tokenizer, problems, chosen, *rewards):
+    engine = engine_of(policy, chosen)
+    return Means(engine, TorchSampler(policy), compact_text(tokenizer), setting(*rewards), problems)
+
+
+def run(policy, tokenizer, problems, chosen, rewards=(1.0, 0.0, 0.0)):
+    means = means_of(policy, tokenizer, problems, chosen, *rewards)
+    state = State.first(means.engine, chosen)
+    train(state, means, chosen)
     return state.history
 
 
@@ -108,7 +123,8 @@ def rollout_of(policy, rewards):
     with torch.no_grad():
         old, _ = completion_logprobs(policy, ids, starts, 8)
     rows = (rewards.amax(1) > rewards.amin(1)).repeat_interleave(rewards.shape[1]).nonzero().squeeze(1)
-    kept = (ids[rows], starts[rows], mask.sum(1)[rows], mask[rows], old[rows], rows)
+    order = orders(len(rows), spec().regime, generator)
+    kept = (ids[rows], starts[rows], mask.sum(1)[rows], mask[rows], old[rows], old[rows], order, rows)
     return Rollout(*kept, rewards, mask, {}), (ids, starts, mask, old)
 
 
@@ -120,10 +136,12 @@ def test_leaving_out_flat_groups_keeps_the_gradient(method, policy):
     assert rollout.rows.tolist() == [0, 1, 2, 3, 8, 9, 10, 11]
     chosen = spec(method, minibatches=1)
     advantage = group_advantages(rewards, chosen.method.advantage).flatten()
-    (rows,) = minibatches(len(rollout.rows), chosen.regime, torch_stream(0, "m"))
+    (rows,) = minibatches(rollout.order, chosen.regime)
     denominator = step_denominator(rollout.sampled, chosen.method).item()
     optimizer = AdamW(policy, Adam(lr=1e-30))
-    kept = update(policy, optimizer, rollout, rows, advantage[rollout.rows][rows], denominator, chosen, 0)
+    kept = update(
+        engine_of(policy, spec(lr=1e-30)), rollout, rows, advantage[rollout.rows][rows], denominator, chosen, 0
+    )
     logp, _ = completion_logprobs(policy, ids, starts, 8)
     loss, _ = policy_loss(logp, old, advantage, mask, chosen.method)
     assert kept["loss"] == pytest.approx(loss.item(), rel=1e-4, abs=1e-7)
@@ -132,9 +150,7 @@ def test_leaving_out_flat_groups_keeps_the_gradient(method, policy):
 
 def test_a_rollout_without_any_signal_makes_no_update_but_leaves_its_facts(policy, tokenizer, problems):
     before = [p.clone() for p in policy.parameters()]
-    state = State.first(policy, spec(rollouts=3))
-    train(state, tokenizer, setting(1.0), problems, spec(rollouts=3))
-    history = state.history
+    history = run(policy, tokenizer, problems, spec(rollouts=3), rewards=(1.0,))
     assert (history.steps, history.rollouts, len(history.updates)) == (0, 3, 3)
     assert all(row["reward"] == 1 and math.isnan(row["kl"]) for row in history.updates)
     assert all(torch.equal(a, b) for a, b in zip(before, policy.parameters(), strict=True))

@@ -2,10 +2,9 @@
 
 import math
 
-from tokenizers import Tokenizer
-
-from smoothgates.policy.qwen2 import Qwen2
+from smoothgates.policy.text import Text
 from smoothgates.rollout.collect import answer
+from smoothgates.rollout.sampler import Sampler
 from smoothgates.rollout.setting import Setting
 from smoothgates.seeds import torch_stream
 from smoothgates.specs import EvaluateSpec
@@ -13,8 +12,8 @@ from smoothgates.tasks.task import Example
 
 
 def ask(
-    policy: Qwen2,
-    tokenizer: Tokenizer,
+    sampler: Sampler,
+    text: Text,
     setting: Setting,
     examples: list[Example],
     samples: int,
@@ -23,7 +22,7 @@ def ask(
 ) -> list[dict]:
     """One row per sample. Every checkpoint gets the same random stream, so that two of them differ by policy alone."""
     stream = torch_stream(spec.seed, f"evaluate {spec.benchmark}")
-    answers = answer(policy, tokenizer, setting, examples, samples, stream, temperature)
+    answers = answer(sampler, text, setting, examples, samples, stream, temperature)
     lengths = answers.completions.mask.sum(1).tolist()
     judged = zip(answers.texts, answers.verdicts, lengths, answers.replies, strict=True)
     return [
@@ -33,7 +32,7 @@ def ask(
             "id": examples[i // samples].id,
             "sample": i % samples,
             "prompt": setting.prompt.in_one(examples[i // samples].question),
-            "completion": text,
+            "completion": completion,
             "answer": examples[i // samples].answers[0],
             "extracted": verdict.extracted,
             "correct": float(verdict.reason == "correct"),
@@ -43,7 +42,7 @@ def ask(
             "tokens": length,
             "replies": replies,
         }
-        for i, (text, verdict, length, replies) in enumerate(judged)
+        for i, (completion, verdict, length, replies) in enumerate(judged)
     ]
 
 

@@ -9,7 +9,8 @@ from tokenizers import Tokenizer
 
 from smoothgates.errors import BadInput
 from smoothgates.files import check_file, file_record, read_json, write_atomically, write_json
-from smoothgates.policy.qwen2 import Qwen2
+from smoothgates.policy.decoder import Decoder
+from smoothgates.policy.text import Text, compact_text
 from smoothgates.policy.tokenizer import ASSISTANT, EOS, PAD, USER, load_tokenizer
 from smoothgates.specs import Architecture
 
@@ -26,7 +27,7 @@ CHAT_TEMPLATE = (
 )
 
 
-def save_policy(folder: Path, policy: Qwen2, tokenizer: Tokenizer) -> list[dict]:
+def save_policy(folder: Path, policy: Decoder, tokenizer: Tokenizer) -> list[dict]:
     """Write the folder; returns the records of its files, for the manifest that names it."""
     tensors = {name: tensor.detach().contiguous() for name, tensor in policy.state_dict().items()}
     write_atomically(folder / "model.safetensors", save(tensors, metadata={"format": "pt"}))
@@ -63,17 +64,37 @@ def save_policy(folder: Path, policy: Qwen2, tokenizer: Tokenizer) -> list[dict]
     return [file_record(path, folder) for path in sorted(folder.iterdir())]
 
 
-def load_policy(folder: Path) -> tuple[Qwen2, Tokenizer]:
-    """Policy and tokenizer of a folder that `save_policy` wrote."""
+def load_policy(folder: Path) -> tuple[Decoder, Text]:
+    """Policy and text of a folder that `save_policy` wrote."""
     config = json.loads((folder / "config.json").read_text())
     arch = Architecture(**{key: config[key] for key in Architecture.model_fields})
-    policy = Qwen2(arch)
-    policy.load_state_dict(load_file(folder / "model.safetensors"))
-    return policy, load_tokenizer(folder)
+    policy = Decoder(arch)
+    policy.load_state_dict(load_weights(folder))
+    return policy, compact_text(load_tokenizer(folder))
 
 
-def load_manifest_policy(manifest: Path, folder: str | None = None) -> tuple[Qwen2, Tokenizer]:
+def load_weights(folder: Path) -> dict[str, torch.Tensor]:
+    """The weights of a policy folder, by Hugging Face's names."""
+    return load_file(folder / "model.safetensors")
+
+
+def save_weights(folder: Path, weights: dict[str, torch.Tensor], like: Path) -> list[dict]:
+    """Fill a folder with these weights, and all else as in the folder `like`; returns its files' records."""
+    tensors = {name: tensor.contiguous() for name, tensor in weights.items()}
+    write_atomically(folder / "model.safetensors", save(tensors, metadata={"format": "pt"}), parents=False)
+    for path in like.iterdir():
+        if path.suffix != ".safetensors" and not path.name.endswith(".index.json"):
+            write_atomically(folder / path.name, path.read_bytes(), parents=False)
+    return [file_record(path, folder) for path in sorted(folder.iterdir())]
+
+
+def load_manifest_policy(manifest: Path, folder: str | None = None) -> tuple[Decoder, Text]:
     """The final policy that a model.json names, or another folder of it, with every digest verified."""
+    return load_policy(verified_folder(manifest, folder))
+
+
+def verified_folder(manifest: Path, folder: str | None = None) -> Path:
+    """The final policy's folder that a model.json names, or another one of it, with every digest verified."""
     model = read_json(manifest, MODEL_SCHEMA)
     folder = folder or model["final"]
     if not (manifest.parent / folder).exists():
@@ -83,7 +104,7 @@ def load_manifest_policy(manifest: Path, folder: str | None = None) -> tuple[Qwe
         )
     for record in model["folders"][folder]:
         check_file(record, manifest.parent / folder)
-    return load_policy(manifest.parent / folder)
+    return manifest.parent / folder
 
 
 def parameter_count(policy: torch.nn.Module) -> int:

@@ -1,18 +1,22 @@
 """One rollout: prompts → completions → verdicts → advantages, ready to train on."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from tokenizers import Tokenizer
+import torch.nn.functional as F
 from torch import Tensor
 
-from smoothgates.policy.logprob import completion_logprobs
-from smoothgates.policy.qwen2 import Qwen2
-from smoothgates.policy.tokenizer import EOS, prompt_ids
+from smoothgates.policy.text import Text
+from smoothgates.ranks import Ranks
 from smoothgates.rollout.conversation import Conversation
+from smoothgates.rollout.sampler import Completions, Sampler
 from smoothgates.rollout.setting import Setting
-from smoothgates.rollout.torch_sampler import Completions, sample
 from smoothgates.tasks.task import Example, Verdict
+
+Score = Callable[[Tensor, Tensor, Tensor, int], tuple[Tensor, Tensor]]
+"""Rows (N, T), first completion positions (N,), completion lengths (N,) and W → the trainer's log-probabilities (N, W),
+and the order (epochs, N) in which the rows will be trained on."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,10 @@ class Rollout:
     """(N, W) true on sampled tokens."""
     old_logp: Tensor
     """(N, W) the trainer's own log-probabilities at sampling time: the denominator of the ratio."""
+    sampler_logp: Tensor
+    """(N, W) the sampler's, which differ by its rounding."""
+    order: Tensor
+    """(epochs, N) the rows in the order in which each epoch trains on them."""
     rows: Tensor
     """(N,) which of the B completions these are."""
     rewards: Tensor
@@ -56,8 +64,8 @@ class Rollout:
 
 
 def answer(
-    policy: Qwen2,
-    tokenizer: Tokenizer,
+    sampler: Sampler,
+    text: Text,
     setting: Setting,
     examples: list[Example],
     samples: int,
@@ -66,23 +74,22 @@ def answer(
 ) -> Answers:
     """Sample answers and judge them. Token ids go in and come out; text is only what tools and verifiers read."""
     prompt, protocol = setting.prompt, setting.protocol
-    prompts = prompt_ids(tokenizer, [prompt.in_one(example.question) for example in examples], prompt.prefill)
+    prompts = text.prompts(prompt, [example.question for example in examples])
     asked = [example for example in examples for _ in range(samples)]
     talk = None
     if setting.environment:
-        talk = Conversation(tokenizer, setting.environment, asked, protocol.tools.max_reply_tokens)
-    completions = sample(
-        policy,
+        talk = Conversation(text.tokenizer, setting.environment, asked, protocol.tools.max_reply_tokens)
+    completions = sampler.sample(
         prompts,
         samples,
         protocol.max_new_tokens,
-        [tokenizer.token_to_id(EOS)],
+        list(text.ends),
         generator,
         temperature,
         talk and talk.tools(),
     )
     rows = zip(completions.ids.tolist(), completions.lengths.tolist(), strict=True)
-    texts = [prompt.prefill + text for text in tokenizer.decode_batch([row[:length] for row, length in rows])]
+    texts = [prompt.prefill + t for t in text.tokenizer.decode_batch([row[:length] for row, length in rows])]
     verdicts = setting.judge(list(zip(texts, asked, completions.truncated.tolist(), strict=True)))
     replies = [talk.replies[row] if talk else 0 for row in range(len(asked))]
     return Answers(prompts, completions, texts, verdicts, replies)
@@ -90,27 +97,34 @@ def answer(
 
 @torch.no_grad()
 def collect(
-    policy: Qwen2,
-    tokenizer: Tokenizer,
+    sampler: Sampler,
+    text: Text,
     setting: Setting,
     examples: list[Example],
     group: int,
     generator: torch.Generator,
+    score: Score,
+    ranks: Ranks,
 ) -> Rollout:
     """Sample a group of answers to each example, and score the tokens to train on with the trainer's kernels.
 
-    Old log-probabilities never come from the sampler: its rounding would be read as policy change, and narrow
-    gates would close on noise. The gap between the two is logged.
+    Each rank samples its share, and all get the whole: what follows is the same however many there are. Old
+    log-probabilities never come from the sampler: its rounding would be read as policy change, and narrow gates would
+    close on noise. The gap between the two is logged.
     """
-    answers = answer(policy, tokenizer, setting, examples, group, generator)
+    own = answer(sampler, text, setting, ranks.share(examples), group, ranks.own(generator))
+    answers = merged(ranks.gather(own))
     completions, sampled = answers.completions, answers.completions.mask
     rewards = torch.tensor([verdict.reward for verdict in answers.verdicts]).view(-1, group)
     varied = (rewards.amax(1) > rewards.amin(1)).repeat_interleave(group).nonzero().squeeze(1)
     ids, starts = join(answers.prompts, completions, group)
-    ids, starts, mask = ids[varied], starts[varied], sampled[varied]
-    old_logp, _ = completion_logprobs(policy, ids, starts, mask.shape[1])
-    gap = (completions.logp[varied] - old_logp)[mask].abs()
+    ids, starts, lengths, mask = ids[varied], starts[varied], completions.lengths[varied], sampled[varied]
+    old_logp, order = score(ids, starts, lengths, mask.shape[1])
+    sampler_logp = completions.logp[varied]
+    gap = (sampler_logp - old_logp)[mask].abs()
     reasons = [verdict.reason for verdict in answers.verdicts]
+    # Where the sampler does not tell it: the mean surprise of what was sampled is an unbiased estimate.
+    surprise = completions.entropy if completions.entropy is not None else -completions.logp
     facts = {
         "reward": rewards.mean().item(),
         "correct": reasons.count("correct") / len(reasons),
@@ -120,10 +134,33 @@ def collect(
         "truncated": reasons.count("truncated") / len(reasons),
         "unparsable": reasons.count("unparsable") / len(reasons),
         "timeout": reasons.count("timeout") / len(reasons),
-        "entropy": completions.entropy[sampled].mean().item(),
+        "entropy": surprise[sampled].mean().item(),
         "sampler_gap": gap.max().item() if gap.numel() else 0.0,
+        "sampler_gap_mean": gap.mean().item() if gap.numel() else 0.0,
     }
-    return Rollout(ids, starts, completions.lengths[varied], mask, old_logp, varied, rewards, sampled, facts)
+    return Rollout(ids, starts, lengths, mask, old_logp, sampler_logp, order, varied, rewards, sampled, facts)
+
+
+def merged(parts: list[Answers]) -> Answers:
+    """Answers of several ranks as if one had given them all."""
+    if len(parts) == 1:
+        return parts[0]
+    width = max(part.completions.ids.shape[1] for part in parts)
+
+    def rows(name: str) -> Tensor | None:
+        tensors = [getattr(part.completions, name) for part in parts]
+        if tensors[0] is None:
+            return None
+        return torch.cat([t if t.dim() == 1 else F.pad(t, (0, width - t.shape[1])) for t in tensors])
+
+    names = ("ids", "logp", "mask", "lengths", "truncated", "entropy")
+    return Answers(
+        [prompt for part in parts for prompt in part.prompts],
+        Completions(*map(rows, names)),
+        [text for part in parts for text in part.texts],
+        [verdict for part in parts for verdict in part.verdicts],
+        [count for part in parts for count in part.replies],
+    )
 
 
 def join(prompts: list[list[int]], completions: Completions, group: int) -> tuple[Tensor, Tensor]:

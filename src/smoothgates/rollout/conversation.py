@@ -5,7 +5,7 @@ from collections import Counter
 import torch
 from tokenizers import Tokenizer
 
-from smoothgates.rollout.torch_sampler import Tools
+from smoothgates.rollout.sampler import Tools
 from smoothgates.tasks.task import Environment, Example
 
 

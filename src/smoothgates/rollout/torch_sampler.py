@@ -5,50 +5,42 @@ rotary position: attention sees differences of positions only, so padding on the
 one token a step; where a tool has answered, the token is the tool's instead of the policy's.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from smoothgates.errors import BadInput
-from smoothgates.policy.qwen2 import Cache, Qwen2
+from smoothgates.policy.decoder import Cache, Decoder
+from smoothgates.policy.folder import load_weights
+from smoothgates.rollout.sampler import Completions, Tools
 
 SHRINK = 0.7
 """Finished rows leave the batch once fewer than this share of it is alive: copying the cache costs time too."""
 
-Respond = Callable[[list[int], list[list[int]]], list[list[int] | None]]
-"""Completions, and the ids that the policy wrote in each since its last reply → ids of each reply: [] if the turn has
-not ended, None if the completion has."""
 
+class TorchSampler:
+    """See `Sampler`."""
 
-@dataclass(frozen=True)
-class Tools:
-    """What may be inserted into completions."""
+    def __init__(self, policy: Decoder):
+        self.policy = policy
 
-    respond: Respond
-    watched: Tensor
-    """(vocabulary,) true for ids that can end a turn: `respond` is asked after these alone."""
-    room: int
-    """Most tokens that may be inserted into one completion."""
+    def sample(self, *what, **how) -> Completions:
+        return sample(self.policy, *what, **how)
 
+    @torch.no_grad()
+    def score(self, rows: list[list[int]]) -> list[list[float]]:
+        found = []
+        for row in rows:
+            logp = self.policy.logits(self.policy.hidden(torch.tensor([row[:-1]]))).log_softmax(-1)
+            found.append(logp[0].gather(1, torch.tensor(row[1:]).unsqueeze(1)).squeeze(1).tolist())
+        return found
 
-@dataclass(frozen=True)
-class Completions:
-    """Sampled tokens, right-padded to the longest; rows in prompt order, samples of a prompt side by side."""
+    def load(self, folder: Path) -> None:
+        self.policy.load_state_dict(load_weights(folder))
 
-    ids: Tensor
-    """(B, W) token ids, the end token and the tools' replies included."""
-    logp: Tensor
-    """(B, W) log-probability of each under the policy at temperature 1, nats; 0 where the policy did not sample."""
-    entropy: Tensor
-    """(B, W) entropy of the distribution that each came from, nats; 0 where the policy did not sample."""
-    mask: Tensor
-    """(B, W) true on sampled tokens, never on replies. Never inferred from ids: the padding id may also be sampled."""
-    lengths: Tensor
-    """(B,) tokens of each row, replies included."""
-    truncated: Tensor
-    """(B,) true where the limit came before an end."""
+    def close(self) -> None:
+        pass
 
 
 def draw(log_probs: Tensor, generator: torch.Generator) -> Tensor:
@@ -64,7 +56,7 @@ def draw(log_probs: Tensor, generator: torch.Generator) -> Tensor:
 
 @torch.no_grad()
 def sample(
-    policy: Qwen2,
+    policy: Decoder,
     prompts: list[list[int]],
     samples: int,
     max_new_tokens: int,
@@ -73,11 +65,7 @@ def sample(
     temperature: float = 1.0,
     tools: Tools | None = None,
 ) -> Completions:
-    """`samples` completions of each prompt, of at most `max_new_tokens` sampled tokens.
-
-    A completion ends with a sampled token of `ends`, or when a tool says so. Temperature 0 takes the likeliest token.
-    Raises BadInput where prompt and completion would not fit into the policy's positions.
-    """
+    """As `Sampler.sample`."""
     width = max(map(len, prompts))
     steps = max_new_tokens + (tools.room if tools else 0)
     slots = width + steps
@@ -135,10 +123,11 @@ def sample(
         slot = width + t
         hidden = policy.hidden(token.unsqueeze(1), lambda x: x[:, -1], cache, slot, bias[..., : slot + 1])
     longest = int(lengths.max())
-    return Completions(*(x[:, :longest] for x in (ids, logp, entropy, mask)), lengths, truncated)
+    ids, logp, mask, entropy = (x[:, :longest] for x in (ids, logp, mask, entropy))
+    return Completions(ids, logp, mask, lengths, truncated, entropy)
 
 
-def prefill(policy: Qwen2, prompts: list[list[int]], width: int, slots: int) -> tuple[Cache, Tensor, Tensor]:
+def prefill(policy: Decoder, prompts: list[list[int]], width: int, slots: int) -> tuple[Cache, Tensor, Tensor]:
     """Cache of left-padded prompts, their last hidden states (P, H), and a bias (P, 1, 1, 1, S) that hides padding."""
     ids = torch.tensor([[0] * (width - len(p)) + p for p in prompts])
     real = torch.tensor([[False] * (width - len(p)) + [True] * len(p) for p in prompts])

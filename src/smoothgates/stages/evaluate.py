@@ -4,18 +4,16 @@ import hashlib
 from dataclasses import astuple
 from pathlib import Path
 
-from tokenizers import Tokenizer
-
 from smoothgates.errors import BadInput
 from smoothgates.evaluate.benchmark import ask, summarise
 from smoothgates.examples import read_examples
 from smoothgates.files import digest, read_json, write_json, write_parquet
 from smoothgates.policy.folder import CHAT_TEMPLATE, MODEL_SCHEMA, load_manifest_policy
-from smoothgates.policy.qwen2 import Qwen2
 from smoothgates.progress import track
 from smoothgates.provenance import Execution
 from smoothgates.records import parse_spec
 from smoothgates.rollout.setting import Setting, setting_of
+from smoothgates.rollout.torch_sampler import TorchSampler
 from smoothgates.specs import Benchmark, EvaluateSpec
 from smoothgates.tasks.task import Example
 
@@ -46,22 +44,22 @@ def evaluate_run(spec: EvaluateSpec, setting: Setting, examples: list[Example], 
     """Scores of a run; its samples are written beside `out`."""
     manifest = read_json(model, MODEL_SCHEMA)
 
-    def answers(policy: Qwen2, tokenizer: Tokenizer, part: Benchmark, temperature: float) -> list[dict]:
-        return ask(policy, tokenizer, setting, examples[: part.problems], part.samples, spec, temperature)
+    def answers(folder: str, part: Benchmark, temperature: float) -> list[dict]:
+        policy, text = load_manifest_policy(model, folder)
+        return ask(TorchSampler(policy), text, setting, examples[: part.problems], part.samples, spec, temperature)
 
-    last = load_manifest_policy(model, manifest["final"])
-    samples = answers(*last, spec.final, spec.temperature)
+    samples = answers(manifest["final"], spec.final, spec.temperature)
     final = summarise(samples)
     curve = []
     if spec.greedy:
         once = Benchmark(problems=spec.final.problems, samples=1)
-        final["greedy"] = summarise(answers(*last, once, 0.0))["score"]
+        final["greedy"] = summarise(answers(manifest["final"], once, 0.0))["score"]
     if spec.curve:
         first = [row for row in samples if row["problem"] < spec.curve.problems and row["sample"] < spec.curve.samples]
         curve = [
             {
                 "rollouts": checkpoint["rollouts"],
-                **summarise(answers(*load_manifest_policy(model, checkpoint["folder"]), spec.curve, spec.temperature)),
+                **summarise(answers(checkpoint["folder"], spec.curve, spec.temperature)),
             }
             for checkpoint in manifest["checkpoints"]
         ]

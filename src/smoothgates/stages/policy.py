@@ -6,8 +6,8 @@ from tokenizers import Tokenizer
 
 from smoothgates.examples import SCHEMA, read_examples
 from smoothgates.files import digest, read_json, write_json
+from smoothgates.policy.decoder import Decoder
 from smoothgates.policy.folder import MODEL_SCHEMA, load_manifest_policy, parameter_count, save_policy
-from smoothgates.policy.qwen2 import Qwen2
 from smoothgates.policy.tokenizer import build_tokenizer
 from smoothgates.provenance import Execution
 from smoothgates.records import parse_spec
@@ -29,9 +29,10 @@ def run(spec_text: str, data: Path, out: Path, start: Path | None = None) -> Non
     generator = load_task(spec.task).generators.get(source)
     if start is None:
         tokenizer = tokenizer_of(spec, generator, examples[:TOKENIZER_EXAMPLES])
-        policy = Qwen2(spec.architecture).initialise(torch_stream(spec.seed, "initialise"))
+        policy = Decoder(spec.architecture).initialise(torch_stream(spec.seed, "initialise"))
     else:
-        policy, tokenizer = load_manifest_policy(start)
+        policy, text = load_manifest_policy(start)
+        tokenizer = text.tokenizer
     rng = python_stream(spec.seed, f"demonstrations of {spec.method_name}")
     losses = [
         train_supervised(policy, tokenizer, generator, examples, phase, spec.supervised.batch_size, rng)

@@ -62,15 +62,14 @@ def run(
             work.clear()
             return
         # Torch comes this late so that a run that has failed before is refused at once.
-        from smoothgates.examples import read_examples
         from smoothgates.rollout.setting import setting_of
         from smoothgates.train.loop import train
         from smoothgates.train.session import Session
 
         session = Session(spec, policy, work, stop, how.save_seconds)
-        setting, examples = setting_of(spec.task, spec.protocol, index), read_examples(data)
+        means = session.means(setting_of(spec.task, spec.protocol, index), data)
         with work.marking_failures():
-            train(session.state, session.tokenizer, setting, examples, spec, session.between)
+            train(session.state, means, spec, session.between)
         session.keep("weights")
         try:
             publish(session, result, execution, inputs)

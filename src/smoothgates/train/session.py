@@ -1,6 +1,5 @@
 """An attempt at a run: it goes on from the last checkpoint, saves now and then, and stops when it is time."""
 
-import shutil
 import sys
 import time
 from pathlib import Path
@@ -8,10 +7,16 @@ from pathlib import Path
 import torch
 
 from smoothgates.errors import TryAgain
-from smoothgates.policy.folder import load_manifest_policy, save_policy
+from smoothgates.examples import read_examples
+from smoothgates.policy.folder import load_policy, save_weights, verified_folder
+from smoothgates.ranks import Ranks
+from smoothgates.rollout.make import make_sampler
+from smoothgates.rollout.setting import Setting
 from smoothgates.specs import TrainSpec
 from smoothgates.train import checkpoint
+from smoothgates.train.engine.make import make_engine
 from smoothgates.train.flush import flush
+from smoothgates.train.means import Means
 from smoothgates.train.state import State, pack, unpack
 from smoothgates.train.stop import Stop
 from smoothgates.train.work import Work
@@ -24,8 +29,12 @@ class Session:
         """As the last attempt left it, or else at its beginning, from the policy that the manifest `start` names."""
         torch.set_num_threads(1)  # sums over threads differ in their last bits
         self.spec, self.work, self.stop, self.save_seconds = spec, work, stop, save_seconds
-        policy, self.tokenizer = load_manifest_policy(start)
-        self.state = State.first(policy, spec)
+        self.start = verified_folder(start)
+        policy, self.text = load_policy(self.start)
+        self.ranks = Ranks()
+        self.engine = make_engine(policy, spec, self.ranks)
+        self.sampler = make_sampler(spec.sampler, self.start, spec.engine.dtype, policy)
+        self.state = State.first(self.engine, spec)
         self.folders: dict[str, list[dict]] = {}
         """Policies in the work directory that are part of the result: folder, records of its files."""
         self.curve: list[dict] = []
@@ -39,6 +48,9 @@ class Session:
             where = f"update {self.steps}, rollout {self.state.history.rollouts} of {spec.regime.rollouts}"
             print(f"going on from checkpoint {name}: {where}", file=sys.stderr, flush=True)
         work.starts_from(self.steps)
+
+    def means(self, setting: Setting, data: Path) -> Means:
+        return Means(self.engine, self.sampler, self.text, setting, read_examples(data))
 
     @property
     def steps(self) -> int:
@@ -76,15 +88,13 @@ class Session:
     def keep(self, name: str) -> None:
         """Write the policy as it is now into a folder of the result."""
         self.work.lease.check()
-        folder = self.work.result / name
         try:
-            if folder.exists():  # a killed process may have left half of it
-                shutil.rmtree(folder)
-            self.folders[name] = save_policy(folder, self.state.policy, self.tokenizer)
+            folder = self.work.folder_of(name)
+            self.folders[name] = save_weights(folder, self.engine.weights(), self.start)
             flush(folder)
         except OSError as error:
             self.work.lease.check()
-            raise TryAgain(f"{folder}: cannot be written ({error.strerror})") from None
+            raise TryAgain(f"{self.work.result / name}: cannot be written ({error.strerror})") from None
 
     def save(self) -> None:
         """Make a checkpoint."""

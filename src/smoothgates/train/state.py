@@ -7,11 +7,10 @@ from dataclasses import dataclass, field, fields
 import torch
 from torch import Tensor
 
-from smoothgates.policy.qwen2 import Qwen2
 from smoothgates.rollout.collect import Rollout
 from smoothgates.seeds import python_stream, torch_stream
 from smoothgates.specs import TrainSpec
-from smoothgates.train.optimizer import AdamW
+from smoothgates.train.engine.engine import Engine
 
 ROLLOUT_TENSORS = [each.name for each in fields(Rollout) if each.name != "facts"]
 
@@ -37,8 +36,8 @@ class History:
 class State:
     """A run between two acts. To go on from a copy of it gives the same bits."""
 
-    policy: Qwen2
-    optimizer: AdamW
+    engine: Engine
+    """Weights and optimiser."""
     prompts: random.Random
     samples: torch.Generator
     shuffle: torch.Generator
@@ -55,11 +54,10 @@ class State:
     history: History = field(default_factory=History)
 
     @classmethod
-    def first(cls, policy: Qwen2, spec: TrainSpec) -> "State":
-        """Before anything has happened. `policy` is trained in place."""
+    def first(cls, engine: Engine, spec: TrainSpec) -> "State":
+        """Before anything has happened."""
         return cls(
-            policy,
-            AdamW(policy, spec.regime.optimizer),
+            engine,
             python_stream(spec.seed, "prompts"),
             torch_stream(spec.seed, "samples"),
             torch_stream(spec.seed, "minibatches"),
@@ -72,8 +70,7 @@ def pack(state: State) -> tuple[dict[str, Tensor], dict]:
     columns, updates = table(state.history.updates)
     names, facts = table([*(rollout.facts for rollout in rollouts), *([state.facts] if state.facts else [])])
     tensors = {
-        **{f"policy.{name}": tensor for name, tensor in state.policy.state_dict().items()},
-        **{f"optimizer.{name}": tensor for name, tensor in state.optimizer.tensors().items()},
+        **{f"engine.{name}": tensor for name, tensor in state.engine.tensors().items()},
         **{f"rollout{i}.{name}": getattr(r, name) for i, r in enumerate(rollouts) for name in ROLLOUT_TENSORS},
         **{f"batch{i}": rows for i, rows in enumerate(state.batches)},
         "samples": state.samples.get_state(),
@@ -108,8 +105,7 @@ def unpack(state: State, tensors: dict[str, Tensor], plain: dict) -> None:
     state.prompts.setstate((version, tuple(words), gauss))
     state.samples.set_state(tensors["samples"])
     state.shuffle.set_state(tensors["shuffle"])
-    state.policy.load_state_dict(under("policy."))
-    state.optimizer.load(under("optimizer."))
+    state.engine.load(under("engine."))
     facts = rows_of(plain["facts"], tensors["facts"])
     count = plain["waiting"] + plain["training"]
     rollouts = [Rollout(**under(f"rollout{i}."), facts=facts[i]) for i in range(count)]

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from smoothgates.policy.qwen2 import Qwen2
+from smoothgates.policy.decoder import Decoder
 from smoothgates.policy.tokenizer import EOS, prompt_ids
 from smoothgates.progress import track
 from smoothgates.specs import SupervisedPhase
@@ -21,7 +21,7 @@ from smoothgates.train.optimizer import AdamW
 
 
 def train_supervised(
-    policy: Qwen2,
+    policy: Decoder,
     tokenizer: Tokenizer,
     generator: Generator,
     examples: list[Example],

@@ -112,10 +112,21 @@ class Work:
         self.saved = steps
         rows = "".join(json.dumps(each) + "\n" for each in self.attempts(end, steps))
         try:
-            write_atomically(self.ledger, rows.encode())
+            write_atomically(self.ledger, rows.encode(), parents=False)
         except OSError as error:
             self.lease.check()
             raise TryAgain(f"{self.ledger}: cannot be written ({error.strerror})") from None
+
+    def folder_of(self, name: str) -> Path:
+        """An empty folder for a policy of the result. Never brings back a work directory that is gone: whoever was
+        suspended and overtaken must not leave one behind.
+        """
+        folder = self.result / name
+        if folder.exists():  # a killed process may have left half of it
+            shutil.rmtree(folder)
+        for each in (self.result, folder.parent, folder):
+            each.mkdir(exist_ok=True)
+        return folder
 
     @contextmanager
     def marking_failures(self) -> Iterator[None]:

@@ -91,7 +91,7 @@ class Layer(nn.Module):
         return x + self.mlp(self.post_attention_layernorm(x))
 
 
-class Qwen2(nn.Module):
+class Decoder(nn.Module):
     """Decoder with tied embeddings. `hidden` and `logits` are apart, so that logits are made only where needed."""
 
     def __init__(self, arch: Architecture):
@@ -107,7 +107,7 @@ class Qwen2(nn.Module):
         self.register_buffer("cos", angles.cos(), persistent=False)
         self.register_buffer("sin", angles.sin(), persistent=False)
 
-    def initialise(self, generator: torch.Generator) -> "Qwen2":
+    def initialise(self, generator: torch.Generator) -> "Decoder":
         """N(0, initializer_range²) for every matrix, zero biases, unit norms: Hugging Face's initialisation."""
         for name, parameter in self.named_parameters():
             if parameter.dim() == 2:
@@ -139,9 +139,14 @@ class Qwen2(nn.Module):
             x = layer(x, rotary, past, keep if i == last else None)
         return self.model.norm(x)
 
+    @property
+    def head(self) -> Tensor:
+        """The output matrix (V, H)."""
+        return self.model.embed_tokens.weight
+
     def logits(self, hidden: Tensor) -> Tensor:
         """Logits (..., vocabulary) of hidden states (..., H)."""
-        return F.linear(hidden, self.model.embed_tokens.weight)
+        return F.linear(hidden, self.head)
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:

@@ -1,0 +1,58 @@
+"""The processes that train one policy together. Alone, all of this costs nothing."""
+
+import os
+from typing import TypeVar
+
+import torch
+
+T = TypeVar("T")
+
+
+class Ranks:
+    """This process among `size` ones; every method is to be called by all of them."""
+
+    def __init__(self) -> None:
+        """Raises what torch raises if there are others and they are not met; `launch` has told where."""
+        self.rank, self.size = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+        self.group = None
+        if self.size > 1:
+            import torch.distributed as dist
+
+            if not dist.is_initialized():
+                dist.init_process_group("cuda:nccl,cpu:gloo" if torch.cuda.is_available() else "gloo")
+            self.group = dist.new_group(backend="gloo")
+
+    @property
+    def leads(self) -> bool:
+        """Whether this is the one that writes files."""
+        return self.rank == 0
+
+    def share(self, items: list[T]) -> list[T]:
+        """This rank's part of a list whose length the ranks divide: neighbours stay together."""
+        part = len(items) // self.size
+        return items[self.rank * part : (self.rank + 1) * part]
+
+    def gather(self, item: T) -> list[T]:
+        """Everyone's, in the order of ranks. Plain objects and tensors of main memory."""
+        if self.size == 1:
+            return [item]
+        import torch.distributed as dist
+
+        found: list[T] = [item] * self.size
+        dist.all_gather_object(found, item, group=self.group)
+        return found
+
+    def first(self, item: T) -> T:
+        """Rank 0's."""
+        return self.gather(item if self.leads else None)[0]
+
+    def meet(self) -> None:
+        """Wait for all."""
+        self.gather(None)
+
+    def own(self, generator: torch.Generator) -> torch.Generator:
+        """A random stream for this rank, from one that all ranks share and that moves on in all of them alike."""
+        if self.size == 1:
+            return generator
+        seed = int(torch.randint(2**62, (), generator=generator))
+        return torch.Generator().manual_seed(seed + self.rank)

@@ -1,0 +1,43 @@
+"""What the loop needs of an engine."""
+
+from pathlib import Path
+from typing import Protocol
+
+from torch import Tensor
+
+from smoothgates.policy.policy import Policy
+from smoothgates.ranks import Ranks
+
+
+class Engine(Protocol):
+    """Trains a policy, on one or several ranks; every method is to be called by all of them."""
+
+    ranks: Ranks
+    policy: Policy
+
+    def score(self, ids: Tensor, starts: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """`Scorer.forward` on this engine's device; with a gradient where torch computes gradients."""
+
+    def backward(self, loss: Tensor, last: bool) -> None:
+        """Add the gradient of this rank's part of the loss, all parts of which add up; `last` before a step."""
+
+    def step(self, rate: float) -> float:
+        """Take an optimiser step at `rate` times the peak learning rate, and forget the gradient.
+
+        Returns the gradient's norm before clipping. The step is taken only if that is finite.
+        """
+
+    def weights(self) -> dict[str, Tensor]:
+        """All weights in main memory, by Hugging Face's names, on rank 0; others get an empty mapping."""
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What a checkpoint holds of weights and optimiser, if one file can; empty if `save` writes them."""
+
+    def load(self, tensors: dict[str, Tensor]) -> None:
+        """Take over what `tensors` gave."""
+
+    def save(self, folder: Path) -> None:
+        """Write this rank's part of weights and optimiser into a folder, unless `tensors` holds all of them."""
+
+    def restore(self, folder: Path) -> None:
+        """Take over what `save` wrote. Raises BadInput if that was done by another number of ranks."""

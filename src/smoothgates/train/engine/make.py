@@ -1,0 +1,21 @@
+"""The engine that a spec names."""
+
+from smoothgates.errors import BadInput
+from smoothgates.policy.policy import Policy
+from smoothgates.ranks import Ranks
+from smoothgates.specs import TrainSpec
+from smoothgates.train.engine.engine import Engine
+from smoothgates.train.engine.torch_engine import TorchEngine
+
+
+def make_engine(policy: Policy, spec: TrainSpec, ranks: Ranks) -> Engine:
+    """Raises BadInput where the number of ranks does not fit."""
+    if spec.sampling.prompts % ranks.size:
+        raise BadInput(f"sampling.prompts: {spec.sampling.prompts} cannot be dealt out evenly to {ranks.size} ranks")
+    if spec.engine.kind == "torch":
+        if ranks.size > 1:
+            raise BadInput(f"engine.kind: 'torch' runs in one process, got {ranks.size}: set it to 'deepspeed'")
+        return TorchEngine(policy, spec.engine, spec.regime.optimizer, ranks)
+    from smoothgates.train.engine.deepspeed_engine import DeepSpeedEngine
+
+    return DeepSpeedEngine(policy, spec.engine, spec.regime.optimizer, ranks)

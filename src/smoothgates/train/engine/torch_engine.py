@@ -1,0 +1,63 @@
+"""One process, torch alone."""
+
+import math
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from smoothgates.policy.logprob import Scorer
+from smoothgates.policy.policy import Policy
+from smoothgates.ranks import Ranks
+from smoothgates.specs import Adam
+from smoothgates.specs import Engine as EngineSpec
+from smoothgates.train.optimizer import AdamW
+
+
+class TorchEngine:
+    """See `Engine`."""
+
+    def __init__(self, policy: Policy, spec: EngineSpec, adam: Adam, ranks: Ranks):
+        self.policy, self.ranks, self.adam = policy, ranks, adam
+        self.scorer = Scorer(policy, spec.packed, spec.logits)
+        self.optimizer = AdamW(policy, adam)
+        self.gradients: list[Tensor] | None = None
+
+    def score(self, ids: Tensor, starts: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        return self.scorer(ids, starts, lengths)
+
+    def backward(self, loss: Tensor, last: bool) -> None:
+        found = torch.autograd.grad(loss, self.optimizer.parameters)
+        if self.gradients is None:
+            self.gradients = list(found)
+        else:
+            torch._foreach_add_(self.gradients, found)
+
+    @torch.no_grad()
+    def step(self, rate: float) -> float:
+        gradients, self.gradients = self.gradients, None
+        norm = nn.utils.get_total_norm(gradients)
+        if math.isfinite(norm):
+            scale = (self.adam.grad_clip / (norm + 1e-6)).clamp(max=1.0)
+            self.optimizer.step([gradient * scale for gradient in gradients], rate)
+        return norm.item()
+
+    def weights(self) -> dict[str, Tensor]:
+        return {name: tensor.detach() for name, tensor in self.policy.state_dict().items()}
+
+    def tensors(self) -> dict[str, Tensor]:
+        policy = {f"policy.{name}": tensor for name, tensor in self.policy.state_dict().items()}
+        return policy | {f"optimizer.{name}": tensor for name, tensor in self.optimizer.tensors().items()}
+
+    def load(self, tensors: dict[str, Tensor]) -> None:
+        def under(prefix: str) -> dict[str, Tensor]:
+            return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
+
+        self.policy.load_state_dict(under("policy."))
+        self.optimizer.load(under("optimizer."))
+
+    def save(self, folder: Path) -> None:
+        pass
+
+    def restore(self, folder: Path) -> None:
+        pass
