@@ -19,7 +19,7 @@ class AdamW:
         self.parameters = list(policy.parameters())
         self.first = [torch.zeros_like(p) for p in self.parameters]
         self.second = [torch.zeros_like(p) for p in self.parameters]
-        self.steps = [torch.zeros(()) for _ in self.parameters]
+        self.steps = [torch.zeros((), device=p.device) for p in self.parameters]  # where the kernel wants them
 
     def gradients(self, loss: Tensor) -> tuple[list[Tensor], Tensor]:
         """Gradients of `loss`, scaled down to `grad_clip`; and their global norm before that."""

@@ -15,16 +15,20 @@ from smoothgates.train.optimizer import AdamW
 
 
 class TorchEngine:
-    """See `Engine`."""
+    """See `Engine`. Weights are in single precision; with bfloat16, their products are not."""
 
-    def __init__(self, policy: Policy, spec: EngineSpec, adam: Adam, ranks: Ranks):
-        self.policy, self.ranks, self.adam = policy, ranks, adam
+    def __init__(self, policy: Policy, spec: EngineSpec, adam: Adam, ranks: Ranks, device: str = "cpu"):
+        self.policy, self.ranks, self.adam, self.device = policy.to(device), ranks, adam, torch.device(device)
+        self.half = spec.dtype == "bfloat16"
+        if spec.gradient_checkpointing:
+            policy.checkpoint_gradients()
         self.scorer = Scorer(policy, spec.packed, spec.logits)
         self.optimizer = AdamW(policy, adam)
         self.gradients: list[Tensor] | None = None
 
     def score(self, ids: Tensor, starts: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        return self.scorer(ids, starts, lengths)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
+            return self.scorer(ids.to(self.device), starts.to(self.device), lengths.to(self.device))
 
     def backward(self, loss: Tensor, last: bool) -> None:
         found = torch.autograd.grad(loss, self.optimizer.parameters)
@@ -43,7 +47,7 @@ class TorchEngine:
         return norm.item()
 
     def weights(self) -> dict[str, Tensor]:
-        return {name: tensor.detach() for name, tensor in self.policy.state_dict().items()}
+        return {name: tensor.detach().cpu() for name, tensor in self.policy.state_dict().items()}
 
     def tensors(self) -> dict[str, Tensor]:
         policy = {f"policy.{name}": tensor for name, tensor in self.policy.state_dict().items()}
@@ -56,8 +60,8 @@ class TorchEngine:
         self.policy.load_state_dict(under("policy."))
         self.optimizer.load(under("optimizer."))
 
-    def save(self, folder: Path) -> None:
-        pass
+    def save(self, folder: Path) -> dict[str, str]:
+        return {}
 
     def restore(self, folder: Path) -> None:
         pass

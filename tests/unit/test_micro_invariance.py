@@ -1,0 +1,174 @@
+"""How an update is cut into micro-batches leaves no trace: padded or packed, chunked or not, in whatever order of rows.
+
+The commonest fault of public trainers is a normaliser that depends on the split. Here one update on sixteen rows is
+made in many ways, for every gate with every aggregation and ratio.
+"""
+
+import copy
+import dataclasses
+import itertools
+
+import pytest
+import torch
+
+from smoothgates.method import Method, load_methods
+from smoothgates.objective import policy_loss, step_denominator
+from smoothgates.policy.decoder import Decoder
+from smoothgates.policy.logprob import Scorer
+from smoothgates.ranks import Ranks
+from smoothgates.rollout.collect import Rollout
+from smoothgates.seeds import torch_stream
+from smoothgates.specs import Adam, Engine, Experts, Protocol, Regime, Sampling, TrainSpec
+from smoothgates.study import load_study
+from smoothgates.train import loop
+from smoothgates.train.churn import CHURN
+from smoothgates.train.engine.torch_engine import TorchEngine
+from smoothgates.train.loop import old_logprobs, orders, update
+from smoothgates.train.microbatch import deal
+
+METHODS = load_methods("config/methods.yaml")
+RATIOS = ("token", "sequence", "sequence_token")
+AGGREGATIONS = ("sequence_mean", "token_mean", {"constant": 20})
+ROWS = 16
+LONGEST = 27
+PLAIN = Engine()
+WAYS = {
+    "few at a time": Engine(tokens=4 * LONGEST),
+    "one at a time": Engine(tokens=1),
+    "packed": Engine(packed=True),
+    "chunked": Engine(logits=16),
+    "all": Engine(tokens=4 * LONGEST, packed=True, logits=16, gradient_checkpointing=True),
+}
+
+
+def spec_of(method, engine=PLAIN, lr=1e-3):
+    return TrainSpec(
+        task="math",
+        regime_name="test",
+        method_name="test",
+        seed=0,
+        method=method,
+        regime=Regime(rollouts=1, minibatches=1, optimizer=Adam(lr=lr)),
+        protocol=Protocol(reward="exact", max_new_tokens=16),
+        sampling=Sampling(prompts=4, group=4),
+        engine=engine,
+        checkpoint_every=1,
+    )
+
+
+@pytest.fixture
+def sparse():
+    """The laptop policy with experts."""
+    experts = Experts(count=8, chosen=2, intermediate_size=24)
+    arch = load_study("laptop").config.architecture.model_copy(update={"experts": experts})
+    return Decoder(arch).initialise(torch_stream(0, "initialise"))
+
+
+def rollout_of(policy):
+    """Ragged rows by a policy that differs from this one, tools' replies among them."""
+    generator = torch_stream(0, "rollout")
+    starts = torch.randint(3, 12, (ROWS,), generator=generator)
+    lengths = torch.randint(2, 17, (ROWS,), generator=generator)
+    ids = torch.randint(5, 110, (ROWS, int((starts + lengths).max())), generator=generator)
+    width = int(lengths.max())
+    mask = (torch.arange(width) < lengths.unsqueeze(1)) & (torch.rand(ROWS, width, generator=generator) < 0.9)
+    with torch.no_grad():
+        logp, _ = Scorer(policy)(ids, starts, lengths)
+    old = logp + 0.3 * torch.randn(logp.shape, generator=generator)
+    rewards = torch.rand(4, 4, generator=generator)
+    rows = torch.arange(ROWS)
+    return Rollout(ids, starts, lengths, mask, old, old, rows.unsqueeze(0), rows, rewards, mask, {})
+
+
+def made(policy, rollout, spec, rows):
+    """One update: what it logs, and its gradient."""
+    engine = TorchEngine(copy.deepcopy(policy), spec.engine, spec.regime.optimizer, Ranks())
+    step, gradients = engine.step, []
+
+    def watched(rate):
+        gradients.extend(engine.gradients)
+        return step(rate)
+
+    engine.step = watched
+    advantage = torch.randn(ROWS, generator=torch_stream(0, "advantage"))[rows]
+    denominator = step_denominator(rollout.sampled, spec.method).item()
+    return update(engine, rollout, rows, advantage, denominator, spec, 0), torch.cat([g.flatten() for g in gradients])
+
+
+def assert_same(found, expected, method):
+    (logged, gradient), (logged_at_once, at_once) = found, expected
+    # A temperature of ten makes ten times of the rounding of a log-ratio, where each token has its own.
+    steep = method.tau is not None and method.ratio == "token"
+    assert (gradient - at_once).abs().max() <= (3e-6 if steep else 1e-6) * at_once.abs().max()
+    assert logged == pytest.approx(logged_at_once, rel=1e-6, abs=1e-6, nan_ok=True)
+
+
+def test_the_ways_are_what_they_say(policy):
+    rollout = rollout_of(policy)
+    lengths = (rollout.starts + rollout.lengths).tolist()
+    assert max(lengths) <= LONGEST
+    counts = {name: len(deal(lengths, 1, way.tokens, way.packed)) for name, way in WAYS.items()}
+    assert counts == {"few at a time": 3, "one at a time": 16, "packed": 1, "chunked": 1, "all": 3}
+
+
+def variants(gate):
+    """The gate with every ratio and aggregation; and as the table has it, where that is another kind."""
+    rows = [method for method in METHODS.values() if method.gate == gate]
+    scale = {key: getattr(rows[0], key) for key in ("tau", "clip", "half_width")}
+    for ratio, aggregation in itertools.product(RATIOS, AGGREGATIONS):
+        yield Method(gate=gate, ratio=ratio, aggregation=aggregation, **scale)
+    yield from (method for method in rows if method.weights or method.ratio != "token")
+
+
+@pytest.mark.parametrize("gate", sorted({method.gate for method in METHODS.values()}))
+def test_cutting_an_update_up_changes_nothing(gate, policy):
+    rollout, rows = rollout_of(policy), torch.arange(ROWS)
+    shuffled = torch.randperm(ROWS, generator=torch_stream(0, "order"))
+    for method in variants(gate):
+        at_once = made(policy, rollout, spec_of(method), rows)
+        assert at_once[1].abs().max() > 0
+        assert_same(made(policy, rollout, spec_of(method), shuffled), at_once, method)
+        for way in WAYS.values():
+            assert_same(made(policy, rollout, spec_of(method, way), shuffled), at_once, method)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("name", ["grpo", "grpo_r2", "gspo"])
+def test_nor_with_experts(name, way, sparse):
+    """Whether routers choose, or what they chose is replayed."""
+    rollout, rows = rollout_of(sparse), torch.arange(ROWS)
+    chosen = torch.rand(*rollout.ids.shape, *sparse.sparse_shape[:1], 8, generator=torch_stream(0, "experts"))
+    rollout = dataclasses.replace(rollout, routes=chosen.topk(sparse.sparse_shape[1]).indices.byte())
+    at_once, found = (made(sparse, rollout, spec_of(METHODS[name], how), rows) for how in (PLAIN, WAYS[way]))
+    for logged, _ in (at_once, found):
+        assert 0 <= logged.pop(CHURN) < 1  # of the first micro-batch alone
+    assert_same(found, at_once, METHODS[name])
+
+
+def test_a_normaliser_of_the_split_would_be_seen(policy, monkeypatch):
+    """Each micro-batch divided by its own rows."""
+    rollout, rows, method = rollout_of(policy), torch.arange(ROWS), METHODS["grpo"]
+    at_once = made(policy, rollout, spec_of(method), rows)
+    monkeypatch.setattr(loop, "policy_loss", lambda *what: policy_loss(*what[:-1]))
+    with pytest.raises(AssertionError):
+        assert_same(made(policy, rollout, spec_of(method, WAYS["few at a time"]), rows), at_once, method)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("way", ["plain", *WAYS])
+def test_first_ratios_are_one_to_the_last_bit(way, dtype, policy, sparse):
+    """Whatever the engine does: old and new log-probabilities come from the same kernels on the same shapes."""
+    engine = WAYS.get(way, PLAIN).model_copy(update={"dtype": dtype})
+    for own in (policy, sparse):
+        spec = spec_of(METHODS["gspo"], engine, lr=1e-30)
+        trainer, rollout = TorchEngine(own, engine, spec.regime.optimizer, Ranks()), rollout_of(own)
+        order = orders(ROWS, spec.regime, torch_stream(0, "order"))
+        with torch.no_grad():
+            old, routes = old_logprobs(
+                trainer, rollout.ids, rollout.starts, rollout.lengths, rollout.mask.shape[1], order, spec
+            )
+        rollout = dataclasses.replace(rollout, old_logp=old, order=order, routes=routes)
+        logged = update(trainer, rollout, order[0], torch.ones(ROWS), float(ROWS), spec, 0)
+        assert logged["log_ratio_max"] == 0
+        assert logged["eur"] == 1
+        assert logged["grad_norm"] > 0
