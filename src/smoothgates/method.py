@@ -69,6 +69,9 @@ class Method(Record):
     """Within the group: (R − mean)/std, or R − mean."""
     aggregation: Literal["sequence_mean", "token_mean"] | Constant = "sequence_mean"
     """Mean over sequences of their token means, mean over all tokens, or {constant: C}."""
+    routing_replay: bool = False
+    """Of a policy with experts: tokens go through those that they went through when the old log-probabilities were
+    taken, weighted by today's router (GSPO, 2507.18071, section 5.3)."""
 
     @field_validator("gate")
     @classmethod

@@ -57,6 +57,15 @@ def test_a_policy_that_answers_searches_first(runs):
     assert searches["replies"].between(1.3, 1.7).all()  # half of the questions have two hops
 
 
+def test_policies_with_experts_learn(runs):
+    math = runs[runs["task"] == "math"].groupby(["regime", "method"])["score"].mean()
+    assert (math["moe"] >= math["control", "warm_start_moe"] + 0.2).all(), math["moe"].to_dict()
+
+
+def test_the_page_shows_which_experts_change(page):
+    assert '<figure id="routing"' in page
+
+
 def test_near_on_policy_gates_do_not_separate(page):
     for task in LEARNS:
         assert f"<h3>{task} · near</h3><strong>The gates do not separate here</strong>" in page
@@ -71,7 +80,7 @@ def test_nothing_is_claimed_to_be_established(page):
 
 def test_every_run_finished_with_all_its_numbers(runs):
     trained = runs[runs["regime"] != "control"]
-    assert len(trained) == 81 + 30 + 30
+    assert len(trained) == 81 + 30 + 30 + 12
     assert (trained["problems"] >= 512).all()
     assert (trained["samples"] == 4).all()
     assert (trained["clamped"] == 0).all()

@@ -20,7 +20,7 @@ def summaries(runs: pd.DataFrame, confidence: float) -> list[dict]:
         for metric in METRICS:
             values = group[metric].dropna()
             if len(values):
-                noise = group["sampling_error"].mean() if metric == "score" else 0.0
+                noise = known(group["sampling_error"]) if metric == "score" else 0.0
                 interval = t_interval(values.tolist(), confidence, noise)
                 if metric in SHARES and interval.n > 1:
                     interval = replace(interval, low=max(0.0, interval.low), high=min(1.0, interval.high))
@@ -37,6 +37,11 @@ def summaries(runs: pd.DataFrame, confidence: float) -> list[dict]:
                     }
                 )
     return rows
+
+
+def known(errors: pd.Series) -> float:
+    """Mean sampling error; 0 where problems are answered once, which does not tell it."""
+    return float(errors.fillna(0.0).mean())
 
 
 def comparisons(runs: pd.DataFrame, reference: str, confidence: float) -> list[dict]:
@@ -61,7 +66,7 @@ def comparisons(runs: pd.DataFrame, reference: str, confidence: float) -> list[d
                 if not differences:
                     continue
                 errors = (other.loc[seeds, "sampling_error"] ** 2 + base.loc[seeds, "sampling_error"] ** 2) ** 0.5
-                noise = errors.mean() if metric == "score" else 0.0
+                noise = known(errors) if metric == "score" else 0.0
                 interval = t_interval(differences, confidence, noise)
                 rows.append(
                     {

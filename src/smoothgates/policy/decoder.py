@@ -1,16 +1,21 @@
-"""A compact Qwen2 decoder: Hugging Face weights in and out, the same numbers, a tenth of the start-up time.
+"""A compact decoder, Qwen2 or with experts Qwen3-MoE: transformers' numbers and names, a tenth of its start-up time.
 
 Importing transformers' Qwen2 costs more CPU time than a laptop run's whole training, and the study starts over a
-hundred processes. Parameter names are Hugging Face's, so a state dict is a checkpoint. A test holds the
-logits to transformers' within 10⁻⁶. Shapes: B sequences, T tokens, H hidden, S cache slots.
+hundred processes. Names are Hugging Face's, so a state dict is a checkpoint. Tests hold the logits to
+transformers' within 10⁻⁶. Shapes: B sequences, T tokens, H hidden, S cache slots.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
+from smoothgates.policy.attention import isolated
+from smoothgates.policy.experts import SparseMLP
+from smoothgates.policy.routing import Route, Routes
 from smoothgates.specs import Architecture
 
 
@@ -29,25 +34,34 @@ class Cache:
 
 
 class Attention(nn.Module):
-    """Grouped-query attention with rotary positions."""
+    """Grouped-query attention with rotary positions: with biases in Qwen2, with normed queries and keys in Qwen3."""
 
     def __init__(self, arch: Architecture):
         super().__init__()
         size, self.head_size = arch.hidden_size, arch.head_size
         self.heads, self.kv_heads = arch.num_attention_heads, arch.num_key_value_heads
         kv_size = self.kv_heads * arch.head_size
-        self.q_proj = nn.Linear(size, size)
-        self.k_proj = nn.Linear(size, kv_size)
-        self.v_proj = nn.Linear(size, kv_size)
+        qwen2 = arch.experts is None
+        self.q_proj = nn.Linear(size, size, bias=qwen2)
+        self.k_proj = nn.Linear(size, kv_size, bias=qwen2)
+        self.v_proj = nn.Linear(size, kv_size, bias=qwen2)
         self.o_proj = nn.Linear(size, size, bias=False)
+        if not qwen2:
+            self.q_norm = nn.RMSNorm(arch.head_size, eps=arch.rms_norm_eps)
+            self.k_norm = nn.RMSNorm(arch.head_size, eps=arch.rms_norm_eps)
+        self.normed = not qwen2
 
-    def forward(self, x: Tensor, rotary: tuple[Tensor, Tensor], past=None) -> Tensor:
+    def forward(self, x: Tensor, rotary: tuple[Tensor, Tensor], past=None, lengths: list[int] | None = None) -> Tensor:
         batch, length, size = x.shape
         q = self.q_proj(x).view(batch, length, self.heads, self.head_size).transpose(1, 2)
         k = self.k_proj(x).view(batch, length, self.kv_heads, self.head_size).transpose(1, 2)
         v = self.v_proj(x).view(batch, length, self.kv_heads, self.head_size).transpose(1, 2)
+        if self.normed:
+            q, k = self.q_norm(q), self.k_norm(k)
         q, k = rotate(q, *rotary), rotate(k, *rotary)
-        if past is None:
+        if lengths is not None:
+            out = isolated(q, k, v, lengths)
+        elif past is None:
             out = F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
         else:
             keys, values, start, bias = past
@@ -81,22 +95,34 @@ class Layer(nn.Module):
 
     def __init__(self, arch: Architecture):
         super().__init__()
-        self.self_attn, self.mlp = Attention(arch), MLP(arch)
+        self.self_attn = Attention(arch)
+        self.mlp = SparseMLP(arch) if arch.experts else MLP(arch)
         self.input_layernorm = nn.RMSNorm(arch.hidden_size, eps=arch.rms_norm_eps)
         self.post_attention_layernorm = nn.RMSNorm(arch.hidden_size, eps=arch.rms_norm_eps)
 
-    def forward(self, x: Tensor, rotary: tuple[Tensor, Tensor], past=None, keep=None) -> Tensor:
-        x = x + self.self_attn(self.input_layernorm(x), rotary, past)
+    def forward(
+        self,
+        x: Tensor,
+        rotary: tuple[Tensor, Tensor],
+        past=None,
+        keep=None,
+        route: Route | None = None,
+        lengths: list[int] | None = None,
+    ) -> Tensor:
+        x = x + self.self_attn(self.input_layernorm(x), rotary, past, lengths)
         x = x if keep is None else keep(x)
-        return x + self.mlp(self.post_attention_layernorm(x))
+        normed = self.post_attention_layernorm(x)
+        return x + (self.mlp(normed) if route is None else self.mlp(normed, route))
 
 
 class Decoder(nn.Module):
-    """Decoder with tied embeddings. `hidden` and `logits` are apart, so that logits are made only where needed."""
+    """The whole decoder. `hidden` and `logits` are apart, so that logits are made only where needed."""
 
-    def __init__(self, arch: Architecture):
+    def __init__(self, arch: Architecture, tied: bool = True):
+        """`tied`: tokens are read and written with one matrix."""
         super().__init__()
         self.arch = arch
+        self.lm_head = None if tied else nn.Linear(arch.hidden_size, arch.vocab_size, bias=False)
         self.model = nn.Module()
         self.model.embed_tokens = nn.Embedding(arch.vocab_size, arch.hidden_size)
         self.model.layers = nn.ModuleList(Layer(arch) for _ in range(arch.num_hidden_layers))
@@ -106,11 +132,15 @@ class Decoder(nn.Module):
         angles = torch.cat([angles, angles], dim=1)
         self.register_buffer("cos", angles.cos(), persistent=False)
         self.register_buffer("sin", angles.sin(), persistent=False)
+        self.routes: Routes | None = None
+        """Notes and prescribes the experts of the next forward pass; `policy.routing.routing` sets it."""
+        self.recomputes = False
+        """Whether activations are computed anew in the backward pass."""
 
     def initialise(self, generator: torch.Generator) -> "Decoder":
         """N(0, initializer_range²) for every matrix, zero biases, unit norms: Hugging Face's initialisation."""
         for name, parameter in self.named_parameters():
-            if parameter.dim() == 2:
+            if parameter.dim() >= 2:
                 nn.init.normal_(parameter, std=self.arch.initializer_range, generator=generator)
             else:
                 nn.init.constant_(parameter, 1.0 if "norm" in name else 0.0)
@@ -136,13 +166,34 @@ class Decoder(nn.Module):
         last = len(self.model.layers) - 1
         for i, layer in enumerate(self.model.layers):
             past = None if cache is None else (cache.keys[i], cache.values[i], start, bias)
-            x = layer(x, rotary, past, keep if i == last else None)
+            kept = keep if i == last else None
+            x = self.run(layer)(x, rotary, past, kept, self.routes and self.routes.of(i, ids.shape[1], kept))
         return self.model.norm(x)
+
+    def packed(self, ids: Tensor, lengths: list[int]) -> Tensor:
+        """Final hidden states (N, H) of sequences of these lengths laid end to end (N,), none of which sees another."""
+        places = torch.cat([torch.arange(length, device=ids.device) for length in lengths])
+        x, rotary = self.model.embed_tokens(ids).unsqueeze(0), (self.cos[places], self.sin[places])
+        for i, layer in enumerate(self.model.layers):
+            x = self.run(layer)(x, rotary, route=self.routes and self.routes.packed(i, lengths), lengths=lengths)
+        return self.model.norm(x)[0]
+
+    def checkpoint_gradients(self) -> None:
+        """Compute activations anew in the backward pass: those of one layer exist at a time."""
+        self.recomputes = True
+
+    def run(self, layer: Layer) -> Callable[..., Tensor]:
+        return partial(checkpoint, layer, use_reentrant=False, preserve_rng_state=False) if self.recomputes else layer
+
+    @property
+    def sparse_shape(self) -> tuple[int, int]:
+        """Layers with experts, and how many of them each token goes through."""
+        return (self.arch.num_hidden_layers, self.arch.experts.chosen) if self.arch.experts else (0, 0)
 
     @property
     def head(self) -> Tensor:
         """The output matrix (V, H)."""
-        return self.model.embed_tokens.weight
+        return (self.lm_head or self.model.embed_tokens).weight
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Logits (..., vocabulary) of hidden states (..., H)."""
@@ -152,4 +203,4 @@ class Decoder(nn.Module):
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """Rotary position embedding of (B, heads, T, head size), halves convention."""
     a, b = x.chunk(2, dim=-1)
-    return x * cos + torch.cat([-b, a], dim=-1) * sin
+    return (x * cos + torch.cat([-b, a], dim=-1) * sin).to(x.dtype)

@@ -22,7 +22,11 @@ CURVES = (
 DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (5, 1.5, 1.5, 1.5)), (0, (3, 1, 1, 1, 1, 1)))
 
 
-def scores_figure(runs: pd.DataFrame, summaries: pd.DataFrame, look: Look) -> Figure:
+ROUTING = (("routing_churn", "changed by one update"), ("routing_drift", "changed since sampling"))
+"""Column and label of each panel of the routing figure."""
+
+
+def scores_figure(runs: pd.DataFrame, summaries: pd.DataFrame, look: Look, moe: tuple[str, ...]) -> Figure:
     """Final score of every run: a dot a seed, mean and interval beside; a row a benchmark, a column a regime."""
     trained = summaries[(summaries["metric"] == "score") & summaries["method"].isin(look.colour)]
     rows = list(trained.groupby(["task", "benchmark"], sort=False))
@@ -44,7 +48,7 @@ def scores_figure(runs: pd.DataFrame, summaries: pd.DataFrame, look: Look) -> Fi
             if shown.empty:
                 axis.set_visible(False)
                 continue
-            _scores_panel(axis, own[own["regime"] == regime], shown, controls, methods[i], look)
+            _scores_panel(axis, own[own["regime"] == regime], shown, _beside(controls, regime in moe), methods[i], look)
             axis.set_title(f"{_title(task, benchmark, runs)} · {regime}", fontsize=10, pad=13)  # room for the controls
             axis.set_xlabel("held-out Pass@1")
         axes[i, 0].set_yticks(range(len(methods[i])), methods[i])
@@ -55,6 +59,11 @@ def scores_figure(runs: pd.DataFrame, summaries: pd.DataFrame, look: Look) -> Fi
 def _title(task: str, benchmark: str, runs: pd.DataFrame) -> str:
     """The task, with the benchmark where the study has several."""
     return task if runs["benchmark"].nunique() == 1 else f"{task}, {benchmark}"
+
+
+def _beside(controls: pd.Series, moe: bool) -> pd.Series:
+    """The controls whose policies are like those of a regime: with experts, or without."""
+    return controls[controls.index.str.endswith("_moe") == moe].rename(lambda name: name.removesuffix("_moe"))
 
 
 def _scores_panel(
@@ -96,7 +105,9 @@ def curves_figure(curves: pd.DataFrame, look: Look) -> Figure:
                 seeds = runs.pivot(index="rollout", columns="seed", values=column)
                 axis.fill_between(seeds.index, seeds.min(axis=1), seeds.max(axis=1), color=colour, alpha=0.10, lw=0)
                 axis.plot(seeds.index, seeds.mean(axis=1), color=colour, lw=1.3, label=method)
-            axis.set_yscale(scale)
+            # A logarithm needs something above 0: a regime that is all on-policy has no ratios but 1.
+            moved = (by_rollout.loc[by_rollout["regime"] == regime, column] > 0).any()
+            axis.set_yscale(scale if moved else "linear")
             axis.yaxis.set_minor_formatter(NullFormatter())
             if i == 0:
                 axis.set_title(regime, fontsize=10)
@@ -109,9 +120,40 @@ def curves_figure(curves: pd.DataFrame, look: Look) -> Figure:
                 axis.set_ylim(min(low for low, _ in limits), max(high for _, high in limits))
     for axis in axes[-1]:
         axis.set_xlabel("rollout")
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncol=min(len(labels), 9), frameon=False, fontsize=8)
+    _legend(figure, axes[0], look)
     return figure
+
+
+def routing_figure(curves: pd.DataFrame, look: Look) -> Figure:
+    """Share of experts that change: mean over seeds with their range as a band; a row a task's regime with experts."""
+    by_rollout = curves.groupby(["task", "regime", "method", "seed", "rollout"], sort=False)[
+        [column for column, _ in ROUTING]
+    ].mean()
+    cells = list(by_rollout.reset_index().groupby(["task", "regime"], sort=False))
+    figure, axes = plt.subplots(len(cells), len(ROUTING), figsize=(3.3 * len(ROUTING), 2.4 * len(cells)), squeeze=False)
+    for i, ((task, regime), cell) in enumerate(cells):
+        for axis, (column, label) in zip(axes[i], ROUTING, strict=True):
+            for method, colour in look.colour.items():
+                runs = cell[cell["method"] == method]
+                if runs.empty:
+                    continue
+                seeds = 100 * runs.pivot(index="rollout", columns="seed", values=column)
+                axis.fill_between(seeds.index, seeds.min(axis=1), seeds.max(axis=1), color=colour, alpha=0.10, lw=0)
+                axis.plot(seeds.index, seeds.mean(axis=1), color=colour, lw=1.3, label=method)
+            axis.set_title(f"{task} · {regime}: {label}", fontsize=10)
+            axis.set_ylim(0, None)
+            axis.set_xlabel("rollout")
+        axes[i, 0].set_ylabel("% of the experts chosen")
+    _legend(figure, axes[0], look)
+    return figure
+
+
+def _legend(figure: Figure, axes: np.ndarray, look: Look) -> None:
+    """Above a figure: every method that one of these panels shows, once."""
+    entries = {label: handle for axis in axes for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)}
+    labels = [method for method in look.colour if method in entries]
+    handles = [entries[label] for label in labels]
+    figure.legend(handles, labels, loc="outside upper center", ncol=min(len(labels), 9), frameon=False, fontsize=8)
 
 
 def gates_figure(gates: pd.DataFrame, tone: dict[str, str]) -> Figure:
@@ -152,7 +194,7 @@ def gates_figure(gates: pd.DataFrame, tone: dict[str, str]) -> Figure:
     return figure
 
 
-def learning_figure(learning: pd.DataFrame, look: Look) -> Figure:
+def learning_figure(learning: pd.DataFrame, look: Look, moe: tuple[str, ...]) -> Figure:
     """Held-out score of the kept checkpoints, from the warm start on; a row a benchmark, a column a regime."""
     trained = learning[learning["regime"] != "control"]
     rows, regimes = list(trained.groupby(["task", "benchmark"], sort=False)), list(trained["regime"].unique())
@@ -160,13 +202,13 @@ def learning_figure(learning: pd.DataFrame, look: Look) -> Figure:
         len(rows), len(regimes), figsize=(3.3 * len(regimes), 2.4 * len(rows)), sharey=True, squeeze=False
     )
     for i, ((task, benchmark), cell) in enumerate(rows):
-        start = learning[(learning["task"] == task) & (learning["benchmark"] == benchmark)]
-        start = start[start["method"] == "warm_start"]
+        own = learning[(learning["task"] == task) & (learning["benchmark"] == benchmark)]
         for axis, regime in zip(axes[i], regimes, strict=True):
             shown = cell[cell["regime"] == regime]
             if shown.empty:
                 axis.set_visible(False)
                 continue
+            start = own[own["method"] == ("warm_start_moe" if regime in moe else "warm_start")]
             for method, colour in look.colour.items():
                 points = shown[shown["method"] == method]
                 if points.empty:

@@ -71,7 +71,7 @@ def describe(method: Method) -> dict[str, str]:
     return {
         "gate": method.gate,
         "scale": scale,
-        "ratio": method.ratio.replace("_", " "),
+        "ratio": method.ratio.replace("_", " ") + (", routes replayed" if method.routing_replay else ""),
         "weights": weights,
         "advantage": method.advantage,
         "aggregation": aggregation.replace("_", " "),

@@ -107,6 +107,23 @@ def stability_table(runs: pd.DataFrame, order: list[str]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def routing_table(curves: pd.DataFrame, order: list[str]) -> pd.DataFrame:
+    """Share of experts that one update changes, and that have changed since sampling: mean over updates, by method.
+
+    `curves`: updates of policies with experts. In brackets the range over seeds.
+    """
+    keys, shares = ["task", "regime", "method"], ["routing_churn", "routing_drift"]
+    by_seed = curves.groupby([*keys, "seed"], sort=False)[shares].mean().reset_index()
+    by_seed = by_seed.sort_values(keys, key=lambda names: names.map(_rank(names, order)))
+    rows = []
+    for key, group in by_seed.groupby(keys, sort=False):
+        row = dict(zip(keys, key, strict=True))
+        for column, name in zip(shares, ("changed by one update", "changed since sampling"), strict=True):
+            row[f"{name} %"] = interval(group[column].mean(), group[column].min(), group[column].max(), digits=2)
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
 def data_table(manifests: list[dict]) -> pd.DataFrame:
     """One row a benchmark: where it and the training data come from, and how far their questions overlap."""
     rows = []

@@ -42,7 +42,7 @@ def run(spec_text: str, results: Path, out: Path) -> None:
             how = stability(frame)
         runs += [one.final | how for one in scores]
         learning += [point for one in scores for point in one.curve]
-    table = pd.DataFrame(runs)
+    table = pd.DataFrame(runs).astype({"sampling_error": float})  # None where no problem is answered twice
     folder = out.parent
     write_frame(folder / "scores.parquet", table)
     write_frame(folder / "learning.parquet", pd.DataFrame(learning))

@@ -18,6 +18,8 @@ from smoothgates.specs import ReportSpec
 
 COMPARED = ("metric", "difference", "low", "high", "p", "smallest_p", "holm", "established")
 """Columns of a comparison that the report shows."""
+ROUTED = ["routing_churn", "routing_drift"]
+"""Columns of the metrics of policies with experts."""
 
 
 def run(spec_text: str, analysis: Path, gates: Path, data: list[Path], out: Path) -> None:
@@ -42,16 +44,21 @@ def run(spec_text: str, analysis: Path, gates: Path, data: list[Path], out: Path
     wanted = {
         **{f"curves_{task}": (figures.curves_figure, own, looks) for task, own in curves.groupby("task", sort=False)},
         "gates": (figures.gates_figure, curves_of_gates, tone),
-        "scores": (figures.scores_figure, runs, summaries, looks),
+        "scores": (figures.scores_figure, runs, summaries, looks, spec.moe),
     }
     if len(learning):
-        wanted["learning"] = (figures.learning_figure, learning, looks)
+        wanted["learning"] = (figures.learning_figure, learning, looks, spec.moe)
+    routed = curves.dropna(subset=ROUTED) if set(ROUTED) <= set(curves) else curves.iloc[:0]
+    if len(routed):
+        wanted["routing"] = (figures.routing_figure, routed, looks)
     shown = {
         "scores": tables.score_table(summaries, comparisons, methods),
         "answers": tables.answers_table(runs, methods),
         "stability": tables.stability_table(runs, methods),
         "data": tables.data_table([read_json(path, DATA_SCHEMA) for path in data]),
     }
+    if len(routed):
+        shown["routing"] = tables.routing_table(routed, methods)
     for name, table in shown.items():
         tables.save_table(table, folder / "tables", name)
     page = render(

@@ -8,11 +8,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from smoothgates.errors import BadInput
 from smoothgates.objective import group_advantages, policy_loss, step_denominator
 from smoothgates.objective.diagnostics import DIAGNOSTICS
+from smoothgates.policy.routing import no_routes, routing, sparse_shape
 from smoothgates.progress import track
 from smoothgates.rollout.collect import Rollout, collect
 from smoothgates.specs import Regime, TrainSpec
+from smoothgates.train.churn import Routers, no_facts
 from smoothgates.train.engine.engine import Engine
 from smoothgates.train.means import Means
 from smoothgates.train.microbatch import deal
@@ -25,8 +28,11 @@ def train(state: State, means: Means, spec: TrainSpec, between: Callable[[], Non
     """Train on from `state`, in place, until the run has finished or diverged.
 
     A run is a chain of acts: sample a rollout, take one up, make one optimiser step. `between()` is called after each:
-    there the state is whole and may be saved. What it raises ends the training.
+    there the state is whole and may be saved. What it raises ends the training. Raises BadInput where the method is
+    for policies of another kind.
     """
+    if spec.method.routing_replay and not any(sparse_shape(means.engine.policy)):
+        raise BadInput(f"methods.{spec.method_name}.routing_replay: expected a policy with experts, this one has none")
     regime, history = spec.regime, state.history
     for n in track(range(history.rollouts + 1, regime.rollouts + 1), f"{spec.method_name} rollouts"):
         while history.rollouts < n:
@@ -47,22 +53,24 @@ def sample(state: State, means: Means, spec: TrainSpec) -> None:
     means.sync()
     chosen = state.prompts.sample(means.examples, spec.sampling.prompts)
 
-    def score(ids: Tensor, starts: Tensor, lengths: Tensor, width: int) -> tuple[Tensor, Tensor]:
+    def score(ids: Tensor, starts: Tensor, lengths: Tensor, width: int) -> tuple[Tensor, Tensor, Tensor]:
         order = orders(len(ids), spec.regime, state.shuffle)
-        return old_logprobs(means.engine, ids, starts, lengths, width, order, spec), order
+        old_logp, routes = old_logprobs(means.engine, ids, starts, lengths, width, order, spec)
+        return old_logp, order, routes
 
-    state.waiting.append(
-        collect(
-            means.sampler,
-            means.text,
-            means.setting,
-            chosen,
-            spec.sampling.group,
-            state.samples,
-            score,
-            means.engine.ranks,
-        )
+    rollout = collect(
+        means.sampler,
+        means.text,
+        means.setting,
+        chosen,
+        spec.sampling.group,
+        state.samples,
+        score,
+        means.engine.ranks,
     )
+    if spec.sampler.correction:
+        rollout.facts.update(correction_facts(rollout, spec.sampler.correction))
+    state.waiting.append(rollout)
     state.spent["sample_seconds"] += time.perf_counter() - began
 
 
@@ -72,7 +80,7 @@ def take_up(state: State, regime: Regime) -> None:
     state.rollout = state.waiting.popleft()
     state.batches.extend(minibatches(state.rollout.order, regime))
     if not state.batches:
-        log(state, NO_UPDATE)
+        log(state, NO_UPDATE | no_facts(state.engine.policy))
         close(state)
 
 
@@ -120,21 +128,25 @@ def minibatches(order: Tensor, regime: Regime) -> list[Tensor]:
 
 def old_logprobs(
     engine: Engine, ids: Tensor, starts: Tensor, lengths: Tensor, width: int, order: Tensor, spec: TrainSpec
-) -> Tensor:
-    """Log-probabilities (N, W) by the policy as it is, in the micro-batches in which the first epoch will train.
+) -> tuple[Tensor, Tensor]:
+    """Log-probabilities (N, W) by the policy as it is, in the micro-batches in which the first epoch will train; and
+    the experts (N, T, L, K) of all tokens.
 
     Kernels round differently for other shapes: so the first ratios are exactly 1.
     """
     found = []
     for rows in minibatches(order[:1], spec.regime):
         for chosen in own_batches(engine, starts, lengths, rows, spec):
-            logp, _ = engine.score(*cut(ids, starts, lengths, chosen if len(chosen) else rows[:1]))
-            found.append((chosen, logp[: len(chosen)].cpu()))
-    result = torch.zeros(len(ids), width)
+            batch = cut(ids, starts, lengths, chosen if len(chosen) else rows[:1])
+            with routing(engine.policy, *batch[0].shape) as routes:
+                logp, _ = engine.score(*batch)
+            found.append((chosen, logp[: len(chosen)].cpu(), routes[: len(chosen)].cpu()))
+    result, experts = torch.zeros(len(ids), width), no_routes(engine.policy, *ids.shape)
     for part in engine.ranks.gather(found):
-        for chosen, logp in part:
+        for chosen, logp, routes in part:
             result[chosen, : logp.shape[1]] = logp
-    return result
+            experts[chosen, : routes.shape[1]] = routes
+    return result, experts
 
 
 def own_batches(engine: Engine, starts: Tensor, lengths: Tensor, rows: Tensor, spec: TrainSpec) -> list[Tensor]:
@@ -167,11 +179,13 @@ def update(
     factor = torch.zeros(len(rollout.ids)).index_copy(0, rows, advantage).unsqueeze(1)
     if spec.sampler.correction:
         factor = factor * correction(rollout, spec.sampler.correction)
+    routers = Routers(engine, rollout, spec.method.routing_replay)
     own = own_batches(engine, rollout.starts, rollout.lengths, rows, spec)
     found = []
     for i, chosen in enumerate(own):
         batch = chosen if len(chosen) else rows[:1]  # a rank without rows takes part with one that does not count
-        logp, entropy = engine.score(*cut(rollout.ids, rollout.starts, rollout.lengths, batch))
+        tensors = cut(rollout.ids, rollout.starts, rollout.lengths, batch)
+        logp, entropy = routers.score(batch, tensors, len(chosen))
         loss, diagnostics = loss_of(rollout, batch, logp, factor, denominator, spec, counts=len(chosen) > 0)
         engine.backward(loss, last=i == len(own) - 1)
         found.append((chosen, logp[: len(chosen)].detach(), entropy[: len(chosen)]))
@@ -182,7 +196,7 @@ def update(
     mask = rollout.mask[rows, :width].to(entropy.device)
     diagnostics |= {"loss": loss.detach(), "policy_entropy": entropy[mask].mean()}
     values = dict(zip(diagnostics, torch.stack(list(diagnostics.values())).tolist(), strict=True))
-    return values | {"grad_norm": norm if math.isfinite(norm) else math.nan}
+    return values | {"grad_norm": norm if math.isfinite(norm) else math.nan} | routers.facts()
 
 
 def loss_of(
@@ -213,6 +227,14 @@ def together(parts: list[list[tuple[Tensor, Tensor, Tensor]]], width: int) -> tu
 def correction(rollout: Rollout, cap: float) -> Tensor:
     """Token weights (N, W) min(π_trainer/π_sampler, cap) that undo the sampler's rounding in expectation."""
     return (rollout.old_logp - rollout.sampler_logp).exp().clamp(max=cap).where(rollout.mask, torch.ones(()))
+
+
+def correction_facts(rollout: Rollout, cap: float) -> dict[str, float]:
+    """Mean weight of a token before and after the cap: the first is 1 in expectation."""
+    if not rollout.mask.any():
+        return {"correction_mean": 1.0, "correction_capped": 1.0}
+    found = {"correction_mean": math.inf, "correction_capped": cap}
+    return {name: correction(rollout, limit)[rollout.mask].mean().item() for name, limit in found.items()}
 
 
 def rate(updates_before: int, regime: Regime) -> float:
