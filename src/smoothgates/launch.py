@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from smoothgates.errors import BadInput, TryAgain
 
-TOGETHER = ("probe",)
+TOGETHER = ("probe", "train")
 """Stages whose processes know of each other. Of any other, each would do the whole work."""
 TRY_AGAIN = 75
 PATIENCE = {TRY_AGAIN: 60.0}
@@ -146,6 +146,11 @@ class Rank:
                 self.last.append(line.strip())
             print(f"[rank {self.number}] {line}", end="", file=sys.stderr, flush=True)
 
+    def follows(self) -> int:
+        """How likely its end came of another's: least if it was killed."""
+        code = self.process.returncode
+        return 0 if code < 0 else {1: 2, TRY_AGAIN: 3}.get(code, 1)
+
     def cause(self) -> str:
         """Why it failed, in one line."""
         self.reader.join(1)
@@ -168,7 +173,9 @@ def supervise(command: Sequence[str], environments: Sequence[dict[str, str]]) ->
     try:
         while True:
             codes = [rank.process.poll() for rank in ranks]
-            if failed := next((rank for rank, code in zip(ranks, codes, strict=True) if code), None):
+            if any(codes):
+                # One who has lost another says 75: of several that have ended, the cause is another code.
+                failed = min((rank for rank in ranks if rank.process.returncode), key=Rank.follows)
                 code = failed.process.returncode
                 print(f"launch: {failed.cause()}", file=sys.stderr, flush=True)
                 return code if code > 0 else 128 - code

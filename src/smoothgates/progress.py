@@ -1,5 +1,6 @@
 """Progress of long local work: a bar on a terminal, a plain line now and then elsewhere."""
 
+import os
 import sys
 from collections.abc import Iterable, Iterator, Sized
 from typing import TypeVar
@@ -8,7 +9,10 @@ T = TypeVar("T")
 
 
 def track(items: Iterable[T], what: str) -> Iterator[T]:
-    """Iterate, showing how far it got: about ten lines in a log file."""
+    """Iterate, showing how far it got: about ten lines in a log file. Of several ranks the first one shows it."""
+    if os.environ.get("RANK", "0") != "0":
+        yield from items
+        return
     if sys.stderr.isatty():
         from tqdm import tqdm
 

@@ -1,9 +1,14 @@
-"""The processes that train one policy together. Alone, all of this costs nothing."""
+"""The processes that train one policy together. Alone, all of this costs nothing, not even torch's import."""
 
 import os
-from typing import TypeVar
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar
 
-import torch
+from smoothgates.errors import BadInput, TryAgain
+
+if TYPE_CHECKING:
+    import torch
 
 T = TypeVar("T")
 
@@ -19,7 +24,7 @@ class Ranks:
             import torch.distributed as dist
 
             if not dist.is_initialized():
-                dist.init_process_group("cuda:nccl,cpu:gloo" if torch.cuda.is_available() else "gloo")
+                dist.init_process_group(backend())
             self.group = dist.new_group(backend="gloo")
 
     @property
@@ -50,9 +55,49 @@ class Ranks:
         """Wait for all."""
         self.gather(None)
 
-    def own(self, generator: torch.Generator) -> torch.Generator:
+    @contextmanager
+    def as_one(self) -> Iterator[None]:
+        """What each does by itself in here, no method of this class among it, succeeds or fails for all.
+
+        Every rank leaves when all are done. Raises the first one's BadInput or TryAgain in all of them.
+        """
+        failed = None
+        try:
+            yield
+        except (BadInput, TryAgain) as error:
+            if self.size == 1:
+                raise
+            failed = error
+        if found := next(filter(None, self.gather(failed)), None):
+            raise found
+
+    @contextmanager
+    def noticing_losses(self) -> Iterator[None]:
+        """Where torch finds in here that another rank is gone, raise TryAgain: why it went, that one has told."""
+        if self.size == 1:
+            yield
+            return
+        import torch.distributed as dist
+
+        try:
+            yield
+        except RuntimeError as error:
+            if not isinstance(error, dist.DistError) and "gloo/transport" not in str(error):
+                raise
+            raise TryAgain(f"rank {self.rank} has lost another one: {str(error).splitlines()[0]}") from None
+
+    def own(self, generator: "torch.Generator") -> "torch.Generator":
         """A random stream for this rank, from one that all ranks share and that moves on in all of them alike."""
         if self.size == 1:
             return generator
+        import torch
+
         seed = int(torch.randint(2**62, (), generator=generator))
         return torch.Generator().manual_seed(seed + self.rank)
+
+
+def backend() -> str:
+    """What carries tensors between ranks."""
+    import torch
+
+    return "cuda:nccl,cpu:gloo" if torch.cuda.is_available() else "gloo"

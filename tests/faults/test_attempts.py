@@ -6,6 +6,9 @@ import signal
 from pathlib import Path
 
 import pytest
+import torch
+
+from smoothgates.train import loop
 
 from .rig import attempt, start, wait
 
@@ -98,6 +101,18 @@ def test_what_fails_for_good_is_refused_from_then_on(run):
     marker.unlink()
     assert attempt(tight) == 2
     assert "failed before" not in tight.log.splitlines()[-1]
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory. Tried to allocate"), MemoryError()])
+def test_out_of_memory_says_what_to_lower_and_is_not_tried_again(error, run, monkeypatch):
+    def update(*_):
+        raise error
+
+    monkeypatch.setattr(loop, "update", update)
+    assert attempt(run) == 2
+    assert run.log.splitlines()[-1].startswith("error: engine.tokens: out of memory with a whole minibatch at once")
+    assert attempt(run) == 2
+    assert "failed before: engine.tokens: out of memory" in run.log.splitlines()[-1]
 
 
 def test_a_missing_input_is_no_failure_of_the_run(run, undisturbed, tmp_path):

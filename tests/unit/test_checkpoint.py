@@ -10,6 +10,7 @@ import torch
 
 from smoothgates.errors import TryAgain
 from smoothgates.files import digest
+from smoothgates.ranks import Ranks
 from smoothgates.train import checkpoint
 
 CHANGES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir"}
@@ -21,12 +22,12 @@ def save(folder, number, files=None):
         "none": torch.zeros(0, 3),
         "nan": torch.tensor(float("nan")),
     }
-    checkpoint.save(folder, tensors, {"number": number, "exact": 0.1 + number}, files or {})
+    checkpoint.save(folder, tensors, {"number": number, "exact": 0.1 + number}, files or {}, Ranks(), lambda _: {})
 
 
 def number_of(folder):
     """Of the checkpoint that is loaded, its parts being of one mind."""
-    found = checkpoint.load(folder)
+    found = checkpoint.load(folder, Ranks())
     if found is None:
         return None
     tensors, plain, _ = found

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -117,8 +118,11 @@ def test_ranks_that_succeed(tmp_path):
 def test_a_dead_rank_ends_the_others_and_is_named(tmp_path, capfd, count, end, code, named):
     body = (
         "import os, pathlib, sys, time\n"
-        f"pathlib.Path({str(tmp_path)!r}, os.environ['RANK']).write_text(str(os.getpid()))\n"
-        f"if os.environ['RANK'] == '1': {end}\n"
+        f"here = pathlib.Path({str(tmp_path)!r})\n"
+        "(here / os.environ['RANK']).write_text(str(os.getpid()))\n"
+        "if os.environ['RANK'] == '1':\n"
+        f"    while sum(bool(path.read_text()) for path in here.iterdir()) < {count}: time.sleep(0.01)\n"
+        f"    {end}\n"
         "time.sleep(600)\n"
     )
     began = time.monotonic()
@@ -127,6 +131,12 @@ def test_a_dead_rank_ends_the_others_and_is_named(tmp_path, capfd, count, end, c
     assert f"rank 1 {'was ' if code == 137 else 'ended with '}{named}" in capfd.readouterr().err
     for path in tmp_path.iterdir():
         assert not Path(f"/proc/{path.read_text()}").exists()
+
+
+def test_of_several_that_ended_the_cause_is_named():
+    """Who has lost another says 75, or fails as a program does; who was killed, or refused, did not."""
+    ends = [SimpleNamespace(process=SimpleNamespace(returncode=code)) for code in (75, 1, 2, -9)]
+    assert [rank.process.returncode for rank in sorted(ends, key=launch.Rank.follows)] == [-9, 2, 1, 75]
 
 
 def test_a_rank_that_ignores_being_asked_is_killed(monkeypatch):

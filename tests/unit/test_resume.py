@@ -79,8 +79,8 @@ def begin(policy: Decoder, spec: TrainSpec) -> State:
 
 def copy_of(state: State, spec: TrainSpec, folder) -> State:
     """Through the disk, into a policy of its own."""
-    checkpoint.save(folder, *pack(state), files={})
-    tensors, plain, _ = checkpoint.load(folder)
+    checkpoint.save(folder, *pack(state), {}, Ranks(), state.engine.save)
+    tensors, plain, _ = checkpoint.load(folder, Ranks())
     restored = begin(Decoder(state.engine.policy.arch), spec)
     unpack(restored, tensors, plain)
     return restored

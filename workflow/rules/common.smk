@@ -64,7 +64,7 @@ def code(name, stage, parts=()):
 for task in TASKS:
     for stage in ("prepare", "policy", "evaluate"):
         code(f"{stage}/{task}", stage, (f"tasks.{task}",))
-    for method in TASKS[task].methods:
+    for method in STUDY.methods_of(task):
         code(f"train/{task}/{method}", "train", JOBS.train_parts(task, method))
 
 
@@ -79,6 +79,10 @@ def prepare_spec(wildcards):
 
 def warm_start_spec(wildcards):
     return STUDY.policy_spec(wildcards.task, int(wildcards.seed), "warm_start").canonical()
+
+
+def warm_start_moe_spec(wildcards):
+    return STUDY.policy_spec(wildcards.task, int(wildcards.seed), "warm_start_moe").canonical()
 
 
 def sft_spec(wildcards):
@@ -110,6 +114,10 @@ def index_of(wildcards):
     return JOBS.searched(wildcards.task)
 
 
+def start_of(wildcards):
+    return JOBS.start(wildcards.task, wildcards.regime, wildcards.seed)
+
+
 def models(wildcards):
     return JOBS.models(wildcards.task, wildcards.regime, wildcards.method)
 
@@ -135,9 +143,10 @@ def data_flags(wildcards, input):
 
 
 def launch_flag(wildcards, resources):
-    """Several nodes or GPUs: a process for each. What is read from resources is not compared."""
-    nodes, gpus = resources.get("nodes", 1), resources.get("gpu", 1)
-    return f"launch --nodes {nodes} --" if nodes > 1 or gpus > 1 else ""
+    """Several nodes or GPUs: a process for each, or `ranks` on each node. What is read from resources is not compared."""
+    nodes, gpus, ranks = (resources.get(name, 1) for name in ("nodes", "gpu", "ranks"))
+    processes = f"--processes {ranks} " if ranks > 1 else ""
+    return f"launch --nodes {nodes} {processes}--" if nodes > 1 or gpus > 1 or ranks > 1 else ""
 
 
 def wall_flag(wildcards, resources):

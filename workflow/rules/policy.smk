@@ -1,4 +1,4 @@
-"""Supervised policies: where RL starts, and the control without RL."""
+"""Where RL starts: supervised policies or published ones; and the control without RL."""
 
 
 rule warm_start:
@@ -17,6 +17,28 @@ rule warm_start:
         image("policy")
     params:
         spec=warm_start_spec,
+        mirror=f"--mirror {shlex.quote(STUDY.config.model_mirror)}" if STUDY.config.model_mirror else "",
+        env=locked("policy"),
+    shell:
+        "python -m smoothgates policy --spec {params.spec:q} --data {input.data} {params.mirror} --out {output} >> {log} 2>&1"
+
+
+rule warm_start_moe:
+    """The same with experts."""
+    input:
+        data=PATHS.data,
+        code=CODE.format("policy/{task}"),
+    output:
+        f"{PATHS.results}/train/{{task}}/{CONTROL}/warm_start_moe/seed{{seed}}/model.json",
+    log:
+        f"{PATHS.logs}/train/{{task}}/{CONTROL}/warm_start_moe/seed{{seed}}.log",
+    priority: 2
+    conda:
+        conda("policy")
+    container:
+        image("policy")
+    params:
+        spec=warm_start_moe_spec,
         env=locked("policy"),
     shell:
         "python -m smoothgates policy --spec {params.spec:q} --data {input.data} --out {output} >> {log} 2>&1"

@@ -5,7 +5,7 @@ rule train:
     """One run: a method in a regime with a seed. Stopped, it goes on from its last checkpoint."""
     input:
         data=PATHS.data,
-        policy=PATHS.warm_start,
+        policy=start_of,
         index=index_of if STUDY.config.indexes else [],
         code=CODE.format("train/{task}/{method}"),
     output:

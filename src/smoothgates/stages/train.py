@@ -1,7 +1,8 @@
 """train: one RL run, of one method in one regime with one seed, in as many attempts as it takes."""
 
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,12 +10,13 @@ from typing import TYPE_CHECKING
 from smoothgates.errors import TryAgain
 from smoothgates.files import digest, write_json, write_parquet
 from smoothgates.provenance import Execution
+from smoothgates.ranks import Ranks
 from smoothgates.records import parse_spec
 from smoothgates.specs import TrainSpec
 from smoothgates.train.flush import flush
 from smoothgates.train.result import Result
 from smoothgates.train.stop import Stop
-from smoothgates.train.work import FINISHED, Work, fingerprint
+from smoothgates.train.work import FINISHED, Work, fingerprint, marking_failures
 
 if TYPE_CHECKING:
     from smoothgates.train.session import Session
@@ -50,44 +52,70 @@ def run(
     Raises TryAgain if it stopped before its end, BadInput if an earlier attempt failed in a way that repeats itself.
     """
     how = how or How()
-    stop = Stop(how.wall_minutes)
+    stop, ranks = Stop(how.wall_minutes), Ranks()
     spec = parse_spec(TrainSpec, spec_text)
     execution = Execution("train", spec, (f"gates.{spec.method.gate}", f"tasks.{spec.task}"), [data, policy, index])
     facts, result = execution.facts, Result(out, metrics)
     inputs = [facts["inputs"][path.as_posix()] if path else None for path in (data, policy, index)]
     name = fingerprint(facts["spec_sha256"], facts["code_sha256"], facts["lock_sha256"], filter(None, inputs))
-    with Work(how.work / name, how.wait, how.fresh) as work, stop:
-        if (work.lease.waited or work.finished) and result.is_made_by(facts):
-            print(f"{out}: finished already by another process", file=sys.stderr)
-            work.clear()
+    folder = how.work / name
+    with ranks.noticing_losses(), at_work(folder, how, ranks) as work, stop:
+        if ranks.first(work and (work.lease.waited or work.finished) and result.is_made_by(facts)):
+            if work:
+                print(f"{out}: finished already by another process", file=sys.stderr)
+                work.clear()
             return
         # Torch comes this late so that a run that has failed before is refused at once.
         from smoothgates.rollout.setting import setting_of
         from smoothgates.train.loop import train
+        from smoothgates.train.memory import naming_what_to_lower
         from smoothgates.train.session import Session
 
-        session = Session(spec, policy, work, stop, how.save_seconds)
+        session = Session(spec, policy, folder, work, ranks, stop, how.save_seconds)
         means = session.means(setting_of(spec.task, spec.protocol, index), data)
-        with work.marking_failures():
+        with marking_failures(folder, work), naming_what_to_lower(spec), closing(session.sampler):
             train(session.state, means, spec, session.between)
         session.keep("weights")
         try:
-            publish(session, result, execution, inputs)
-        except OSError as error:
-            with suppress(OSError):
-                result.clear()
+            with ranks.as_one():
+                if work:
+                    publish(session, work, result, execution, inputs)
+        except TryAgain:
             with suppress(TryAgain):
                 session.save()
-            raise TryAgain(f"{out.parent}: the result cannot be written ({error.strerror})") from None
-        work.retire(session.steps)
+            raise
+        with ranks.as_one():
+            if work:
+                work.retire(session.steps)
 
 
-def publish(session: "Session", result: Result, execution: Execution, inputs: list[str | None]) -> None:
-    """Put the result in its place: the manifest after all that it names, then the record of how it was made."""
+@contextmanager
+def at_work(folder: Path, how: How, ranks: Ranks) -> Iterator[Work | None]:
+    """A run's directory on rank 0, which alone writes there; None on all others. If one is refused, all are."""
+    work = None
+    with ranks.as_one():
+        if ranks.leads:
+            work = Work(folder, how.wait, how.fresh)
+    with work or nullcontext():
+        yield work
+
+
+def publish(session: "Session", work: Work, result: Result, execution: Execution, inputs: list[str | None]) -> None:
+    """Put the result in its place, or raise TryAgain and leave nothing of it."""
+    work.lease.check()
+    try:
+        place(session, work, result, execution, inputs)
+    except OSError as error:
+        with suppress(OSError):
+            result.clear()
+        raise TryAgain(f"{result.out.parent}: the result cannot be written ({error.strerror})") from None
+
+
+def place(session: "Session", work: Work, result: Result, execution: Execution, inputs: list[str | None]) -> None:
+    """The manifest after all that it names, then the record of how it was made."""
     from smoothgates.policy.folder import MODEL_SCHEMA
 
-    history, work, out, metrics = session.state.history, session.work, result.out, result.metrics
-    work.lease.check()
+    history, out, metrics = session.state.history, result.out, result.metrics
     result.clear()
     for folder in session.folders:
         result.place(work.result / folder, folder)

@@ -2,38 +2,58 @@
 
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
-from smoothgates.errors import TryAgain
+from smoothgates.errors import BadInput, TryAgain
 from smoothgates.examples import read_examples
 from smoothgates.policy.folder import load_policy, save_weights, verified_folder
 from smoothgates.ranks import Ranks
+from smoothgates.rollout.fitting import fitting
 from smoothgates.rollout.make import make_sampler
 from smoothgates.rollout.setting import Setting
 from smoothgates.specs import TrainSpec
+from smoothgates.tasks.task import Example
 from smoothgates.train import checkpoint
 from smoothgates.train.engine.make import make_engine
 from smoothgates.train.flush import flush
 from smoothgates.train.means import Means
 from smoothgates.train.state import State, pack, unpack
 from smoothgates.train.stop import Stop
-from smoothgates.train.work import Work
+from smoothgates.train.sync import PROBE, make_sync
+from smoothgates.train.work import CHECKPOINTS, Work
 
 
 class Session:
     """The state of a run, and its keeping."""
 
-    def __init__(self, spec: TrainSpec, start: Path, work: Work, stop: Stop, save_seconds: float):
-        """As the last attempt left it, or else at its beginning, from the policy that the manifest `start` names."""
+    def __init__(
+        self,
+        spec: TrainSpec,
+        start: Path,
+        folder: Path,
+        work: Work | None,
+        ranks: Ranks,
+        stop: Stop,
+        save_seconds: float,
+    ):
+        """As the last attempt left it, or else at its beginning, from the policy that the manifest `start` names.
+
+        All ranks share the work directory `folder`; rank 0 has its `work`. Raises BadInput, on all ranks.
+        """
         torch.set_num_threads(1)  # sums over threads differ in their last bits
-        self.spec, self.work, self.stop, self.save_seconds = spec, work, stop, save_seconds
-        self.start = verified_folder(start)
-        policy, self.text = load_policy(self.start)
-        self.ranks = Ranks()
-        self.engine = make_engine(policy, spec, self.ranks)
-        self.sampler = make_sampler(spec.sampler, self.start, spec.engine.dtype, policy)
+        self.spec, self.work, self.ranks, self.stop, self.save_seconds = spec, work, ranks, stop, save_seconds
+        self.folder, self.checkpoints = folder, folder / CHECKPOINTS
+        with ranks.as_one():
+            self.start = verified_folder(start)
+            policy, self.text = load_policy(self.start, spec.published)
+        self.engine = make_engine(policy, spec, ranks)
+        shared = policy if spec.engine.kind == "torch" else None  # DeepSpeed may divide it among the ranks
+        with ranks.as_one():
+            self.sampler = make_sampler(spec.sampler, self.start, spec.engine.dtype, shared)
         self.state = State.first(self.engine, spec)
         self.folders: dict[str, list[dict]] = {}
         """Policies in the work directory that are part of the result: folder, records of its files."""
@@ -41,16 +61,47 @@ class Session:
         """Those of the learning curve, as the result's manifest lists them."""
         self.saved, self.cost = time.monotonic(), 0.0
         """When the last checkpoint was made, and the seconds that one took."""
-        if found := checkpoint.load(work.checkpoints):
-            tensors, plain, name = found
-            unpack(self.state, tensors, plain)
-            self.folders, self.curve = plain["folders"], plain["curve"]
-            where = f"update {self.steps}, rollout {self.state.history.rollouts} of {spec.regime.rollouts}"
-            print(f"going on from checkpoint {name}: {where}", file=sys.stderr, flush=True)
-        work.starts_from(self.steps)
+        self.go_on()
+        with ranks.as_one():
+            if work:
+                work.starts_from(self.steps)
+
+    def go_on(self) -> None:
+        """Take up the newest checkpoint, if there is one."""
+        found = checkpoint.load(self.checkpoints, self.ranks)
+        if not found:
+            return
+        tensors, plain, path = found
+        if plain["ranks"] != self.ranks.size:
+            raise BadInput(
+                f"{path}: made by {plain['ranks']} ranks, and now there are {self.ranks.size}:"
+                f" launch {plain['ranks']}, or give --fresh to start over"
+            )
+        unpack(self.state, tensors, plain)
+        self.engine.restore(path)
+        self.folders, self.curve = plain["folders"], plain["curve"]
+        if self.ranks.leads:
+            where = f"update {self.steps}, rollout {self.state.history.rollouts} of {self.spec.regime.rollouts}"
+            print(f"going on from checkpoint {path.name}: {where}", file=sys.stderr, flush=True)
 
     def means(self, setting: Setting, data: Path) -> Means:
-        return Means(self.engine, self.sampler, self.text, setting, read_examples(data))
+        examples = read_examples(data)
+        chosen = fitting(examples, self.text, setting)
+        if len(chosen) < len(examples) and self.ranks.leads:
+            left, limit = len(examples) - len(chosen), setting.protocol.max_prompt_tokens
+            print(f"{left} of {len(examples)} examples left out: more than {limit} tokens of prompt", file=sys.stderr)
+        return Means(self.engine, self.sampler, self.text, setting, chosen, self.sync(setting, chosen))
+
+    def sync(self, setting: Setting, examples: list[Example]) -> Callable[[], None]:
+        """What keeps the sampler up to date; its probe is the prompts of the first examples."""
+
+        def place() -> Path:
+            self.work.lease.check()
+            return self.work.folder_of("sampler")
+
+        prompts = self.text.prompts(setting.prompt, [example.question for example in examples[:PROBE]])
+        dtype = self.spec.engine.dtype
+        return make_sync(self.engine, self.sampler, dtype, prompts, place, self.start, lambda: self.steps)
 
     @property
     def steps(self) -> int:
@@ -78,8 +129,10 @@ class Session:
         if rollouts and rollouts % self.spec.checkpoint_every == 0 and name not in self.folders:
             self.keep(name)
             self.curve.append({"rollouts": rollouts, "folder": name})
-        reason = self.stop.reason(self.cost)
-        if reason or time.monotonic() - self.saved >= self.save_seconds:
+        due = time.monotonic() - self.saved >= self.save_seconds
+        told = self.ranks.gather((self.stop.reason(self.cost), due))  # clocks and signals differ from rank to rank
+        reason = next((reason for reason, _ in told if reason), None)
+        if reason or told[0][1]:
             self.save()
         if reason:
             about = regime.rollouts * regime.minibatches * regime.epochs
@@ -87,27 +140,44 @@ class Session:
 
     def keep(self, name: str) -> None:
         """Write the policy as it is now into a folder of the result."""
-        self.work.lease.check()
+        weights, records = self.engine.weights(), None
+        with self.ranks.as_one():
+            if self.work:
+                records = self.write(self.work, name, weights)
+        self.folders[name] = self.ranks.first(records)
+
+    def write(self, work: Work, name: str, weights: dict[str, Tensor]) -> list[dict]:
+        work.lease.check()
         try:
-            folder = self.work.folder_of(name)
-            self.folders[name] = save_weights(folder, self.engine.weights(), self.start)
+            folder = work.folder_of(name)
+            records = save_weights(folder, weights, self.start)
             flush(folder)
         except OSError as error:
-            self.work.lease.check()
-            raise TryAgain(f"{self.work.result / name}: cannot be written ({error.strerror})") from None
+            work.lease.check()
+            raise TryAgain(f"{work.result / name}: cannot be written ({error.strerror})") from None
+        return records
 
     def save(self) -> None:
         """Make a checkpoint."""
-        self.work.lease.check()
+        with self.ranks.as_one():
+            self.check()
         began = time.monotonic()
         tensors, plain = pack(self.state)
-        plain |= {"folders": self.folders, "curve": self.curve}
-        files = {self.work.result / name: sha256 for name, sha256 in self.files().items()}
+        plain |= {"folders": self.folders, "curve": self.curve, "ranks": self.ranks.size}
+        files = {self.work.result / name: sha256 for name, sha256 in self.files().items()} if self.work else {}
         try:
-            checkpoint.save(self.work.checkpoints, tensors, plain, files)
+            checkpoint.save(self.checkpoints, tensors, plain, files, self.ranks, self.engine.save)
         except TryAgain:
-            self.work.lease.check()  # if it is lost, then that is why
+            with self.ranks.as_one():
+                self.check()  # if it is lost, then that is why
             raise
         self.saved = time.monotonic()
         self.cost = self.saved - began
-        self.work.note(self.steps)
+        with self.ranks.as_one():
+            if self.work:
+                self.work.note(self.steps)
+
+    def check(self) -> None:
+        """Raises TryAgain on rank 0 if the work directory is no longer ours."""
+        if self.work:
+            self.work.lease.check()

@@ -25,6 +25,8 @@ from smoothgates.files import read_json, write_atomically, write_json
 from smoothgates.train.lease import Lease
 
 FAILED = "smoothgates.failed"
+MARKER = "failed.json"
+CHECKPOINTS = "checkpoints"
 FINISHED = "finished"
 REPEATING = (
     BadInput,
@@ -51,8 +53,8 @@ class Work:
         """Raises TryAgain if another process is at work there for `wait` seconds, BadInput if the run has failed before
         in a way that repeats itself. `fresh` deletes what earlier attempts left, that included.
         """
-        self.folder, self.checkpoints, self.result = folder, folder / "checkpoints", folder / "result"
-        self.failed, self.ledger = folder / "failed.json", folder / "attempts.jsonl"
+        self.folder, self.checkpoints, self.result = folder, folder / CHECKPOINTS, folder / "result"
+        self.failed, self.ledger = folder / MARKER, folder / "attempts.jsonl"
         self.began = time.time()
         self.saved = self.first = 0
         """Updates that are in the last checkpoint, and that were at the attempt's start."""
@@ -128,17 +130,6 @@ class Work:
             each.mkdir(exist_ok=True)
         return folder
 
-    @contextmanager
-    def marking_failures(self) -> Iterator[None]:
-        """Leave the marker by which later attempts are refused, if an error will repeat itself."""
-        try:
-            yield
-        except REPEATING as error:
-            self.lease.check()
-            with suppress(OSError):
-                write_json(self.failed, {"schema": FAILED, "schema_version": 1, "cause": cause_of(error)})
-            raise
-
     @property
     def finished(self) -> bool:
         """Whether the last attempt finished the run, and was then killed while it retired."""
@@ -158,6 +149,23 @@ class Work:
         for path in self.folder.iterdir():
             if not path.name.startswith("lease."):
                 path.unlink()
+
+
+@contextmanager
+def marking_failures(folder: Path, work: Work | None) -> Iterator[None]:
+    """Leave the marker by which later attempts are refused, if an error will repeat itself.
+
+    Any rank may do so, but only rank 0 has the directory's `work`, and can tell whether it is still theirs.
+    """
+    try:
+        yield
+    except REPEATING as error:
+        if work:
+            work.lease.check()
+        marker = {"schema": FAILED, "schema_version": 1, "cause": cause_of(error)}
+        with suppress(OSError):
+            write_json(folder / MARKER, marker, parents=False)
+        raise
 
 
 def read_ledger(path: Path) -> list[dict]:

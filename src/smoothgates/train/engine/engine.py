@@ -36,8 +36,11 @@ class Engine(Protocol):
     def load(self, tensors: dict[str, Tensor]) -> None:
         """Take over what `tensors` gave."""
 
-    def save(self, folder: Path) -> None:
-        """Write this rank's part of weights and optimiser into a folder, unless `tensors` holds all of them."""
+    def save(self, folder: Path) -> dict[str, str]:
+        """Write this rank's part of weights and optimiser into a folder, unless `tensors` holds all of them.
+
+        Returns the sha256 of each file by its name. To be done by each rank by itself.
+        """
 
     def restore(self, folder: Path) -> None:
-        """Take over what `save` wrote. Raises BadInput if that was done by another number of ranks."""
+        """Take over what `save` wrote by as many ranks."""

@@ -1,5 +1,7 @@
 """The engine that a spec names."""
 
+import torch
+
 from smoothgates.errors import BadInput
 from smoothgates.policy.policy import Policy
 from smoothgates.ranks import Ranks
@@ -15,7 +17,9 @@ def make_engine(policy: Policy, spec: TrainSpec, ranks: Ranks) -> Engine:
     if spec.engine.kind == "torch":
         if ranks.size > 1:
             raise BadInput(f"engine.kind: 'torch' runs in one process, got {ranks.size}: set it to 'deepspeed'")
-        return TorchEngine(policy, spec.engine, spec.regime.optimizer, ranks)
+        # The torch sampler writes with the very policy that is trained, in main memory.
+        device = "cuda" if torch.cuda.is_available() and spec.sampler.kind == "vllm" else "cpu"
+        return TorchEngine(policy, spec.engine, spec.regime.optimizer, ranks, device)
     from smoothgates.train.engine.deepspeed_engine import DeepSpeedEngine
 
     return DeepSpeedEngine(policy, spec.engine, spec.regime.optimizer, ranks)

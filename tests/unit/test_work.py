@@ -1,0 +1,25 @@
+"""A work directory that another process has retired stays gone."""
+
+import shutil
+
+import pytest
+
+from smoothgates.errors import TryAgain
+from smoothgates.train.work import Work
+
+
+@pytest.mark.parametrize("write", [lambda work: work.note(1), lambda work: work.folder_of("weights")])
+def test_whoever_was_suspended_between_check_and_write_leaves_nothing_behind(write, tmp_path, monkeypatch):
+    work = Work(tmp_path / "work", wait=0)
+    shutil.rmtree(work.folder)
+    checks = iter([None, TryAgain("lost")])
+    monkeypatch.setattr(work.lease, "check", lambda: _raise(next(checks)))
+    with pytest.raises((TryAgain, OSError)):
+        write(work)
+    work.__exit__(None, None, None)
+    assert list(tmp_path.iterdir()) == []
+
+
+def _raise(error: Exception | None) -> None:
+    if error:
+        raise error
