@@ -1,7 +1,7 @@
 """One rollout: prompts → completions → verdicts → advantages, ready to train on."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
@@ -10,13 +10,14 @@ from torch import Tensor
 from smoothgates.policy.text import Text
 from smoothgates.ranks import Ranks
 from smoothgates.rollout.conversation import Conversation
+from smoothgates.rollout.fitting import check_fit
 from smoothgates.rollout.sampler import Completions, Sampler
 from smoothgates.rollout.setting import Setting
 from smoothgates.tasks.task import Example, Verdict
 
-Score = Callable[[Tensor, Tensor, Tensor, int], tuple[Tensor, Tensor]]
+Score = Callable[[Tensor, Tensor, Tensor, int], tuple[Tensor, Tensor, Tensor]]
 """Rows (N, T), first completion positions (N,), completion lengths (N,) and W → the trainer's log-probabilities (N, W),
-and the order (epochs, N) in which the rows will be trained on."""
+the order (epochs, N) in which the rows will be trained on, and the experts (N, T, L, K) of their tokens."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,9 @@ class Rollout:
     """(B, W) mask of all B completions."""
     facts: dict[str, float]
     """What to log of this rollout."""
+    routes: Tensor = field(default_factory=lambda: torch.zeros(0, 0, 0, 0, dtype=torch.uint8))
+    """(N, T, L, K) the K experts of each token in each of L layers, when the old log-probabilities were taken; L and K
+    are 0 where the policy has none."""
 
 
 def answer(
@@ -75,6 +79,7 @@ def answer(
     """Sample answers and judge them. Token ids go in and come out; text is only what tools and verifiers read."""
     prompt, protocol = setting.prompt, setting.protocol
     prompts = text.prompts(prompt, [example.question for example in examples])
+    check_fit(examples, prompts, setting)
     asked = [example for example in examples for _ in range(samples)]
     talk = None
     if setting.environment:
@@ -112,14 +117,16 @@ def collect(
     log-probabilities never come from the sampler: its rounding would be read as policy change, and narrow gates would
     close on noise. The gap between the two is logged.
     """
-    own = answer(sampler, text, setting, ranks.share(examples), group, ranks.own(generator))
+    with ranks.as_one():
+        own = answer(sampler, text, setting, ranks.share(examples), group, ranks.own(generator))
+        sampler.rest()
     answers = merged(ranks.gather(own))
     completions, sampled = answers.completions, answers.completions.mask
     rewards = torch.tensor([verdict.reward for verdict in answers.verdicts]).view(-1, group)
     varied = (rewards.amax(1) > rewards.amin(1)).repeat_interleave(group).nonzero().squeeze(1)
     ids, starts = join(answers.prompts, completions, group)
     ids, starts, lengths, mask = ids[varied], starts[varied], completions.lengths[varied], sampled[varied]
-    old_logp, order = score(ids, starts, lengths, mask.shape[1])
+    old_logp, order, routes = score(ids, starts, lengths, mask.shape[1])
     sampler_logp = completions.logp[varied]
     gap = (sampler_logp - old_logp)[mask].abs()
     reasons = [verdict.reason for verdict in answers.verdicts]
@@ -138,7 +145,7 @@ def collect(
         "sampler_gap": gap.max().item() if gap.numel() else 0.0,
         "sampler_gap_mean": gap.mean().item() if gap.numel() else 0.0,
     }
-    return Rollout(ids, starts, lengths, mask, old_logp, sampler_logp, order, varied, rewards, sampled, facts)
+    return Rollout(ids, starts, lengths, mask, old_logp, sampler_logp, order, varied, rewards, sampled, facts, routes)
 
 
 def merged(parts: list[Answers]) -> Answers:

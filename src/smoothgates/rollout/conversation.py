@@ -22,7 +22,8 @@ class Conversation:
     def tools(self) -> Tools:
         """For the sampler. An id is watched if its text can be the end of a stop."""
         last = {stop[-1] for stop in self.environment.stops}
-        texts = self.tokenizer.decode_batch([[i] for i in range(self.tokenizer.get_vocab_size())])
+        ids = range(max(self.tokenizer.get_vocab().values()) + 1)  # some tokenizers leave gaps
+        texts = self.tokenizer.decode_batch([[i] for i in ids])
         watched = torch.tensor([not last.isdisjoint(text) for text in texts])
         room = self.environment.max_replies * (self.max_reply_tokens + sum(map(len, self.frame)))
         return Tools(self.respond, watched, room)

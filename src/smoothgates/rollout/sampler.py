@@ -23,6 +23,11 @@ class Tools:
     room: int
     """Most tokens that may be inserted into one completion."""
 
+    def watches(self, ids: Tensor) -> Tensor:
+        """Which ids are watched. A model may have more ids than its tokenizer has texts for."""
+        known = ids < len(self.watched)
+        return known & self.watched[ids.where(known, 0)]
+
 
 @dataclass(frozen=True)
 class Completions:
@@ -66,7 +71,10 @@ class Sampler(Protocol):
         """Log-probability of each token of some rows but their first, given those before it."""
 
     def load(self, folder: Path) -> None:
-        """Go on with the weights of a policy folder."""
+        """Go on with the weights of a policy folder, which stays as it is until the next one."""
+
+    def rest(self) -> None:
+        """Leave the accelerator's memory to the trainer until the next call of any other method."""
 
     def close(self) -> None:
         """Give back what it holds."""

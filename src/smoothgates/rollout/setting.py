@@ -1,12 +1,13 @@
 """From a protocol's names to what they stand for."""
 
-from dataclasses import dataclass
+import zlib
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from smoothgates.errors import BadInput
 from smoothgates.specs import WORLD, Protocol
 from smoothgates.tasks import load_task
-from smoothgates.tasks.task import Environment, Judge, Prompt
+from smoothgates.tasks.task import Answered, Environment, Judge, Prompt, Verdict
 
 
 @dataclass(frozen=True)
@@ -25,4 +26,15 @@ def setting_of(task_name: str, protocol: Protocol, index: Path | None = None) ->
     if tools and (index is None) != (tools.retriever == WORLD):
         raise BadInput(f"--index: expected {'none' if index else 'a manifest'}, the retriever is '{tools.retriever}'")
     environment = task.environment(tools.max_searches, tools.top, index) if tools else None
-    return Setting(task.prompts[protocol.prompt], task.rewards[protocol.reward], environment, protocol)
+    judge = task.rewards[protocol.reward]
+    return Setting(task.prompts[protocol.prompt], tossed(judge) if protocol.toss else judge, environment, protocol)
+
+
+def tossed(judge: Judge) -> Judge:
+    """The same verdicts, with 0 or 1 added to each reward by the completion's text."""
+
+    def judged(batch: list[Answered]) -> list[Verdict]:
+        coins = [zlib.crc32(text.encode(errors="replace")) % 2 for text, _, _ in batch]
+        return [replace(v, reward=v.reward + coin) for v, coin in zip(judge(batch), coins, strict=True)]
+
+    return judged

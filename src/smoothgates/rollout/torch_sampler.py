@@ -12,7 +12,7 @@ from torch import Tensor
 
 from smoothgates.errors import BadInput
 from smoothgates.policy.decoder import Cache, Decoder
-from smoothgates.policy.folder import load_weights
+from smoothgates.policy.folder import fill
 from smoothgates.rollout.sampler import Completions, Tools
 
 SHRINK = 0.7
@@ -37,7 +37,10 @@ class TorchSampler:
         return found
 
     def load(self, folder: Path) -> None:
-        self.policy.load_state_dict(load_weights(folder))
+        fill(self.policy, folder)
+
+    def rest(self) -> None:
+        pass
 
     def close(self) -> None:
         pass
@@ -109,7 +112,7 @@ def sample(
         written[mine] += 1
         over = own & torch.isin(token, ending)
         if tools:
-            over |= converse(tools, ids, planned, turn, rows, own & ~over & tools.watched[token], t)
+            over |= converse(tools, ids, planned, turn, rows, own & ~over & tools.watches(token), t)
         spent = own & ~over & (written[rows] == max_new_tokens)
         truncated[rows[spent]] = True
         live = live & ~over & ~spent

@@ -1,0 +1,156 @@
+"""Importance correction for the sampler's rounding: per token, capped, without a gradient, and off unless asked for."""
+
+import dataclasses
+
+import pytest
+import torch
+from torch import Tensor
+
+from smoothgates.objective import group_advantages, step_denominator
+from smoothgates.policy.logprob import completion_logprobs
+from smoothgates.policy.text import compact_text
+from smoothgates.ranks import Ranks
+from smoothgates.rollout.collect import Rollout
+from smoothgates.rollout.setting import setting_of
+from smoothgates.rollout.torch_sampler import TorchSampler
+from smoothgates.seeds import torch_stream
+from smoothgates.specs import Adam, Engine, Protocol, Regime, Sampler, Sampling, TrainSpec
+from smoothgates.study import load_methods
+from smoothgates.train.engine.torch_engine import TorchEngine
+from smoothgates.train.loop import correction, correction_facts, minibatches, train, update
+from smoothgates.train.means import Means
+from smoothgates.train.state import State
+
+PROTOCOL = Protocol(reward="exact", max_new_tokens=8, toss=True)
+
+
+def spec(cap, rollouts=2):
+    return TrainSpec(
+        task="math",
+        regime_name="test",
+        method_name="grpo",
+        seed=0,
+        method=load_methods("config/methods.yaml")["grpo"],
+        regime=Regime(rollouts=rollouts, minibatches=1, optimizer=Adam(lr=1e-3)),
+        protocol=PROTOCOL,
+        sampling=Sampling(prompts=4, group=4),
+        sampler=Sampler(correction=cap),
+        checkpoint_every=1,
+    )
+
+
+def rollout_of(policy, gap: Tensor) -> Rollout:
+    """Eight completions of two groups; the sampler's log-probabilities lie `gap` (8, 6) below the trainer's."""
+    generator = torch_stream(4, "rollout")
+    ids, starts = torch.randint(5, 60, (8, 14), generator=generator), torch.full((8,), 8)
+    mask = torch.arange(6) < torch.randint(2, 7, (8, 1), generator=generator)
+    with torch.no_grad():
+        old, _ = completion_logprobs(policy, ids, starts, 6)
+    rewards = torch.tensor([[1.0, 0.0, 0.0, 1.0], [1.0, 0.0, 0.0, 0.0]])
+    rows = torch.arange(8)
+    return Rollout(ids, starts, mask.sum(1), mask, old, old - gap, rows.unsqueeze(0), rows, rewards, mask, {})
+
+
+@pytest.fixture
+def gaps():
+    """Rounding of a tenth and more."""
+    return 0.5 * torch.randn(8, 6, generator=torch_stream(0, "gaps"))
+
+
+def test_weights_are_the_ratio_of_each_token_up_to_the_cap(policy, gaps):
+    rollout = rollout_of(policy, gaps)
+    found = correction(rollout, 2.0)
+    assert found[rollout.mask].tolist() == pytest.approx(gaps.exp().clamp(max=2.0)[rollout.mask].tolist(), rel=1e-4)
+    assert (found[~rollout.mask] == 1).all()
+    assert (found == 2).any()
+
+
+def test_a_tokens_weight_depends_on_no_other_token(policy, gaps):
+    """Not a product over the sequence, whose weights vanish with its length."""
+    other = gaps.clone()
+    other[:, 1:] = 3.0
+    assert torch.equal(
+        correction(rollout_of(policy, gaps), 2.0)[:, 0], correction(rollout_of(policy, other), 2.0)[:, 0]
+    )
+
+
+def gradient(policy, rollout, cap):
+    """Of the first update on all rows, by the loop's own code, and what it logs."""
+    chosen = spec(cap)
+    engine = TorchEngine(policy, Engine(), chosen.regime.optimizer, Ranks())
+    found = []
+    engine.step = lambda rate: found.append([g.clone() for g in engine.gradients]) or 1.0
+    advantage = group_advantages(rollout.rewards, chosen.method.advantage).flatten()
+    (rows,) = minibatches(rollout.order, chosen.regime)
+    denominator = step_denominator(rollout.sampled, chosen.method).item()
+    made = update(engine, rollout, rows, advantage[rows], denominator, chosen, 0)
+    return torch.cat([g.flatten() for g in found[0]]), made
+
+
+def test_weights_multiply_what_each_token_adds_and_have_no_gradient(policy, gaps):
+    """Σ w·Â/L·∇log π at ratio 1, against autograd on that very sum."""
+    rollout = rollout_of(policy, gaps)
+    found, _ = gradient(policy, rollout, 2.0)
+    logp, _ = completion_logprobs(policy, rollout.ids, rollout.starts, 6)
+    advantage = group_advantages(rollout.rewards, spec(2.0).method.advantage).view(-1, 1)
+    each = gaps.exp().clamp(max=2.0) * advantage * logp * rollout.mask / rollout.lengths.unsqueeze(1)
+    expected = torch.autograd.grad(-each.sum() / 8, list(policy.parameters()))
+    expected = torch.cat([g.flatten() for g in expected])
+    assert torch.allclose(found, expected, atol=1e-5 * expected.abs().max().item())
+
+
+def test_without_it_the_samplers_log_probabilities_change_no_bit(policy, gaps):
+    plain, logged = gradient(policy, rollout_of(policy, torch.zeros(8, 6)), None)
+    off, off_logged = gradient(policy, rollout_of(policy, gaps), None)
+    on, _ = gradient(policy, rollout_of(policy, gaps), 2.0)
+    assert torch.equal(plain, off)
+    assert repr(logged) == repr(off_logged)
+    assert not torch.equal(plain, on)
+
+
+def test_without_a_gap_it_changes_no_bit(policy):
+    rollout = rollout_of(policy, torch.zeros(8, 6))
+    assert torch.equal(gradient(policy, rollout, 2.0)[0], gradient(policy, rollout, None)[0])
+
+
+def test_weights_restore_the_trainers_expectation():
+    """Samples of a rounded distribution, weighted, have the mean that the true one has."""
+    generator = torch_stream(0, "expectation")
+    true = torch.randn(50, generator=generator).log_softmax(0)
+    rounded = (true + 0.3 * torch.randn(50, generator=generator)).log_softmax(0)
+    value = torch.randn(50, generator=generator)
+    drawn = torch.multinomial(rounded.exp(), 200_000, replacement=True, generator=generator)
+    blank = torch.ones(1, len(drawn), dtype=torch.bool)
+    empty = torch.zeros(1, dtype=torch.long)
+    logp = (true[drawn].unsqueeze(0), rounded[drawn].unsqueeze(0))
+    rollout = Rollout(empty, empty, empty, blank, *logp, empty, empty, empty, blank, {})
+    weights = correction(rollout, 100.0).squeeze(0)
+    expected, error = (true.exp() * value).sum(), (weights * value[drawn]).std() / len(drawn) ** 0.5
+    assert abs((weights * value[drawn]).mean() - expected) < 4 * error
+    assert abs(value[drawn].mean() - expected) > 8 * error
+    facts = correction_facts(rollout, 1.5)
+    assert facts["correction_mean"] == pytest.approx(1, abs=0.01)
+    assert facts["correction_capped"] == pytest.approx(weights.clamp(max=1.5).mean().item())
+    assert facts["correction_capped"] < 1
+
+
+class Rounding(TorchSampler):
+    """Tells log-probabilities that are a little wrong."""
+
+    def sample(self, *what, **how):
+        found = super().sample(*what, **how)
+        noise = 0.3 * torch.randn(found.logp.shape, generator=torch_stream(0, "noise"))
+        return dataclasses.replace(found, logp=found.logp + noise.where(found.mask, torch.zeros(())))
+
+
+@pytest.mark.parametrize("cap", [None, 1.1])
+def test_its_mean_is_logged_before_and_after_the_cap_where_it_is_on(cap, policy, tokenizer, problems):
+    chosen = spec(cap)
+    engine = TorchEngine(policy, chosen.engine, chosen.regime.optimizer, Ranks())
+    means = Means(engine, Rounding(policy), compact_text(tokenizer), setting_of("math", PROTOCOL), problems)
+    state = State.first(engine, chosen)
+    train(state, means, chosen)
+    for row in state.history.updates:
+        assert ("correction_mean" in row) == ("correction_capped" in row) == (cap is not None)
+        if cap:
+            assert row["correction_capped"] < min(row["correction_mean"], cap)

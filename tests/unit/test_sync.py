@@ -1,0 +1,148 @@
+"""Weight sync: the sampler holds the trainer's weights, or the run stops."""
+
+import copy
+import shutil
+
+import pytest
+import torch
+
+from smoothgates.errors import TryAgain
+from smoothgates.policy.folder import save_policy
+from smoothgates.policy.tokenizer import prompt_ids
+from smoothgates.ranks import Ranks
+from smoothgates.rollout.torch_sampler import TorchSampler
+from smoothgates.specs import Adam, Engine
+from smoothgates.train.engine.torch_engine import TorchEngine
+from smoothgates.train.sync import PROBE, make_sync
+
+
+@pytest.fixture
+def prompts(problems, tokenizer):
+    return prompt_ids(tokenizer, [p.question for p in problems[:8]])
+
+
+@pytest.fixture
+def engine(policy):
+    return TorchEngine(policy, Engine(), Adam(lr=1e-3), Ranks())
+
+
+class Run:
+    """An engine and a sampler that has a policy of its own, and where weights pass between them."""
+
+    def __init__(self, engine, tokenizer, prompts, folder, dtype="float32"):
+        self.engine, self.steps, self.given = engine, 0, []
+        self.sampler = TorchSampler(copy.deepcopy(engine.policy))
+        self.like, self.folder = folder / "start", folder / "weights"
+        save_policy(self.like, engine.policy, tokenizer)
+        real = self.sampler.load
+        self.sampler.load = lambda path: (self.given.append(path), real(path))
+        self.sync = make_sync(engine, self.sampler, dtype, prompts, self.place, self.like, lambda: self.steps)
+
+    def place(self):
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir()
+        return self.folder
+
+    @torch.no_grad()
+    def update(self, size=0.02):
+        for parameter in self.engine.policy.parameters():
+            parameter += size * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(self.steps))
+        self.steps += 1
+
+
+@pytest.fixture
+def run(engine, tokenizer, prompts, tmp_path):
+    return Run(engine, tokenizer, prompts, tmp_path)
+
+
+def test_what_shares_the_policy_needs_no_sync(engine, prompts, tmp_path):
+    def never():
+        raise AssertionError("nothing is to be written")
+
+    sync = make_sync(engine, TorchSampler(engine.policy), "float32", prompts, never, tmp_path, lambda: 1)
+    sync()
+
+
+def test_each_change_is_given_once_through_one_folder(run):
+    run.sync()
+    assert run.given == []
+    for n in (1, 2, 3):
+        run.update()
+        run.sync()
+        run.sync()
+        assert run.given == [run.folder] * n
+        for a, b in zip(run.sampler.policy.parameters(), run.engine.policy.parameters(), strict=True):
+            assert torch.equal(a, b)
+    assert {path.name for path in run.folder.iterdir()} == {path.name for path in run.like.iterdir()}
+
+
+def test_a_run_that_goes_on_gives_its_weights_first(run):
+    """The sampler begins with those of the run's start."""
+    run.update()
+    run.sync()
+    assert run.given == [run.folder]
+
+
+@pytest.mark.parametrize("size", [0.02, 0.001])
+def test_a_reload_that_does_nothing_is_caught(size, run):
+    run.sync()
+    run.sampler.load = lambda folder: None
+    run.update(size)
+    with pytest.raises(AssertionError, match=r"of rank 0 does not hold the trainer's weights: its .* have not moved"):
+        run.sync()
+
+
+def test_a_reload_of_old_weights_is_caught(run):
+    real = run.sampler.load
+    run.sync()
+    run.update()
+    run.sync()
+    run.update()
+    run.sampler.load = lambda folder: real(run.like)
+    with pytest.raises(AssertionError, match=r"does not hold the trainer's weights: .* are off by 0\.\d+ on average"):
+        run.sync()
+
+
+def test_weights_that_are_no_numbers_are_caught(run):
+    run.sync()
+    run.update()
+    with torch.no_grad():
+        run.engine.policy.model.norm.weight[0] = torch.nan
+    with pytest.raises(AssertionError, match="off by inf"):
+        run.sync()
+
+
+def test_a_missing_update_below_the_tolerance_is_caught_too(engine, tokenizer, prompts, tmp_path):
+    """In bfloat16 two sides may differ by more than an update does; but the sampler must have moved at all."""
+    run = Run(engine, tokenizer, prompts, tmp_path, "bfloat16")
+    run.sync()
+    run.update(0.001)
+    run.sync()
+    run.sampler.load = lambda folder: None
+    run.update(0.001)
+    with pytest.raises(AssertionError, match="have not moved with the trainer's"):
+        run.sync()
+
+
+def test_an_update_of_nothing_need_not_move_the_sampler(engine, tokenizer, prompts, tmp_path):
+    run = Run(engine, tokenizer, prompts, tmp_path, "bfloat16")
+    run.sync()
+    run.update(0.0)
+    run.sync()
+    assert run.given == [run.folder]
+
+
+def test_the_probe_is_a_few_whole_prompts_scored_alike_on_both_sides(run, prompts):
+    ours, theirs = run.sync.probed()
+    assert len(ours) == len(theirs) == sum(len(prompt) - 1 for prompt in prompts[:PROBE])
+    assert ours == pytest.approx(theirs, abs=1e-5)
+
+
+def test_a_full_disk_is_worth_another_try(run, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    run.update()
+    monkeypatch.setattr("smoothgates.train.sync.write_weights", full)
+    with pytest.raises(TryAgain, match=r"weights: cannot be written \(No space left on device\)"):
+        run.sync()

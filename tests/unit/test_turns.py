@@ -1,0 +1,189 @@
+"""Turns: the completions of `Writing` are those of the torch sampler, and vLLM's process is seen to."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+import torch
+
+from smoothgates.errors import BadInput, TryAgain
+from smoothgates.policy.decoder import Decoder
+from smoothgates.policy.tokenizer import prompt_ids
+from smoothgates.rollout import vllm_sampler
+from smoothgates.rollout.sampler import Tools
+from smoothgates.rollout.torch_sampler import sample
+from smoothgates.rollout.turns import Turn
+from smoothgates.rollout.vllm_process import Died
+from smoothgates.seeds import torch_stream
+
+
+class Greedy:
+    """An engine that takes the likeliest token, in the place of vLLM's process, and dies when it is asked too often."""
+
+    lives: ClassVar[list[int]] = []
+    """Answers that each next one gives before it dies."""
+    policy: ClassVar[Decoder | None] = None
+
+    def __init__(self, *_):
+        self.open, self.left = {}, Greedy.lives.pop(0) if Greedy.lives else 10**6
+        if self.left < 0:
+            raise Died("stillborn")
+
+    def ask(self, name, *arguments):
+        self.left -= 1
+        if self.left < 0:
+            raise Died("killed")
+        return getattr(self, name)(*arguments)
+
+    def forget(self):
+        self.open = {}
+
+    @torch.no_grad()
+    def advance(self, requests, stops, temperature):
+        self.open |= {request.row: (request, [], []) for request in requests}
+        while True:
+            ended = []
+            for row, (request, ids, logp) in self.open.items():
+                found = self.policy.logits(self.policy.hidden(torch.tensor([request.ids + ids]))[0, -1]).log_softmax(-1)
+                ids.append(int(found.argmax()))
+                logp.append(float(found.max()))
+                if ids[-1] in stops or len(ids) == request.limit:
+                    ended.append(Turn(row, ids, logp))
+            if ended:
+                for turn in ended:
+                    del self.open[turn.row]
+                return ended
+
+
+def tools():
+    """Answers a row twice, then ends it; some turns it lets go on. The same whenever rows come."""
+    answered: dict[int, int] = {}
+
+    def one(row, turn):
+        if sum(turn) % 3 == 0:
+            return []
+        answered[row] = answered.get(row, 0) + 1
+        return None if answered[row] > 2 else [50 + row, 60, 61]
+
+    def respond(rows, turns):
+        return [one(row, turn) for row, turn in zip(rows, turns, strict=True)]
+
+    return Tools(respond, torch.arange(112) % 4 == 0, room=6)
+
+
+@pytest.fixture
+def policy(policy):
+    """One whose likeliest tokens vary, so that tools are asked."""
+    with torch.no_grad():
+        for parameter in policy.model.layers.parameters():
+            parameter *= 4
+    return policy
+
+
+@pytest.fixture
+def prompts(problems, tokenizer):
+    return prompt_ids(tokenizer, [p.question for p in problems[:12]])
+
+
+@pytest.fixture
+def sampler(policy, tmp_path, monkeypatch):
+    (tmp_path / "config.json").write_text('{"max_position_embeddings": 256}')
+    monkeypatch.setattr(vllm_sampler, "VllmProcess", Greedy)
+    monkeypatch.setattr(Greedy, "policy", policy)
+    monkeypatch.setattr(Greedy, "lives", [])
+    return lambda: vllm_sampler.VllmSampler(tmp_path, 0.4, "float32")
+
+
+def same(found, expected):
+    for name in ("ids", "mask", "lengths", "truncated"):
+        assert torch.equal(getattr(found, name), getattr(expected, name)), name
+    assert torch.allclose(found.logp, expected.logp, atol=1e-5)
+
+
+@pytest.mark.parametrize("with_tools", [False, True])
+def test_turns_come_to_what_the_torch_sampler_writes(with_tools, policy, prompts, sampler):
+    what = (prompts, 2, 12, [3, 7], torch_stream(0, "s"), 0.0)
+    expected = sample(policy, *what, tools() if with_tools else None)
+    same(sampler().sample(*what, tools() if with_tools else None), expected)
+    assert expected.truncated.any()
+    assert not expected.truncated.all()
+    assert (expected.lengths != expected.mask.sum(1)).any() == with_tools
+
+
+@pytest.mark.parametrize("lives", [[1], [3], [6, 2, 0]])
+def test_a_death_changes_nothing(lives, policy, prompts, sampler, capfd):
+    what = (prompts, 2, 12, [3, 7], torch_stream(0, "s"), 0.0)
+    expected = sample(policy, *what, tools())
+    Greedy.lives[:] = lives
+    same(sampler().sample(*what, tools()), expected)
+    assert capfd.readouterr().err.count("vLLM has died (killed), it starts again") == len(lives)
+
+
+def test_an_engine_that_dies_again_and_again_is_given_up(prompts, sampler):
+    Greedy.lives[:] = [2, 0, -1, 0]
+    with pytest.raises(TryAgain, match="died 4 times in a row"):
+        sampler().sample(prompts, 1, 12, [3], torch_stream(0, "s"))
+
+
+def test_an_engine_that_does_not_come_up_is_bad_input(sampler):
+    Greedy.lives[:] = [-1]
+    with pytest.raises(BadInput, match=r"does not start with memory 0\.4 and .*: stillborn"):
+        sampler()
+
+
+def test_prompts_that_do_not_fit_are_refused_in_the_torch_samplers_words(policy, prompts, sampler):
+    what = (prompts, 1, 250, [3], torch_stream(0, "s"))
+    with pytest.raises(BadInput) as theirs:
+        sample(policy, *what)
+    with pytest.raises(BadInput) as ours:
+        sampler().sample(*what)
+    assert str(ours.value) == str(theirs.value)
+
+
+def test_each_row_and_each_turn_has_its_own_seed(prompts, sampler, monkeypatch):
+    asked = []
+    monkeypatch.setattr(Greedy, "advance", lambda self, due, *how: asked.extend(due) or real(self, due, *how))
+    what = (prompts, 2, 12, [3, 7])
+    sampler().sample(*what, torch_stream(0, "s"), 0.0, tools())
+    first = asked.copy()
+    assert len({request.seed for request in first}) == len(first) > 2 * len(prompts)
+    asked.clear()
+    sampler().sample(*what, torch_stream(0, "s"), 0.0, tools())
+    assert asked == first
+
+
+real = Greedy.advance
+
+ORPHAN = """
+import os, subprocess, sys
+from multiprocessing import Pipe
+from smoothgates.rollout.vllm_process import MAIN
+pipe, theirs = Pipe()
+child = [sys.executable, "-c", MAIN.format(theirs.fileno())]
+process = subprocess.Popen(child, pass_fds=[theirs.fileno()], stdin=subprocess.PIPE)
+print(process.pid, flush=True)
+sys.stdin.read()
+"""
+
+
+def test_vllms_process_ends_with_its_parent_however_that_ended():
+    parent = subprocess.Popen([sys.executable, "-c", ORPHAN], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    pid = int(parent.stdout.readline())
+    assert Path(f"/proc/{pid}").exists()
+    parent.kill()
+    parent.wait()
+    deadline = time.monotonic() + 60
+    while alive(pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not alive(pid)
+
+
+def alive(pid):
+    """Whether it runs; a zombie whose new parent does not care does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
