@@ -9,13 +9,8 @@ import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from fnmatch import fnmatch
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
-from urllib.parse import unquote, urlsplit
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -102,7 +97,7 @@ class TestPins:
 
 
 @pytest.fixture(scope="module")
-def tried(tmp_path_factory):
+def tried(tmp_path_factory, fake_hub):
     """What each try printed, by its name. Each has a process of its own: the hub's client reads its settings once."""
     folder = tmp_path_factory.mktemp("hub")
     lock, corpus = folder / "lock.yaml", folder / "corpus.jsonl"
@@ -217,61 +212,3 @@ class TestHub:
         assert tried["no such member"].endswith("corpus.gz holds no other.jsonl")
         assert re.search(f"corpus.gz: damaged: sha256 is .* expected {'a' * 64}$", tried["damaged corpus"])
         assert tried["other file"] == "False"
-
-
-@contextmanager
-def fake_hub(repository: str, commit: str, files: dict[str, bytes]) -> Iterator[str]:
-    """A hub on loopback with one data set at one commit; yields its address.
-
-    As much of the Hugging Face Hub's interface as fetching by commit asks for.
-    """
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(repository, commit, files))
-    Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
-def _handler(repository: str, commit: str, files: dict[str, bytes]) -> type[BaseHTTPRequestHandler]:
-    tree = [{"type": "file", "path": path, "size": len(data), "oid": _etag(data)} for path, data in files.items()]
-
-    class Hub(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self) -> None:
-            path = unquote(urlsplit(self.path).path)
-            asked = re.fullmatch(rf"/(api/)?datasets/{repository}/(?:tree|resolve)/(\w+)/?(.*)", path)
-            if asked is None:
-                self._refuse("RepoNotFound")
-            elif asked[2] != commit:
-                self._refuse("RevisionNotFound")
-            elif asked[1]:
-                self._send(200, json.dumps(tree).encode(), {})
-            elif asked[3] in files:
-                self._send(200, files[asked[3]], {"ETag": f'"{_etag(files[asked[3]])}"'})
-            else:
-                self._refuse("EntryNotFound")
-
-        do_HEAD = do_GET
-
-        def _refuse(self, code: str) -> None:
-            self._send(404, b"{}", {"X-Error-Code": code, "X-Error-Message": code})
-
-        def _send(self, status: int, data: bytes, headers: dict[str, str]) -> None:
-            self.send_response(status)
-            for key, value in {**headers, "X-Repo-Commit": commit, "Content-Length": str(len(data))}.items():
-                self.send_header(key, value)
-            self.end_headers()
-            if self.command == "GET":
-                self.wfile.write(data)
-
-        def log_message(self, *_: object) -> None:
-            """Tests stay quiet."""
-
-    return Hub
-
-
-def _etag(data: bytes) -> str:
-    return hashlib.sha1(data, usedforsecurity=False).hexdigest()

@@ -1,1 +1,1 @@
-"""Policies: a compact Qwen2 decoder, its tokenizer, Hugging Face folders, and supervised warm starts."""
+"""Policies: a compact decoder, published models by transformers; tokenizers, folders, log-probabilities, experts."""

@@ -4,51 +4,28 @@ import json
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save
 from tokenizers import Tokenizer
 
 from smoothgates.errors import BadInput
 from smoothgates.files import check_file, file_record, read_json, write_atomically, write_json
+from smoothgates.policy.config import architecture_of, config_of
 from smoothgates.policy.decoder import Decoder
-from smoothgates.policy.text import Text, compact_text
-from smoothgates.policy.tokenizer import ASSISTANT, EOS, PAD, USER, load_tokenizer
-from smoothgates.specs import Architecture
+from smoothgates.policy.policy import Policy
+from smoothgates.policy.text import Text, compact_text, published_text
+from smoothgates.policy.tokenizer import CHAT_TEMPLATE, EOS, PAD, load_tokenizer
+from smoothgates.policy.weights import load_weights, write_weights
 
 MODEL_SCHEMA = "smoothgates.model"
-
-CHAT_TEMPLATE = (
-    "{% for message in messages %}{% if message.role == 'user' %}"
-    + USER
-    + "{{ message.content }}"
-    + ASSISTANT
-    + "{% else %}{{ message.content }}"
-    + EOS
-    + "{% endif %}{% endfor %}"
-)
+SMALL = (".json", ".jinja", ".txt", ".model")
+HEAD = "lm_head.weight"
 
 
-def save_policy(folder: Path, policy: Decoder, tokenizer: Tokenizer) -> list[dict]:
+def save_policy(folder: Path, policy: Decoder, tokenizer: Tokenizer, template: str = CHAT_TEMPLATE) -> list[dict]:
     """Write the folder; returns the records of its files, for the manifest that names it."""
-    tensors = {name: tensor.detach().contiguous() for name, tensor in policy.state_dict().items()}
-    write_atomically(folder / "model.safetensors", save(tensors, metadata={"format": "pt"}))
-    arch = policy.arch.model_dump()
+    folder.mkdir(parents=True, exist_ok=True)
+    write_weights(folder, {name: tensor.detach() for name, tensor in policy.state_dict().items()})
     end, pad = tokenizer.token_to_id(EOS), tokenizer.token_to_id(PAD)
-    write_json(
-        folder / "config.json",
-        {
-            **{key: value for key, value in arch.items() if key != "rope_theta"},
-            "architectures": ["Qwen2ForCausalLM"],
-            "model_type": "qwen2",
-            "rope_theta": arch["rope_theta"],
-            "rope_parameters": {"rope_type": "default", "rope_theta": arch["rope_theta"]},
-            "tie_word_embeddings": True,
-            "hidden_act": "silu",
-            "dtype": "float32",
-            "bos_token_id": None,
-            "eos_token_id": end,
-            "pad_token_id": pad,
-        },
-    )
+    write_json(folder / "config.json", config_of(policy.arch, end, pad))
     write_json(folder / "generation_config.json", {"eos_token_id": end, "pad_token_id": pad, "do_sample": True})
     write_atomically(folder / "tokenizer.json", tokenizer.to_str(pretty=False).encode())
     write_json(
@@ -57,35 +34,61 @@ def save_policy(folder: Path, policy: Decoder, tokenizer: Tokenizer) -> list[dic
             "tokenizer_class": "PreTrainedTokenizerFast",
             "eos_token": EOS,
             "pad_token": PAD,
-            "chat_template": CHAT_TEMPLATE,
+            "chat_template": template,
             "clean_up_tokenization_spaces": False,
         },
     )
     return [file_record(path, folder) for path in sorted(folder.iterdir())]
 
 
-def load_policy(folder: Path) -> tuple[Decoder, Text]:
-    """Policy and text of a folder that `save_policy` wrote."""
-    config = json.loads((folder / "config.json").read_text())
-    arch = Architecture(**{key: config[key] for key in Architecture.model_fields})
-    policy = Decoder(arch)
-    policy.load_state_dict(load_weights(folder))
-    return policy, compact_text(load_tokenizer(folder))
+def load_policy(folder: Path, published: bool = False, dtype: str = "float32") -> tuple[Policy, Text]:
+    """Policy and text of a folder. `published`: it is not ours, so that transformers runs it. `dtype`: of weights."""
+    if published:
+        from smoothgates.policy.transformer import load_transformer
+
+        policy = load_transformer(folder, dtype)
+    else:
+        policy = load_compact(folder).to(getattr(torch, dtype))
+    return policy, load_text(folder, published)
 
 
-def load_weights(folder: Path) -> dict[str, torch.Tensor]:
-    """The weights of a policy folder, by Hugging Face's names."""
-    return load_file(folder / "model.safetensors")
+def load_compact(folder: Path) -> Decoder:
+    """The compact decoder with the weights of a folder; BadInput if that holds another kind of model."""
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    policy = Decoder(architecture_of(config, str(folder)), config.get("tie_word_embeddings", False))
+    fill(policy, folder)
+    return policy
+
+
+def fill(policy: Decoder, folder: Path) -> None:
+    """Load the weights of a folder into a policy like the one that it was made of."""
+    weights = load_weights(folder)
+    if policy.lm_head is None:
+        weights.pop(HEAD, None)  # some models store the one matrix twice
+    policy.load_state_dict(weights)
+
+
+def load_text(folder: Path, published: bool = False) -> Text:
+    """How the policy of a folder is spoken to."""
+    return published_text(folder) if published else compact_text(load_tokenizer(folder))
 
 
 def save_weights(folder: Path, weights: dict[str, torch.Tensor], like: Path) -> list[dict]:
-    """Fill a folder with these weights, and all else as in the folder `like`; returns its files' records."""
-    tensors = {name: tensor.contiguous() for name, tensor in weights.items()}
-    write_atomically(folder / "model.safetensors", save(tensors, metadata={"format": "pt"}), parents=False)
-    for path in like.iterdir():
-        if path.suffix != ".safetensors" and not path.name.endswith(".index.json"):
-            write_atomically(folder / path.name, path.read_bytes(), parents=False)
+    """As `write_like`; returns the records of the folder's files."""
+    write_like(folder, weights, like)
     return [file_record(path, folder) for path in sorted(folder.iterdir())]
+
+
+def write_like(folder: Path, weights: dict[str, torch.Tensor], like: Path) -> None:
+    """Fill a folder, which must exist, with these weights, and all else as in the policy folder `like`."""
+    write_weights(folder, weights)
+    for path in small_files(like):
+        write_atomically(folder / path.name, path.read_bytes(), parents=False)
+
+
+def small_files(folder: Path) -> list[Path]:
+    """What a policy folder holds beside weights: configuration, tokenizer, chat template. Never code or pickles."""
+    return [path for path in sorted(folder.iterdir()) if path.suffix in SMALL and not path.name.endswith(".index.json")]
 
 
 def load_manifest_policy(manifest: Path, folder: str | None = None) -> tuple[Decoder, Text]:

@@ -21,6 +21,30 @@ SPECIAL = [PAD, EOS, USER, ASSISTANT]
 MARKERS = [BOXED[0], *THINK, *SEARCH, *INFORMATION, *ANSWER]
 """Kept by `decode`, because verifiers read them; one token each, because the policy should not have to spell them."""
 
+CHAT_TEMPLATE = (
+    "{% for message in messages %}{% if message.role == 'user' %}"
+    + USER
+    + "{{ message.content }}"
+    + ASSISTANT
+    + "{% else %}{{ message.content }}"
+    + EOS
+    + "{% endif %}{% endfor %}"
+)
+"""Of the compact policy, for those who load it elsewhere."""
+STAND_IN_TEMPLATE = (
+    "{% for message in messages %}{% if message.role == 'system' %}{{ message.content }}\n"
+    + "{% elif message.role == 'user' %}"
+    + USER
+    + "{{ message.content }}{% else %}"
+    + ASSISTANT
+    + "{{ message.content }}"
+    + EOS
+    + "{% endif %}{% endfor %}{% if add_generation_prompt %}"
+    + ASSISTANT
+    + "{% endif %}"
+)
+"""Of a published model's stand-in: with a turn of the system's, and a prompt for the answer, as such models have."""
+
 PATTERN = Regex(r" ?[A-Za-z]+|[0-9]| ?[^\sA-Za-z0-9]| ")
 
 Kind = Literal["words", "bytes"]
@@ -75,7 +99,11 @@ def _filled(vocabulary: dict[str, int], size: int) -> dict[str, int]:
 
 
 def load_tokenizer(folder: Path) -> Tokenizer:
-    return Tokenizer.from_file(str(folder / "tokenizer.json"))
+    """A folder's tokenizer; whatever limit or padding its file may hold is not ours."""
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
 
 
 def prompt_ids(tokenizer: Tokenizer, questions: list[str], prefill: str = "") -> list[list[int]]:

@@ -1,4 +1,4 @@
-"""policy: supervised training, from scratch (the warm start) or from another policy (the control)."""
+"""policy: where RL starts, a published model or a policy trained on demonstrations; and the control of the latter."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from smoothgates.examples import SCHEMA, read_examples
 from smoothgates.files import digest, read_json, write_json
 from smoothgates.policy.decoder import Decoder
 from smoothgates.policy.folder import MODEL_SCHEMA, load_manifest_policy, parameter_count, save_policy
-from smoothgates.policy.tokenizer import build_tokenizer
+from smoothgates.policy.tokenizer import STAND_IN_TEMPLATE, build_tokenizer
 from smoothgates.provenance import Execution
 from smoothgates.records import parse_spec
 from smoothgates.seeds import python_stream, torch_stream
@@ -20,10 +20,45 @@ from smoothgates.train.supervised import train_supervised
 TOKENIZER_EXAMPLES = 3000
 
 
-def run(spec_text: str, data: Path, out: Path, start: Path | None = None) -> None:
-    """Train and write the weights folder, and the manifest `out` that names it."""
+def run(spec_text: str, data: Path, out: Path, start: Path | None = None, mirror: Path | None = None) -> None:
+    """Write the weights folder, and the manifest `out` that names it. `mirror`: models to take instead of the hub's."""
     spec = parse_spec(PolicySpec, spec_text)
     execution = Execution("policy", spec, (f"tasks.{spec.task}",), [data, start])
+    folder = out.parent / "weights"
+    if spec.model is None:
+        made = supervised(spec, data, folder, start)
+    elif spec.model.shrunk:
+        made = stand_in(spec, data, folder)
+    else:
+        made = published(spec, folder, mirror)
+    records, parameters, losses = made
+    write_json(
+        out,
+        {
+            "schema": MODEL_SCHEMA,
+            "schema_version": 1,
+            "spec": spec.model_dump(mode="json"),
+            "data_sha256": digest(data),
+            "start_sha256": start and digest(start),
+            "parameters": parameters,
+            "losses": losses,
+            "status": "finished",
+            "final": "weights",
+            "rollouts": 0,
+            "checkpoints": [],
+            "folders": {"weights": records},
+        },
+    )
+    weights = {folder / record["name"]: record["sha256"] for record in records}
+    execution.write(out.parent / "run.json", [out, *weights], weights)
+
+
+Made = tuple[list[dict], int, list[float]]
+"""Records of the folder's files, the policy's parameters, and the loss at the end of each supervised phase."""
+
+
+def supervised(spec: PolicySpec, data: Path, folder: Path, start: Path | None) -> Made:
+    """A compact policy trained on demonstrations, from scratch or from the policy `start`."""
     examples = read_examples(data)
     source = read_json(data, SCHEMA)["spec"]["train"][0]["source"]
     generator = load_task(spec.task).generators.get(source)
@@ -38,31 +73,33 @@ def run(spec_text: str, data: Path, out: Path, start: Path | None = None) -> Non
         train_supervised(policy, tokenizer, generator, examples, phase, spec.supervised.batch_size, rng)
         for phase in (spec.supervised.phases if spec.supervised else ())
     ]
-    records = save_policy(out.parent / "weights", policy, tokenizer)
-    write_json(
-        out,
-        {
-            "schema": MODEL_SCHEMA,
-            "schema_version": 1,
-            "spec": spec.model_dump(mode="json"),
-            "data_sha256": digest(data),
-            "start_sha256": start and digest(start),
-            "parameters": parameter_count(policy),
-            "losses": losses,
-            "status": "finished",
-            "final": "weights",
-            "rollouts": 0,
-            "checkpoints": [],
-            "folders": {"weights": records},
-        },
-    )
-    weights = {out.parent / "weights" / record["name"]: record["sha256"] for record in records}
-    execution.write(out.parent / "run.json", [out, *weights], weights)
+    return save_policy(folder, policy, tokenizer), parameter_count(policy), losses
+
+
+def stand_in(spec: PolicySpec, data: Path, folder: Path) -> Made:
+    """A small policy with random weights that later stages cannot tell from a published one."""
+    arch = spec.model.shrunk
+    tokenizer = build_tokenizer(questions(read_examples(data)[:TOKENIZER_EXAMPLES]), arch.vocab_size, "bytes")
+    policy = Decoder(arch).initialise(torch_stream(spec.seed, "initialise"))
+    return save_policy(folder, policy, tokenizer, STAND_IN_TEMPLATE), parameter_count(policy), []
+
+
+def published(spec: PolicySpec, folder: Path, mirror: Path | None) -> Made:
+    """A published model as it is."""
+    from smoothgates.policy.hub import find_model, take
+    from smoothgates.policy.weights import count_parameters
+
+    records = take(find_model(spec.model, mirror), folder)
+    return records, count_parameters(folder), []
 
 
 def tokenizer_of(spec: PolicySpec, generator: Generator | None, examples: list[Example]) -> Tokenizer:
     """A tokenizer for the examples' questions, and for demonstrations where there are some."""
-    texts = [example.question for example in examples]
+    texts = questions(examples)
     if generator and generator.careful:
         texts += [*generator.replies, *(text for example in examples for text, _ in generator.careful(example))]
     return build_tokenizer(texts, spec.architecture.vocab_size, spec.tokenizer)
+
+
+def questions(examples: list[Example]) -> list[str]:
+    return [example.question for example in examples]

@@ -9,14 +9,14 @@ import os
 import shutil
 import tarfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
 from pydantic import Field
 
-from smoothgates.errors import BadInput, TryAgain
+from smoothgates.errors import BadInput
 from smoothgates.files import digest, write_atomically
+from smoothgates.hub import asking
 from smoothgates.records import Record, parse, read_yaml
 from smoothgates.tasks import NAMES, load_task
 from smoothgates.tasks.sources import Corpus, Located, convert
@@ -90,7 +90,7 @@ def fetch(name: str, source: Source) -> dict[str, Path]:
     from huggingface_hub import snapshot_download
 
     patterns = list(source.files)
-    with _asking(f"{name}: {source.hub}@{source.revision}"):
+    with asking(f"{name}: {source.hub}@{source.revision}"):
         folder = Path(
             snapshot_download(source.hub, repo_type="dataset", revision=source.revision, allow_patterns=patterns)
         )
@@ -105,7 +105,7 @@ def fetch_corpus(corpus: Corpus, out: Path) -> None:
     from huggingface_hub import hf_hub_download
 
     what = f"{corpus.hub}@{corpus.revision}"
-    with _asking(what):
+    with asking(what):
         archive = hf_hub_download(corpus.hub, corpus.archive, repo_type="dataset", revision=corpus.revision)
     if (found := digest(Path(archive))) != corpus.sha256:
         raise BadInput(f"{archive}: damaged: sha256 is {found}, expected {corpus.sha256}")
@@ -142,31 +142,3 @@ def _rows(name: str, files: Iterable[Path]) -> Iterator[Located]:
         raise BadInput(f"{paths[0]}: cannot be read as {kind} ({reason})") from None
     for number, row in enumerate(rows, start=1):
         yield f"{name}: row {number}", row
-
-
-@contextmanager
-def _asking(what: str) -> Iterator[None]:
-    """Whatever may go wrong between here and the hub, as `_fault` has it."""
-    from huggingface_hub.errors import HTTPError, LocalEntryNotFoundError
-
-    try:
-        yield
-    except (HTTPError, LocalEntryNotFoundError, ConnectionError, TimeoutError) as error:
-        raise _fault(what, error) from None
-
-
-def _fault(what: str, error: Exception) -> Exception:
-    """What to raise: whatever a later try cannot mend is bad input."""
-    from huggingface_hub.constants import HF_HUB_OFFLINE
-    from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
-
-    status = getattr(getattr(error, "response", None), "status_code", None)
-    if isinstance(error, RevisionNotFoundError):
-        return BadInput(f"{what}: no such revision on the hub")
-    if isinstance(error, RepositoryNotFoundError):
-        return BadInput(f"{what}: no such data set on the hub, or no access to it")
-    if HF_HUB_OFFLINE:
-        return BadInput(f"{what}: not in the cache, and HF_HUB_OFFLINE keeps it from being fetched")
-    if status is not None and status < 500 and status not in (408, 429):
-        return BadInput(f"{what}: the hub refuses with status {status}")
-    return TryAgain(f"{what}: the hub cannot be reached ({type(error).__name__})")
