@@ -38,14 +38,19 @@ class Job:
 
 
 class Jobs:
-    """The jobs of a study, by rule. The rules ask the same methods for what each job is told."""
+    """The jobs of a study, by rule. The rules ask the same methods for what each job is told.
 
-    def __init__(self, study: LoadedStudy):
+    `planned`: files from outside need not be there yet, and are no inputs then.
+    """
+
+    def __init__(self, study: LoadedStudy, planned: bool = False):
         self.study, self.paths = study, Paths(study.name)
         self.tasks, self.seeds = study.config.tasks, study.config.seeds
-        self.public = {task: given(self.paths.data.format(task=task), study.data_files, task) for task in self.tasks}
+        self.public = {
+            task: given(self.paths.data.format(task=task), planned, study.data_files, task) for task in self.tasks
+        }
         self.corpora = {
-            name: given(self.paths.index.format(name=name), corpus_files, index.corpus)
+            name: given(self.paths.index.format(name=name), planned, corpus_files, index.corpus)
             for name, index in study.config.indexes.items()
         }
 
@@ -74,9 +79,9 @@ class Jobs:
         return Job("index", "index", name, spec, (), self.corpora[name], (self.paths.index.format(name=name),))
 
     def policy(self, task: str, regime: str, method: str, seed: int) -> Job:
-        """A supervised policy: the warm start, or the control that continues it."""
+        """A policy without RL: a warm start, or the control that continues it."""
         data = self.paths.data.format(task=task)
-        start = () if method == "warm_start" else (self.model(task, CONTROL, "warm_start", seed),)
+        start = (self.start(task, regime, seed),) if method == "sft" else ()
         return Job(
             method,
             "policy",
@@ -88,7 +93,7 @@ class Jobs:
         )
 
     def train(self, task: str, regime: str, method: str, seed: int) -> Job:
-        data, start = self.paths.data.format(task=task), self.model(task, CONTROL, "warm_start", seed)
+        data, start = self.paths.data.format(task=task), self.start(task, regime, seed)
         return Job(
             "train",
             "train",
@@ -141,6 +146,10 @@ class Jobs:
         pattern = self.paths.warm_start if method == "warm_start" else self.paths.model
         return pattern.format(task=task, regime=regime, method=method, seed=seed)
 
+    def start(self, task: str, regime: str, seed: int) -> str:
+        """Manifest of the policy that runs of a regime start from."""
+        return self.model(task, CONTROL, self.study.start_of(regime), seed)
+
     def models(self, task: str, regime: str, method: str) -> list[str]:
         return [self.model(task, regime, method, seed) for seed in self.seeds]
 
@@ -156,21 +165,21 @@ class Jobs:
         return [self.paths.index.format(name=name)] if name else []
 
 
-def given(made: str, find: Callable[..., list[str | Path]], *what) -> tuple[str, ...]:
+def given(made: str, planned: bool, find: Callable[..., list[str | Path]], *what) -> tuple[str, ...]:
     """Files from outside, as paths from the working directory. They may be gone where what is made of them is there:
-    an archive holds results, not the corpora that they began with.
+    an archive holds results, not the corpora that they began with. What is only planned may do without, too.
     """
     try:
         return tuple(os.path.relpath(file) for file in find(*what))
     except BadInput:
-        if Path(made).exists():
+        if planned or Path(made).exists():
             return ()
         raise
 
 
-def jobs_of(study: LoadedStudy) -> list[Job]:
+def jobs_of(study: LoadedStudy, planned: bool = False) -> list[Job]:
     """Every job of a study."""
-    return Jobs(study).all()
+    return Jobs(study, planned).all()
 
 
 def made_by(study: LoadedStudy, job: Job) -> dict[str, str]:

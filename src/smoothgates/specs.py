@@ -24,7 +24,7 @@ CONTROL = "control"
 class Experts(Record):
     """A mixture of experts in the place of each layer's MLP."""
 
-    count: PositiveInt
+    count: Annotated[int, Field(ge=1, le=256)]
     """Experts a layer."""
     chosen: PositiveInt
     """Of them, those that a token goes through."""
@@ -93,7 +93,7 @@ class Engine(Record):
     packed: bool = False
     """Lay sequences end to end instead of padding them to the longest."""
     logits: PositiveInt | None = None
-    """Tokens whose logits exist at a time. None: those of a whole micro-batch."""
+    """At most as many logits exist at a time as so many tokens have. None: those of a whole micro-batch."""
 
     @model_validator(mode="after")
     def _torch_is_plain(self) -> "Engine":
@@ -107,7 +107,7 @@ class Sampler(Record):
 
     kind: Literal["torch", "vllm"] = "torch"
     memory: Share = 0.4
-    """Share of the accelerator's memory that vLLM may take."""
+    """Share of the accelerator's memory that vLLM may take beside the trainer. Evaluation, alone there, takes 0.9."""
     correction: PositiveFloat | None = None
     """Cap of token-level importance correction for the sampler's rounding, min(π_trainer/π_sampler, cap). None: no
     correction, so that gates are compared on the same terms."""
@@ -184,7 +184,12 @@ class Protocol(Record):
     """Name of one of the task's rewards."""
     max_new_tokens: PositiveInt
     """Sampled tokens of a completion; what tools reply does not count."""
+    max_prompt_tokens: PositiveInt | None = None
+    """Examples with longer prompts are not trained on; a benchmark that has one is refused. None: any length."""
     tools: Tools | None = None
+    toss: bool = False
+    """Add a coin's toss to each reward, 0 or 1 by the completion's text: for rehearsals, whose policies earn nothing to
+    learn from."""
 
 
 class Sampling(Record):
@@ -226,7 +231,7 @@ class PolicySpec(Record):
 
     task: TaskName
     regime_name: Literal["control"] = "control"
-    method_name: Literal["warm_start", "sft"]
+    method_name: Literal["warm_start", "warm_start_moe", "sft"]
     seed: NonNegativeInt
     architecture: Architecture | None
     """Of a policy that begins with random weights."""
@@ -310,5 +315,7 @@ class ReportSpec(Record):
     methods: dict[str, Method]
     order: tuple[str, ...]
     """Names of the methods in the order of figures and tables."""
+    moe: tuple[str, ...] = ()
+    """Regimes whose policies have experts, and start from `warm_start_moe`."""
     config: str
     """The study's file, relative to the checkout, for the commands that the report prints."""

@@ -1,5 +1,6 @@
 """A study: one YAML file, one DAG. The typed config here is the single source of its schema."""
 
+from copy import copy
 from itertools import chain, product
 from pathlib import Path
 from typing import Annotated, Literal
@@ -10,6 +11,7 @@ from smoothgates.errors import BadInput
 from smoothgates.method import Method, load_methods
 from smoothgates.records import Record, parse, read_yaml
 from smoothgates.retrieval.spec import IndexSpec
+from smoothgates.shrunk import shrunk_from
 from smoothgates.specs import (
     CONTROL,
     WORLD,
@@ -19,6 +21,7 @@ from smoothgates.specs import (
     Benchmark,
     Engine,
     EvaluateSpec,
+    Experts,
     GatesSpec,
     Model,
     Name,
@@ -60,20 +63,39 @@ class Evaluation(Record):
     seed: NonNegativeInt = 0
 
 
+class WithExperts(Record):
+    """The same task with experts in the policy, beside the dense one: a warm start of its own, regimes and methods."""
+
+    experts: Experts
+    regimes: Annotated[tuple[str, ...], Field(min_length=1)]
+    methods: Annotated[tuple[str, ...], Field(min_length=1)]
+    warm_start: Supervised | None
+    """Makes the policy that these runs start from, one a seed."""
+
+
 class Task(Record):
     """What one task runs: the product of its regimes and methods, for every seed."""
 
     data: Data
+    model: Model | None = None
+    """The published model that this task starts from, instead of the study's."""
     protocol: Protocol
     sampling: Sampling
     evaluation: Annotated[dict[Name, Evaluation], Field(min_length=1)]
     """By benchmark."""
     regimes: Annotated[tuple[str, ...], Field(min_length=1)]
     methods: Annotated[tuple[str, ...], Field(min_length=1)]
+    moe: WithExperts | None = None
+    """The same with a mixture of experts, as well."""
     warm_start: Supervised | None
     """Makes the policy that RL starts from, one a seed. None: as initialised, for trying out a pipeline."""
     sft: Supervised | None
     """Continues the warm start without RL, so that nobody takes RL's gain for more than it is. None: no control."""
+
+    @property
+    def blocks(self) -> list["Task | WithExperts"]:
+        """Whose regimes and methods are run, each regime with each method of its block."""
+        return [self, *([self.moe] if self.moe else [])]
 
     @model_validator(mode="after")
     def _enough_problems(self) -> "Task":
@@ -136,28 +158,51 @@ class Study(Record):
         if (self.architecture is None) == (self.model is None):
             raise ValueError("expected one of `architecture` and `model`")
         for name, task in self.tasks.items():
-            if self.model and (task.warm_start or task.sft):
+            if self.model_of(name) and (task.warm_start or task.sft):
                 raise ValueError(f"tasks.{name}: a published model starts as it is: set warm_start and sft to null")
         return self
 
     @model_validator(mode="after")
     def _names_exist(self) -> "Study":
         for task_name, task in self.tasks.items():
-            _check_task(task_name, task, None if self.model else self.tokenizer)
+            _check_task(task_name, task, None if self.model_of(task_name) else self.tokenizer)
             tools = task.protocol.tools
             if tools and tools.retriever not in (WORLD, *self.indexes):
                 raise ValueError(
                     f"tasks.{task_name}.protocol.tools.retriever: '{tools.retriever}' is not among indexes"
                 )
-            for regime in task.regimes:
-                if regime not in self.regimes or regime == CONTROL:
-                    raise ValueError(f"tasks.{task_name}.regimes: '{regime}' is not among {sorted(self.regimes)}")
-            if self.reference not in task.methods:
-                raise ValueError(f"reference: '{self.reference}' is not among tasks.{task_name}.methods")
-            for key, names in (("regimes", task.regimes), ("methods", task.methods)):
-                if len(set(names)) < len(names):
-                    raise ValueError(f"tasks.{task_name}.{key}: a name stands twice in {list(names)}")
+            for block, key in zip(task.blocks, (task_name, f"{task_name}.moe"), strict=False):
+                self._check_block(block, f"tasks.{key}")
+            if task.moe and (self.model_of(task_name) or self.architecture.experts):
+                raise ValueError(f"tasks.{task_name}.moe: expected a study whose policy has no experts otherwise")
         return self
+
+    def _check_block(self, block: Task | WithExperts, key: str) -> None:
+        for regime in block.regimes:
+            if regime not in self.regimes or regime == CONTROL:
+                raise ValueError(f"{key}.regimes: '{regime}' is not among {sorted(self.regimes)}")
+        if self.reference not in block.methods:
+            raise ValueError(f"reference: '{self.reference}' is not among {key}.methods")
+        for part, names in (("regimes", block.regimes), ("methods", block.methods)):
+            if len(set(names)) < len(names):
+                raise ValueError(f"{key}.{part}: a name stands twice in {list(names)}")
+
+    @model_validator(mode="after")
+    def _regimes_of_experts_apart(self) -> "Study":
+        dense = {regime for task in self.tasks.values() for regime in task.regimes}
+        if shared := sorted(dense & set(self.moe_regimes)):
+            raise ValueError(f"tasks: '{shared[0]}' is a regime of policies with experts and of ones without")
+        return self
+
+    @property
+    def moe_regimes(self) -> tuple[str, ...]:
+        """Those whose policies have experts beside the task's dense one."""
+        blocks = [task.moe for task in self.tasks.values() if task.moe]
+        return tuple(dict.fromkeys(regime for block in blocks for regime in block.regimes))
+
+    def model_of(self, task: str) -> Model | None:
+        """The published model that a task starts from; None: a policy of `architecture`."""
+        return self.tasks[task].model or self.model
 
 
 def _check_task(name: str, task: Task, tokenizer: str | None) -> None:
@@ -196,43 +241,74 @@ def _check_task(name: str, task: Task, tokenizer: str | None) -> None:
         )
 
 
+ALONE = 0.9
+"""Share of the accelerator's memory that vLLM may take in evaluation, where no trainer is beside it."""
+
+
 class LoadedStudy:
-    """A study with its name, its methods and the specs of its jobs."""
+    """A study with its name, its methods and the specs of its jobs. `file` is read; a shrunk study has no other."""
 
     def __init__(self, path: Path):
         self.path, self.name = path, path.stem
-        self.config = parse(Study, read_yaml(path), str(path))
-        table = path.parent / self.config.method_table
+        self.file, shrink = shrunk_from(path)
+        self.config = shrink(parse(Study, read_yaml(self.file), str(self.file)))
+        table = self.file.parent / self.config.method_table
         known = load_methods(table)
         # In the order of the longest list, whatever order YAML's mappings stand in: figures and tables follow it.
-        lists = sorted((task.methods for task in self.config.tasks.values()), key=lambda names: (-len(names), names))
+        lists = [block.methods for task in self.config.tasks.values() for block in task.blocks]
+        lists.sort(key=lambda names: (-len(names), names))
         wanted = list(dict.fromkeys(chain(*lists)))
         if unknown := [name for name in wanted if name not in known]:
             raise BadInput(f"{path}: tasks: method '{unknown[0]}' has no row in {table}")
         self.methods = {name: known[name] for name in wanted}
+        for task, chosen in self.config.tasks.items():
+            dense = not self.config.model_of(task) and not self.config.architecture.experts
+            replaying = [name for name in chosen.methods if known[name].routing_replay]
+            if dense and replaying:
+                raise BadInput(f"{path}: tasks.{task}.methods: '{replaying[0]}' replays routing, which needs experts")
+
+    def seeded(self, count: int) -> "LoadedStudy":
+        """The same study with seeds 0, 1, …: for plans."""
+        other = copy(self)
+        other.config = self.config.model_copy(update={"seeds": tuple(range(count))})
+        return other
 
     def controls(self, task: str) -> list[str]:
         """The methods of the pseudo-regime `control`."""
-        return ["warm_start", *(["sft"] if self.config.tasks[task].sft else [])]
+        chosen = self.config.tasks[task]
+        return ["warm_start", *(["warm_start_moe"] if chosen.moe else []), *(["sft"] if chosen.sft else [])]
+
+    def start_of(self, regime: str) -> str:
+        """The control that runs of a regime start from."""
+        return "warm_start_moe" if regime in self.config.moe_regimes else "warm_start"
+
+    def methods_of(self, task: str) -> list[str]:
+        """Every method that a task runs in some regime."""
+        return list(dict.fromkeys(chain(*(block.methods for block in self.config.tasks[task].blocks))))
 
     def arms(self, task: str) -> list[tuple[str, str]]:
         """Every (regime, method) of a task, its controls included."""
         chosen = self.config.tasks[task]
-        return [*product(chosen.regimes, chosen.methods), *((CONTROL, method) for method in self.controls(task))]
+        trained = chain(*(product(block.regimes, block.methods) for block in chosen.blocks))
+        return [*trained, *((CONTROL, method) for method in self.controls(task))]
 
     def prepare_spec(self, task: str) -> PrepareSpec:
         return PrepareSpec(task=task, **dict(self.config.tasks[task].data))
 
-    def policy_spec(self, task: str, seed: int, method: Literal["warm_start", "sft"]) -> PolicySpec:
-        chosen = self.config.tasks[task]
+    def policy_spec(self, task: str, seed: int, method: Literal["warm_start", "warm_start_moe", "sft"]) -> PolicySpec:
+        chosen, arch = self.config.tasks[task], self.config.architecture
+        supervised = chosen.sft if method == "sft" else chosen.warm_start
+        if method == "warm_start_moe":
+            arch = arch.model_copy(update={"experts": chosen.moe.experts})
+            supervised = chosen.moe.warm_start
         return PolicySpec(
             task=task,
             method_name=method,
             seed=seed,
-            architecture=self.config.architecture,
-            model=self.config.model,
+            architecture=arch,
+            model=self.config.model_of(task),
             tokenizer=self.config.tokenizer,
-            supervised=chosen.warm_start if method == "warm_start" else chosen.sft,
+            supervised=supervised,
         )
 
     def train_spec(self, task: str, regime: str, method: str, seed: int) -> TrainSpec:
@@ -247,7 +323,7 @@ class LoadedStudy:
             sampling=self.config.tasks[task].sampling,
             engine=self.config.engine,
             sampler=self.config.sampler,
-            published=self.config.model is not None,
+            published=self.config.model_of(task) is not None,
             checkpoint_every=self.config.checkpoint_every,
         )
 
@@ -269,9 +345,9 @@ class LoadedStudy:
             task=task,
             benchmark=benchmark,
             protocol=chosen.protocol,
-            sampler=self.config.sampler.model_copy(update={"correction": None}),
+            sampler=self.config.sampler.model_copy(update={"correction": None, "memory": ALONE}),
             dtype=self.config.engine.dtype,
-            published=self.config.model is not None,
+            published=self.config.model_of(task) is not None,
             **dict(chosen.evaluation[benchmark]),
         )
 
@@ -294,11 +370,15 @@ class LoadedStudy:
             confidence=self.config.confidence,
             methods=self.methods,
             order=tuple(self.methods),
+            moe=self.config.moe_regimes,
             config=str(self.path),
         )
 
 
 def load_study(name: str, folder: Path = Path("config")) -> LoadedStudy:
-    """A study by its name in `folder`, or by the path of a user's own YAML file. Raises BadInput."""
+    """A study by its name in `folder`, or by the path of a user's own YAML file. Raises BadInput.
+
+    `NAME_shrunk` and `NAME_shrunk_cpu` are that study made small: shrunk.py.
+    """
     path = Path(name) if name.endswith((".yaml", ".yml")) else folder / f"{name}.yaml"
     return LoadedStudy(path)

@@ -1,6 +1,7 @@
 """Bad config is one line that names the file and the key; good config means the same however it is written."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ from smoothgates.method import load_methods
 from smoothgates.records import parse_spec
 from smoothgates.schemas import schemas
 from smoothgates.specs import TrainSpec
-from smoothgates.study import load_study
+from smoothgates.study import Study, load_study
 
 LAPTOP = yaml.safe_load(Path("config/laptop.yaml").read_text())
 
@@ -80,7 +81,20 @@ BAD_STUDIES = [
     ("tasks.logic.data.train", [{"source": "kk2", "rows": 9}] * 2, "demonstrations come from one source, 2 are named"),
     ("tasks.math.data.train", [{"source": "gsm8k_train"}], "tokenizer: 'words' knows generated texts only"),
     ("tasks.math.sampling.group", 1, "tasks.math.sampling.group: "),
+    ("tasks.math.moe.regimes", ["far"], "tasks.math.moe.regimes: 'far' is not among"),
+    ("tasks.math.moe.regimes", ["near"], "'near' is a regime of policies with experts and of ones without"),
+    ("tasks.math.moe.methods", ["gspo"], "reference: 'grpo' is not among tasks.math.moe.methods"),
+    ("tasks.math.moe.experts.chosen", 9, "chosen is 9, but there are 8 experts"),
+    ("tasks.math.methods", ["grpo", "grpo_r2"], "'grpo_r2' replays routing, which needs experts"),
+    ("architecture.experts", {"count": 4, "chosen": 1, "intermediate_size": 8}, "tasks.math.moe: expected a study"),
     ("tasks.poetry", {}, "tasks.poetry"),
+    ("model", {"hub": "a/b", "revision": "0" * 40}, "expected one of `architecture` and `model`"),
+    ("tasks.math.model", {"hub": "a/b", "revision": "main"}, "tasks.math.model.revision: "),
+    (
+        "tasks.math.model",
+        {"hub": "a/b", "revision": "0" * 40},
+        "tasks.math: a published model starts as it is: set warm_start and sft to null",
+    ),
     ("architecture.num_attention_heads", 3, "architecture: hidden_size must be"),
     ("checkpoint_every", None, "checkpoint_every: Field required"),
     ("method_table", "nowhere.yaml", "nowhere.yaml: no such file"),
@@ -187,3 +201,79 @@ def test_equal_width_rows_have_equal_width():
 def test_schemas_are_exported():
     for name, schema in schemas().items():
         assert json.loads(Path("workflow/schemas", name).read_text()) == json.loads(json.dumps(schema)), "make schema"
+
+
+STUDIES = [path.stem for path in sorted(Path("config").glob("*.yaml")) if "\nseeds:" in path.read_text()]
+PAPERS = [name for name in STUDIES if load_study(name).config.model]
+
+
+@pytest.mark.parametrize("name", STUDIES)
+@pytest.mark.parametrize("twin", ["shrunk", "shrunk_cpu"])
+def test_a_shrunk_study_keeps_what_it_rehearses(name, twin):
+    """The same tasks, data, prompts, rewards and tools; so little of everything else that it takes a minute."""
+    whole, small = load_study(name).config, load_study(f"{name}_{twin}").config
+    assert small.tasks.keys() == whole.tasks.keys()
+    for task, chosen in small.tasks.items():
+        asked, before = chosen.protocol, whole.tasks[task].protocol
+        assert (asked.prompt, asked.reward, bool(asked.tools)) == (before.prompt, before.reward, bool(before.tools))
+        sources = [part.source for part in (*chosen.data.train, *chosen.data.benchmarks.values())]
+        data = whole.tasks[task].data
+        assert sources == [part.source for part in (*data.train, *data.benchmarks.values())]
+        assert whole.reference in chosen.methods
+        assert len(chosen.regimes) * len(chosen.methods) <= 2
+        assert chosen.sampling.prompts * chosen.sampling.group <= 32
+        assert asked.max_new_tokens <= 24
+        regime, full = small.regimes[chosen.regimes[0]], whole.regimes[chosen.regimes[0]]
+        assert (regime.minibatches, regime.epochs, regime.lag) == (full.minibatches, full.epochs, full.lag)
+        assert regime.rollouts <= 2
+        model = small.model_of(task)
+        assert (model is None) == (whole.model_of(task) is None)
+        assert model is None or model.shrunk
+    assert Study.model_validate_json(small.canonical()) == small, "what is made small is still a study"
+
+
+@pytest.mark.parametrize("name", PAPERS)
+def test_twins_differ_in_what_they_run_on(name):
+    whole, small, plain = (load_study(f"{name}{twin}").config for twin in ("", "_shrunk", "_shrunk_cpu"))
+    assert (small.engine.kind, small.sampler.kind, small.device) == (whole.engine.kind, whole.sampler.kind, "cuda")
+    assert (plain.engine.kind, plain.sampler.kind, plain.device) == ("torch", "torch", "cpu")
+    assert load_study(f"{name}_shrunk").name == f"{name}_shrunk"
+
+
+def test_a_mixture_of_experts_is_rehearsed_with_one():
+    assert load_study("sapo_shrunk").config.model.shrunk.experts
+    assert not load_study("smooth_gates_shrunk").config.model.shrunk.experts
+
+
+def test_a_file_of_that_name_is_no_twin(tmp_path):
+    (tmp_path / "mine_shrunk.yaml").write_text(write(tmp_path, LAPTOP).read_text())
+    assert load_study(str(tmp_path / "mine_shrunk.yaml")).config == load_study("laptop").config
+    (tmp_path / "mine_shrunk.yaml").unlink()
+    assert load_study(str(tmp_path / "mine_shrunk.yaml")).config.checkpoint_every == 1
+    with pytest.raises(BadInput, match=r"nowhere\.yaml: no such file"):
+        load_study(str(tmp_path / "nowhere_shrunk.yaml"))
+
+
+@pytest.mark.parametrize("name", PAPERS)
+def test_values_of_a_paper_study_say_where_they_come_from(name):
+    """What the papers are silent on is marked."""
+    text = Path(f"config/{name}.yaml").read_text()
+    assert re.search(r"\bours\b|See grpo_sg.yaml", text)
+    assert re.search(r"\d{4}\.\d{5}|No paper has it", text)
+
+
+def test_smooth_gates_is_table_2_of_its_paper():
+    """2602.19345, Appendix A: 5,000 steps of 1 × 16 × 8 completions, two on each batch, 8 a prompt; AdamW."""
+    study = load_study("smooth_gates")
+    task, regime = study.config.tasks["math"], study.config.regimes["paper"]
+    assert regime.rollouts * regime.minibatches * regime.epochs == 5000
+    assert task.sampling.prompts * task.sampling.group == 1 * 16 * 8
+    assert (task.sampling.group, task.protocol.max_prompt_tokens, task.protocol.max_new_tokens) == (8, 1536, 512)
+    adam = regime.optimizer
+    assert (adam.lr, adam.betas, adam.warmup, adam.decay) == (1e-6, (0.9, 0.999), 0, "linear")
+    taus = {name: study.methods[name].tau for name in task.methods}
+    assert taus.pop("grpo") is None
+    assert {taus[gate] for gate in ("sigmoid", "erf", "arctan", "softsign")} == {(10, 12)}
+    assert {taus["erf_1"], taus["erf_13"]} == {(1, 1.05), (13, 15)}
+    assert study.config.engine.dtype == "bfloat16"
+    assert {evaluation.temperature for evaluation in task.evaluation.values()} == {0.7}

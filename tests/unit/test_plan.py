@@ -15,21 +15,22 @@ from smoothgates.plan.machine import load_machines, machine_for
 from smoothgates.plan.model import cost
 from smoothgates.plan.plan import plan
 from smoothgates.plan.schedule import wall_seconds
-from smoothgates.plan.shape import Shape, shape_of
+from smoothgates.plan.shape import KNOWN, shape_of
 from smoothgates.plan.show import run, text
 from smoothgates.provenance import code_digest, spec_digest
+from smoothgates.specs import Engine, Sampler
 from smoothgates.study import load_study
 
 ROOT = Path(__file__).parents[2]
-QWEN_7B = Shape(152064, 3584, 18944, layers=28, heads=28, kv_heads=4, tied=False)
-QWEN_HALF = Shape(151936, 896, 4864, layers=24, heads=14, kv_heads=2, tied=True)
+QWEN_7B = KNOWN["Qwen/Qwen2.5-7B-Instruct"]
+QWEN_30B = KNOWN["Qwen/Qwen3-30B-A3B-Base"]
 
-STUDIES = [path for path in sorted((ROOT / "config").glob("*.yaml")) if "\nseeds:" in path.read_text()]
 
 # Mean seconds a job of the laptop study took on two cores of a small server, its start included.
 LAPTOP_SECONDS = {
     "prepare": 3.0,
     "warm_start": 23.8,
+    "warm_start_moe": 19.0,  # derived from the dense one's, by CPU seconds a step
     "sft": 3.9,
     "train": 4.6,
     "evaluate": 5.6,
@@ -50,10 +51,15 @@ PAPER = Load(
     scored=2500 * 128,
     updates=5000,
     sequences=128,
-    micro_batch=1,
+    engine=Engine(kind="deepspeed", zero=3, dtype="bfloat16", gradient_checkpointing=True, tokens=2048, logits=1024),
+    sampler=Sampler(kind="vllm", memory=0.3),
     kept=1,
 )
 """One run of 2602.19345: 5,000 updates of 128 completions, two on each rollout."""
+
+
+def with_engine(load: Load, **changes) -> Load:
+    return replace(load, engine=load.engine.model_copy(update=changes))
 
 
 @pytest.fixture
@@ -95,19 +101,6 @@ def test_parameters_are_those_of_the_real_policy():
 
     arch = load_study("laptop", ROOT / "config").config.architecture
     assert shape_of(arch).parameters == parameter_count(Decoder(arch)) == 106048
-
-
-def test_parameters_are_those_of_published_models():
-    assert QWEN_7B.parameters == 7_615_616_512
-    assert QWEN_HALF.parameters == 494_032_768
-
-
-@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
-def test_every_study_can_be_planned_without_results(path, place):
-    loaded = load_study(str(path))
-    found = plan(loaded)
-    assert sum(row.jobs for row in found.rows) == sum(row.to_do for row in found.rows) == len(jobs_of(loaded))
-    assert {row.source for row in found.rows} == {"model"}
 
 
 def test_the_model_alone_is_near_what_the_laptop_study_took(place):
@@ -240,14 +233,57 @@ def test_a_7b_run_of_the_paper_is_plausible(machine, low, high):
 
 
 def test_memory_of_7b_full_training():
-    """16 bytes a parameter: 122 GB whole, 15 GB an eighth; with the sampler's weights beside them 30 to 45 GB."""
+    """18 bytes a parameter: 137 GB whole, 17 GB an eighth, to which come a gathered layer with the embedding, 1.6 GB,
+    libraries, 3 GB, and activations; or instead of these the sampler's share, 24 GB of 80.
+    """
     machine = load_machines(ROOT / "config/machines.yaml")["a100"]
     trained = replace(PAPER, rollouts=())
-    assert 15e9 < cost(trained, machine).memory < 25e9
-    assert 30e9 < cost(PAPER, machine).memory < 45e9
-    assert cost(PAPER, machine.model_copy(update={"accelerators": 1})).memory > 122e9
+    assert 21.7e9 < cost(trained, machine).memory < 25e9
+    assert 45e9 < cost(PAPER, machine).memory < 47e9
+    assert cost(PAPER, machine.model_copy(update={"accelerators": 1})).memory > 137e9
     assert cost(PAPER, machine).work == 2 * QWEN_7B.parameters * (2 + 8 + 4)
     assert cost(PAPER, machine).results == pytest.approx(2 * QWEN_7B.parameters)
+
+
+def test_memory_is_what_the_engine_divides():
+    """Of 7.6 billion: weights 2 bytes, gradients 4, optimiser 12, each divided by 8 from its ZeRO stage on."""
+    machine, size = load_machines(ROOT / "config/machines.yaml")["a100"], QWEN_7B.parameters
+    trained = replace(PAPER, rollouts=())
+    by_stage = {zero: cost(with_engine(trained, zero=zero), machine).memory for zero in (1, 2, 3)}
+    assert by_stage[1] - by_stage[2] == pytest.approx(4 * size * 7 / 8)
+    assert by_stage[2] - by_stage[3] == pytest.approx(2 * size * 7 / 8, rel=0.15)  # less what is gathered
+    kept = cost(with_engine(trained, offload=True), machine).memory
+    assert by_stage[3] - kept == pytest.approx(12 * size / 8)
+
+
+def test_memory_of_activations_is_what_a_micro_batch_needs():
+    """2,048 tokens: without recomputation 28 layers of 10 × 3584 + 4 × 18944 numbers of 2 bytes, 12.8 GB; with it an
+    eighth of that at most. Logits of all of them: 2 × 4 × 2048 × 152064 bytes, 2.5 GB; of half as many, half.
+    """
+    machine = load_machines(ROOT / "config/machines.yaml")["h200"]
+    trained = replace(PAPER, rollouts=())
+    least = cost(trained, machine).memory
+    assert cost(with_engine(trained, gradient_checkpointing=False), machine).memory - least > 7 / 8 * 12.8e9 - 1e9
+    assert cost(with_engine(trained, logits=None), machine).memory - least == pytest.approx(2.5e9 / 2, rel=0.01)
+    assert cost(with_engine(trained, tokens=4096), machine).memory > least
+    assert cost(with_engine(trained, tokens=1024), machine).memory == least  # a sequence is not divided
+
+
+def test_vllm_takes_its_share_or_what_it_must():
+    machine = load_machines(ROOT / "config/machines.yaml")["h200"]
+    evaluated = replace(PAPER, updates=0, scored=0, shape=QWEN_30B)
+    weights = 2 * QWEN_30B.parameters
+    asked = {share: replace(evaluated, sampler=Sampler(kind="vllm", memory=share)) for share in (0.3, 0.8)}
+    assert cost(asked[0.8], machine).memory == pytest.approx(3e9 + 0.8 * 141e9)
+    assert weights < cost(asked[0.3], machine).memory - 3e9 < 1.01 * weights  # 42 GB would not hold 61
+    assert cost(replace(evaluated, sampler=Sampler()), machine).memory > 3e9 + weights
+
+
+def test_a_large_policy_costs_more_than_arithmetic_to_hand_over():
+    """15 GB written and read before each of 2,500 rollouts, 2 GB a second: ten hours."""
+    machine = load_machines(ROOT / "config/machines.yaml")["a100"]
+    handed = cost(PAPER, machine).seconds - cost(replace(PAPER, sampler=Sampler()), machine).seconds
+    assert handed - machine.engine_seconds == pytest.approx(2500 * 2 * 2 * QWEN_7B.parameters / 2e9)
 
 
 def test_what_does_not_fit_is_said(place):
@@ -264,7 +300,7 @@ def test_decoding_is_bound_by_memory_and_training_by_arithmetic():
     sampled = replace(PAPER, updates=0, scored=0)
     assert cost(sampled, faster).seconds < 0.8 * cost(sampled, machine).seconds
     assert cost(sampled, stronger).seconds > 0.9 * cost(sampled, machine).seconds
-    trained = replace(PAPER, rollouts=(), scored=0, micro_batch=16)
+    trained = with_engine(replace(PAPER, rollouts=(), scored=0), tokens=32768)
     assert cost(trained, faster).seconds == cost(trained, machine).seconds
     assert cost(trained, stronger).seconds < 0.6 * cost(trained, machine).seconds
 
@@ -279,6 +315,11 @@ def test_an_index_costs_by_the_size_of_its_corpus(place):
     dense = replace(job, spec=IndexSpec(kind="dense_flat", corpus=("corpus.jsonl",), encoder="e5"))
     assert 2 < cost(load_of(job, study), machine).seconds < 10
     assert cost(load_of(dense, study), machine).seconds > 10 * cost(load_of(job, study), machine).seconds
+    h100 = load_machines()["h100"]
+    assert cost(load_of(dense, study), h100).accelerators == 1
+    assert cost(load_of(job, study), h100).accelerators == 0
+    absent = replace(job, inputs=())
+    assert load_of(absent, study).bytes_left > 1000 * load_of(job, study).bytes_left  # taken to be Wikipedia
 
 
 def test_machines_go_by_name_and_number(place):

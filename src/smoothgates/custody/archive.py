@@ -73,8 +73,8 @@ def git_files(*words: str) -> set[str]:
 
 def config_files(study: LoadedStudy) -> Members:
     """The study's own files, wherever in the checkout they are."""
-    table = study.path.parent / study.config.method_table
-    found = {os.path.relpath(path): path for path in (study.path, table)}
+    table = study.file.parent / study.config.method_table
+    found = {os.path.relpath(path): path for path in (study.file, table)}
     if outside := [path for name, path in found.items() if name.startswith("..")]:
         raise BadInput(f"{outside[0]}: is outside of the checkout: copy it into config/")
     return found

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from smoothgates.jobs import Job
-from smoothgates.plan.shape import Shape, shape_of
+from smoothgates.paths import Paths
+from smoothgates.plan.shape import Shape, shape_of, shape_of_model
 from smoothgates.retrieval.spec import IndexSpec
-from smoothgates.specs import Architecture, EvaluateSpec, PolicySpec, PrepareSpec, Protocol, TrainSpec
+from smoothgates.specs import Engine, EvaluateSpec, PolicySpec, PrepareSpec, Protocol, Sampler, TrainSpec
 from smoothgates.study import LoadedStudy
 
 SHARE = 0.6
@@ -14,14 +15,24 @@ SHARE = 0.6
 VARIED = 0.6
 """Share of completions whose group has more than one reward: the others are sampled, not trained on."""
 PROMPT = 1 / 8
-"""Expected length of a prompt as a share of the policy's positions; at most `LONG_PROMPT`."""
+"""Expected length of a prompt as a share of the compact policy's positions; at most `LONG_PROMPT`."""
 LONG_PROMPT = 200
+"""Expected length of a published policy's prompt, and twice that the longest where the protocol names no limit."""
 PUBLIC_ROWS = 10_000
 """Of a public data set that is taken whole."""
-DENSE = (2 * 110e6 / 4 / 20e9, 6.0)
-"""An encoder of 110 million parameters, 4 bytes a token, 20 Gflop/s; passages and 768 numbers for each."""
-INDEXED = {"bm25": (4e-7, 1.5), "dense_flat": DENSE, "dense_ivf": DENSE}
-"""Seconds, and bytes of the index, a byte of the corpus."""
+PASSAGE = 700
+"""Bytes of a passage."""
+CORPUS = 14e9
+"""Bytes of a corpus that is not there yet: those of Wikipedia 2018."""
+WIDTH = {"float32": 4, "bfloat16": 2}
+"""Bytes a number."""
+FETCHED = 1e8
+"""Bytes a second from the hub."""
+INDEXED = {"bm25": (4e-7, 1.5), "dense_flat": (4e-7, 6.0), "dense_ivf": (4e-7, 6.0)}
+"""Seconds without its encoder, and bytes of the index, a byte of the corpus; dense ones have 768 numbers a passage."""
+PLAIN, OWN = Engine(), Sampler()
+ENCODED = 2 * 110e6 / 4
+"""Operations a byte of the corpus: an encoder of 110 million parameters, 4 bytes a token."""
 
 
 @dataclass(frozen=True)
@@ -57,12 +68,15 @@ class Load:
     updates: float = 0.0
     sequences: float = 0.0
     """In an update."""
-    micro_batch: int | None = None
-    """Sequences in one backward pass on one accelerator; none: all of an update."""
+    engine: Engine = PLAIN
+    """Its precision is the policy's, also where nothing is trained."""
+    sampler: Sampler = OWN
     kept: int = 0
     """Policies that the job leaves: the final one, and checkpoints of the learning curve."""
     chore_seconds: float = 0.0
     """Work of an ordinary processor, in seconds of a laptop's core."""
+    encoded: float = 0.0
+    """Operations of an encoder of passages, in single precision."""
     bytes_left: float = 0.0
     """Of results other than policies."""
 
@@ -71,31 +85,36 @@ def load_of(job: Job, study: LoadedStudy) -> Load:
     """From what the job is told."""
     match job.spec:
         case TrainSpec() as spec:
-            return train_load(spec, study.config.architecture)
+            moe = spec.regime_name in study.config.moe_regimes
+            return train_load(spec, shape_for(spec.task, study, moe), lengths_for(spec.task, spec.protocol, study))
         case PolicySpec() as spec:
-            return policy_load(spec, study.config.tasks[spec.task].protocol)
+            return policy_load(spec, study)
         case EvaluateSpec() as spec:
             return evaluate_load(spec, job, study)
         case PrepareSpec() as spec:
             rows = sum(part.rows or PUBLIC_ROWS for part in (*spec.train, *spec.benchmarks.values()))
             return Load(chore_seconds=0.2 + 4e-5 * rows, bytes_left=30 * rows)
         case IndexSpec() as spec:
-            size = sum(Path(path).stat().st_size for path in job.inputs if Path(path).exists())
+            size = sum(Path(path).stat().st_size for path in job.inputs) if job.inputs else CORPUS
+            size = min(size, spec.first * PASSAGE) if spec.first else size
             seconds, grown = INDEXED[spec.kind]
-            return Load(chore_seconds=seconds * size, bytes_left=grown * size)
+            flops = 0 if spec.kind == "bm25" else ENCODED * size
+            return Load(chore_seconds=seconds * size, encoded=flops, bytes_left=grown * size)
     seconds, size = {"analyse": (1.0, 7e3 * len(job.inputs)), "gates": (0.8, 2e5), "report": (5.0, 3e6)}[job.rule]
     return Load(chore_seconds=seconds, bytes_left=size)
 
 
-def train_load(spec: TrainSpec, arch: Architecture) -> Load:
+def train_load(spec: TrainSpec, shape: Shape, lengths: dict) -> Load:
     regime, sampling = spec.regime, spec.sampling
     times = regime.rollouts + regime.lag
     trained = sampling.prompts * sampling.group * VARIED
     updates = regime.rollouts * regime.minibatches * regime.epochs
     return Load(
-        shape=shape_of(arch),
+        shape=shape,
         rollouts=(Rollouts(times, sampling.prompts, sampling.group),),
-        **lengths(spec.protocol, arch),
+        **lengths,
+        engine=spec.engine,
+        sampler=spec.sampler,
         scored=times * trained,
         updates=updates,
         sequences=trained / regime.minibatches,
@@ -104,12 +123,15 @@ def train_load(spec: TrainSpec, arch: Architecture) -> Load:
     )
 
 
-def policy_load(spec: PolicySpec, protocol: Protocol) -> Load:
-    """Demonstrations are taken to be as long as the task's completions."""
-    supervised = spec.supervised
+def policy_load(spec: PolicySpec, study: LoadedStudy) -> Load:
+    """Demonstrations are taken to be as long as the task's completions. A published policy is only fetched."""
+    shape, supervised = shape_for(spec.task, study, spec.method_name == "warm_start_moe"), spec.supervised
+    if spec.model:
+        size = WIDTH[study.config.engine.dtype] * shape.parameters
+        return Load(chore_seconds=size / FETCHED, bytes_left=size)
     return Load(
-        shape=shape_of(spec.architecture),
-        **lengths(protocol, spec.architecture),
+        shape=shape,
+        **lengths_for(spec.task, study.config.tasks[spec.task].protocol, study),
         updates=sum(phase.steps for phase in supervised.phases) if supervised else 0,
         sequences=supervised.batch_size if supervised else 0,
         kept=1,
@@ -119,8 +141,9 @@ def policy_load(spec: PolicySpec, protocol: Protocol) -> Load:
 
 def evaluate_load(spec: EvaluateSpec, job: Job, study: LoadedStudy) -> Load:
     """One job serves all seeds. How many checkpoints each kept is its regime's doing."""
-    runs, arch = len(job.outputs), study.config.architecture
-    regime = study.config.regimes.get(job.name.split("/")[1])
+    runs = len(job.outputs)
+    _, name, method, _ = job.name.split("/")
+    regime = study.config.regimes.get(name)
     kept = checkpoints(regime.rollouts, study.config.checkpoint_every) if regime else 0
     asked = [Rollouts(runs, spec.final.problems, spec.final.samples)]
     if spec.greedy:
@@ -129,22 +152,35 @@ def evaluate_load(spec: EvaluateSpec, job: Job, study: LoadedStudy) -> Load:
         asked.append(Rollouts(runs * kept, spec.curve.problems, spec.curve.samples))
     samples = runs * spec.final.problems * spec.final.samples
     return Load(
-        shape=shape_of(arch),
+        shape=shape_for(spec.task, study, name in study.config.moe_regimes or method == "warm_start_moe"),
         rollouts=tuple(asked),
-        **lengths(spec.protocol, arch),
+        **lengths_for(spec.task, spec.protocol, study),
+        engine=Engine(dtype=spec.dtype),
+        sampler=spec.sampler,
         bytes_left=3e3 * runs + 20 * samples,
     )
 
 
-def lengths(protocol: Protocol, arch: Architecture) -> dict:
-    tools = protocol.tools
+def shape_for(task: str, study: LoadedStudy, moe: bool) -> Shape:
+    """Of a task's policy, or of the one with experts: a published one's by its files, if here. Raises BadInput."""
+    model, mirror = study.config.model_of(task), study.config.model_mirror
+    if model is None:
+        more = {"experts": study.config.tasks[task].moe.experts} if moe else {}
+        return shape_of(study.config.architecture.model_copy(update=more))
+    start = Path(Paths(study.name).warm_start.format(task=task, seed=study.config.seeds[0])).parent / "weights"
+    return shape_of_model(model, [start, *([Path(mirror) / model.hub] if mirror else [])])
+
+
+def lengths_for(task: str, protocol: Protocol, study: LoadedStudy) -> dict:
+    tools, arch = protocol.tools, None if study.config.model_of(task) else study.config.architecture
     decoded = protocol.max_new_tokens + (tools.max_searches * tools.max_reply_tokens if tools else 0)
-    prompt = min(arch.max_position_embeddings * PROMPT, LONG_PROMPT)
+    prompt = min(arch.max_position_embeddings * PROMPT, LONG_PROMPT) if arch else LONG_PROMPT
+    longest = (protocol.max_prompt_tokens or 2 * prompt) + decoded
     return {
         "prompt": prompt,
         "completion": SHARE * decoded,
         "decoded": decoded,
-        "longest": int(min(arch.max_position_embeddings, 2 * prompt + decoded)),
+        "longest": int(min(arch.max_position_embeddings, longest) if arch else longest),
     }
 
 

@@ -19,7 +19,7 @@ class Machine(Record):
     about: str
     device: Literal["cpu", "cuda"]
     accelerators: PositiveInt = 1
-    """Cores or GPUs that one training job has, and shares its optimiser's state over. Evaluation has one."""
+    """Cores or GPUs of a training job whose engine divides its work. Every other job has one."""
     memory_gb: PositiveFloat
     """Of one GPU, or what one process should stay within."""
     tflops: PositiveFloat
@@ -28,7 +28,8 @@ class Machine(Record):
     """Peak of one accelerator's memory."""
     link_gbs: PositiveFloat | None = None
     """Peak between accelerators, one way."""
-    bytes_per_weight: Literal[2, 4]
+    disk_gbs: PositiveFloat = 1
+    """Written and read in files that all processes of a job see."""
     training: Efficiency
     """Of tflops, in long passes over whole sequences."""
     decoding: Efficiency

@@ -57,7 +57,7 @@ def plan(study: LoadedStudy, machine_name: str | None = None, concurrency: int |
     """Raises BadInput."""
     name, machine = machine_for(machine_name, study.config.device)
     concurrency = concurrency or (os.cpu_count() or 1 if machine.device == "cpu" else 1)
-    jobs = jobs_of(study)
+    jobs = jobs_of(study, planned=True)
     records = [records_of(job) for job in jobs]
     todo = pending(jobs, [finished(study, job, found) for job, found in zip(jobs, records)])
     estimates = estimated(study, machine, jobs, records)

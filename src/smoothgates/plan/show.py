@@ -11,9 +11,16 @@ from smoothgates.study import load_study
 HEAD = ("rule", "jobs", "to do", "a job", "hours", "left", "disk", "memory", "from")
 
 
-def run(study: str, machine: str | None = None, concurrency: int | None = None, as_json: bool = False) -> None:
-    """Print the plan of a study. Raises BadInput."""
-    found = plan(load_study(study), machine, concurrency)
+def run(
+    study: str,
+    machine: str | None = None,
+    concurrency: int | None = None,
+    as_json: bool = False,
+    seeds: int | None = None,
+) -> None:
+    """Print the plan of a study, as if it had so many seeds. Raises BadInput."""
+    loaded = load_study(study)
+    found = plan(loaded.seeded(seeds) if seeds else loaded, machine, concurrency)
     print(json.dumps(asdict(found), indent=1) if as_json else text(found))
 
 

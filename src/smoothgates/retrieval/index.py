@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
@@ -26,7 +27,7 @@ class Index(Protocol):
 def build(spec: IndexSpec, folder: Path) -> dict:
     """Write an index into `folder`, whole or not at all; returns what its manifest says of it."""
     files = corpus_files(spec.corpus)
-    passages = read_passages(track(files, "read"))
+    passages = islice(read_passages(track(files, "read")), spec.first)
     unfinished = folder.with_name(f".{folder.name}.{os.getpid()}")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)

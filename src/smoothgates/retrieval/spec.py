@@ -13,6 +13,8 @@ class IndexSpec(Record):
     kind: Literal["bm25", "dense_flat", "dense_ivf"]
     corpus: Annotated[tuple[str, ...], Field(min_length=1)]
     """Files (JSONL, gzipped or not, or parquet) with rows {id, title, text} or {id, contents}, or folders of such."""
+    first: PositiveInt | None = None
+    """Only so many passages, the corpus's first: for rehearsals."""
     encoder: str | None = None
     """Of the dense kinds: a folder, or the name of a model on the hub, such as intfloat/e5-base-v2."""
     revision: str | None = None

@@ -1,0 +1,49 @@
+"""The papers' studies: each would run as it is, and does run to its report once it is shrunk."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from smoothgates.study import load_study
+
+CONFIG = Path(__file__).parents[2] / "config"
+PAPERS = sorted(path.stem for path in CONFIG.glob("*.yaml") if "\nmodel:" in path.read_text())
+
+
+@pytest.mark.parametrize("name", PAPERS)
+def test_a_paper_study_would_run(name, papers):
+    """Every run of it, with nothing fetched, and no result but of shrunk studies in the way."""
+    study = load_study(name, papers.folder / "config")
+    runs = sum(len(task.regimes) * len(task.methods) for task in study.config.tasks.values()) * len(study.config.seeds)
+    found = papers.pending(study=name)
+    assert found["train"] == runs
+    assert found["warm_start"] == len(study.config.tasks) * len(study.config.seeds)
+    assert found["report"] == 1
+
+
+@pytest.mark.papers
+@pytest.mark.parametrize("name", PAPERS)
+def test_a_shrunk_paper_study_runs_to_its_report(name, papers):
+    shrunk = f"{name}_shrunk_cpu"
+    papers.snakemake("--config", f"study={shrunk}")
+    results = papers.folder / "results" / shrunk
+    study = load_study(shrunk, papers.folder / "config")
+    for task, chosen in study.config.tasks.items():
+        for method in chosen.methods:
+            run = results / f"train/{task}/{chosen.regimes[0]}/{method}/seed0"
+            model = json.loads((run / "model.json").read_text())
+            assert (model["status"], model["spec"]["published"]) == ("finished", True)
+            metrics = pd.read_parquet(run / "metrics.parquet")
+            regime = study.config.regimes[chosen.regimes[0]]
+            assert len(metrics) == regime.rollouts * regime.minibatches * regime.epochs
+            assert metrics["grad_norm"].gt(0).any(), "nothing was learnt from"
+            experts = study.config.model_of(task).shrunk.experts is not None
+            assert metrics.get("routing_churn", pd.Series([None])).notna().any() == experts
+    page = (papers.folder / f"reports/{shrunk}/index.html").read_text()
+    assert all(method in page for method in study.methods)
+    assert papers.pending(study=shrunk) == {}
+    assert not (papers.folder / "results" / name).exists(), "a rehearsal leaves nothing to the study itself"
+    shutil.rmtree(results)
