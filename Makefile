@@ -3,13 +3,15 @@
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
+SCALE := .venv-scale/bin
 READY := .venv/.ready
 STUDY ?= laptop
 PAGE = reports/$(basename $(notdir $(STUDY)))/index.html
 SNAKEMAKE = PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 $(BIN)/snakemake --config study=$(STUDY) \
 	--profile workflow/profiles/local
 
-.PHONY: study plan pending check report test test-faults test-envs test-slurm lint parity bench schema docs lock slurm clean
+.PHONY: study plan pending check report test test-papers test-scale test-faults test-envs test-slurm lint parity bench schema docs \
+	lock slurm scale clean
 
 study: $(READY)  ## Run the study and write reports/$(STUDY)/index.html
 	$(SNAKEMAKE)
@@ -30,7 +32,13 @@ report: $(READY)  ## Rebuild the report from the scores; can never start a train
 test: $(READY) lint  ## Everything that needs no root and no network
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile
 
-	@echo "Not among these, as they take root, packages or the network: make test-faults, test-envs, test-slurm, parity"
+	@echo "Not among these, as they take root, packages, the network or more time: make test-papers, test-scale, test-faults, test-envs, test-slurm, parity"
+
+test-papers: $(READY)  ## Every paper's study, shrunk, run to its report
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m papers tests/workflow
+
+test-scale: scale  ## vLLM and DeepSpeed on CPUs: each of them, and a whole study
+	OMP_NUM_THREADS=1 $(SCALE)/python -m pytest tests/scale
 
 test-faults: $(READY)  ## Kill -9, full disks, two trainers on one run (root, for a small disk)
 	OMP_NUM_THREADS=1 $(BIN)/pytest tests/faults
@@ -47,8 +55,8 @@ lint: $(READY)
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint
 
-parity: .venv-peers/.ready  ## Hold the losses to TRL's own code, in an environment of its own
-	OMP_NUM_THREADS=1 PYTHONPATH=src .venv-peers/bin/python -m pytest tests/parity
+parity: scale  ## Hold the losses to TRL's own code
+	OMP_NUM_THREADS=1 $(SCALE)/python -m pytest tests/parity
 
 bench: $(READY)  ## Speed of the parts, as ratios side by side
 	for part in run dag verdicts retrieval; do OMP_NUM_THREADS=1 $(BIN)/python tests/bench/$$part.py || exit; done
@@ -77,9 +85,11 @@ slurm: $(READY)  ## Once, where the study is to run on a SLURM cluster: Snakemak
 	.venv-lock/bin/pip install --quiet --disable-pip-version-check uv==0.13.9
 	touch $@
 
-.venv-peers/.ready: envs/peers.txt pyproject.toml
-	$(PYTHON) -m venv .venv-peers
-	.venv-peers/bin/pip install --quiet --disable-pip-version-check -r envs/peers.txt
+scale: .venv-scale/.ready  ## Once, to try vLLM and DeepSpeed on CPUs: a second environment, .venv-scale
+.venv-scale/.ready: envs/scale.txt
+	$(PYTHON) -m venv .venv-scale
+	$(SCALE)/pip install --quiet --disable-pip-version-check --no-deps -r envs/scale.txt
+	$(SCALE)/pip install --quiet --disable-pip-version-check --no-deps -e .
 	touch $@
 
 clean:  ## Forget results, logs and reports of $(STUDY)

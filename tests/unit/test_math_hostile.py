@@ -164,7 +164,7 @@ def test_a_worker_that_dies_costs_one_verdict_and_is_replaced(whom):
     found = [v.reason for v in verdicts([*texts, *[r"\boxed{41+1}"] * 20])]
     striker.join()
     assert found == ["timeout"] * 2 + ["correct"] * 20
-    assert time.monotonic() - began < 6
+    assert time.monotonic() - began < 12
 
 
 def test_what_a_cluster_sends_to_every_process_changes_no_verdict():

@@ -1,6 +1,7 @@
-"""evaluate: a benchmark over every kept checkpoint of some runs. One process serves all seeds of a method."""
+"""evaluate: a benchmark over every kept checkpoint of some runs. One process, one sampler for all seeds of a method."""
 
 import hashlib
+from contextlib import ExitStack, closing
 from dataclasses import astuple
 from pathlib import Path
 
@@ -8,12 +9,13 @@ from smoothgates.errors import BadInput
 from smoothgates.evaluate.benchmark import ask, summarise
 from smoothgates.examples import read_examples
 from smoothgates.files import digest, read_json, write_json, write_parquet
-from smoothgates.policy.folder import CHAT_TEMPLATE, MODEL_SCHEMA, load_manifest_policy
+from smoothgates.policy.folder import MODEL_SCHEMA, load_text, verified_folder
 from smoothgates.progress import track
 from smoothgates.provenance import Execution
 from smoothgates.records import parse_spec
+from smoothgates.rollout.make import make_sampler
+from smoothgates.rollout.sampler import Sampler
 from smoothgates.rollout.setting import Setting, setting_of
-from smoothgates.rollout.torch_sampler import TorchSampler
 from smoothgates.specs import Benchmark, EvaluateSpec
 from smoothgates.tasks.task import Example
 
@@ -34,35 +36,39 @@ def run(spec_text: str, data: Path, models: list[Path], outs: list[Path], index:
             f"{data}: {spec.benchmark}: holds {len(examples)} problems, the benchmark asks for {spec.final.problems}"
         )
     setting = setting_of(spec.task, spec.protocol, index)
-    for model, out in track(list(zip(models, outs, strict=True)), "evaluate"):
-        execution = Execution("evaluate", spec, (f"tasks.{spec.task}",), [data, model, index])
-        write_json(out, {**evaluate_run(spec, setting, examples, model, out), "data_sha256": digest(data)})
-        execution.write(out.with_suffix(".run.json"), [out, samples_of(out)])
+    sampler = None
+    with ExitStack() as stack:
+        for model, out in track(list(zip(models, outs, strict=True)), "evaluate"):
+            execution = Execution("evaluate", spec, (f"tasks.{spec.task}",), [data, model, index])
+            if sampler is None:  # here, so that the first record counts its start
+                sampler = make_sampler(spec.sampler, verified_folder(model), spec.dtype)
+                stack.enter_context(closing(sampler))
+            scores = evaluate_run(spec, setting, examples, sampler, model, out)
+            write_json(out, {**scores, "data_sha256": digest(data)})
+            execution.write(out.with_suffix(".run.json"), [out, samples_of(out)])
 
 
-def evaluate_run(spec: EvaluateSpec, setting: Setting, examples: list[Example], model: Path, out: Path) -> dict:
-    """Scores of a run; its samples are written beside `out`."""
-    manifest = read_json(model, MODEL_SCHEMA)
+def evaluate_run(
+    spec: EvaluateSpec, setting: Setting, examples: list[Example], sampler: Sampler, model: Path, out: Path
+) -> dict:
+    """Scores of a run, whose policies the sampler takes up in turn; its samples are written beside `out`."""
+    manifest, final = read_json(model, MODEL_SCHEMA), verified_folder(model)
+    text = load_text(final, spec.published)
 
-    def answers(folder: str, part: Benchmark, temperature: float) -> list[dict]:
-        policy, text = load_manifest_policy(model, folder)
-        return ask(TorchSampler(policy), text, setting, examples[: part.problems], part.samples, spec, temperature)
+    def answers(part: Benchmark, temperature: float) -> list[dict]:
+        return ask(sampler, text, setting, examples[: part.problems], part.samples, spec, temperature)
 
-    samples = answers(manifest["final"], spec.final, spec.temperature)
-    final = summarise(samples)
-    curve = []
+    sampler.load(final)
+    samples = answers(spec.final, spec.temperature)
+    scores, curve = summarise(samples), []
     if spec.greedy:
-        once = Benchmark(problems=spec.final.problems, samples=1)
-        final["greedy"] = summarise(answers(manifest["final"], once, 0.0))["score"]
+        scores["greedy"] = summarise(answers(Benchmark(problems=spec.final.problems, samples=1), 0.0))["score"]
     if spec.curve:
+        for checkpoint in manifest["checkpoints"]:
+            sampler.load(verified_folder(model, checkpoint["folder"]))
+            found = summarise(answers(spec.curve, spec.temperature))
+            curve.append({"rollouts": checkpoint["rollouts"], **found})
         first = [row for row in samples if row["problem"] < spec.curve.problems and row["sample"] < spec.curve.samples]
-        curve = [
-            {
-                "rollouts": checkpoint["rollouts"],
-                **summarise(answers(checkpoint["folder"], spec.curve, spec.temperature)),
-            }
-            for checkpoint in manifest["checkpoints"]
-        ]
         curve.append({"rollouts": manifest["rollouts"], **summarise(first)})
     write_parquet(samples_of(out), samples)
     return {
@@ -73,8 +79,8 @@ def evaluate_run(spec: EvaluateSpec, setting: Setting, examples: list[Example], 
         "status": manifest["status"],
         "model_sha256": digest(model),
         "prompt_sha256": hashlib.sha256("\0".join(astuple(setting.prompt)).encode()).hexdigest(),
-        "template_sha256": hashlib.sha256(CHAT_TEMPLATE.encode()).hexdigest(),
-        "final": final,
+        "template_sha256": hashlib.sha256((text.template or "").encode()).hexdigest(),
+        "final": scores,
         "curve": curve,
     }
 
