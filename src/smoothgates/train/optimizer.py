@@ -4,6 +4,8 @@
 rollouts. The arithmetic below is the same fused kernel, and a test holds it to the class bit for bit.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.optim.adamw import adamw
@@ -23,7 +25,10 @@ class AdamW:
 
     def gradients(self, loss: Tensor) -> tuple[list[Tensor], Tensor]:
         """Gradients of `loss`, scaled down to `grad_clip`; and their global norm before that."""
-        gradients = torch.autograd.grad(loss, self.parameters)
+        return self.clipped(torch.autograd.grad(loss, self.parameters))
+
+    def clipped(self, gradients: Sequence[Tensor]) -> tuple[list[Tensor], Tensor]:
+        """Gradients scaled down to `grad_clip`; and their global norm before that."""
         norm = nn.utils.get_total_norm(gradients)
         scale = (self.config.grad_clip / (norm + 1e-6)).clamp(max=1.0)
         return [gradient * scale for gradient in gradients], norm

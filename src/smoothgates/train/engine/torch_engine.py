@@ -1,10 +1,9 @@
 """One process, torch alone."""
 
-import math
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from smoothgates.policy.logprob import Scorer
 from smoothgates.policy.policy import Policy
@@ -18,7 +17,7 @@ class TorchEngine:
     """See `Engine`. Weights are in single precision; with bfloat16, their products are not."""
 
     def __init__(self, policy: Policy, spec: EngineSpec, adam: Adam, ranks: Ranks, device: str = "cpu"):
-        self.policy, self.ranks, self.adam, self.device = policy.to(device), ranks, adam, torch.device(device)
+        self.policy, self.ranks, self.device = policy.to(device), ranks, torch.device(device)
         self.half = spec.dtype == "bfloat16"
         if spec.gradient_checkpointing:
             policy.checkpoint_gradients()
@@ -39,11 +38,10 @@ class TorchEngine:
 
     @torch.no_grad()
     def step(self, rate: float) -> float:
-        gradients, self.gradients = self.gradients, None
-        norm = nn.utils.get_total_norm(gradients)
-        if math.isfinite(norm):
-            scale = (self.adam.grad_clip / (norm + 1e-6)).clamp(max=1.0)
-            self.optimizer.step([gradient * scale for gradient in gradients], rate)
+        gradients, norm = self.optimizer.clipped(self.gradients)
+        self.gradients = None
+        if norm.isfinite():
+            self.optimizer.step(gradients, rate)
         return norm.item()
 
     def weights(self) -> dict[str, Tensor]:
