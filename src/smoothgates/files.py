@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,17 @@ def write_atomically(path: Path, data: bytes, parents: bool = True) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def place(source: Path, target: Path) -> None:
+    """The same file under another name: a link, which takes no room, or a copy on another disk, flushed."""
+    try:
+        os.link(source, target)
+    except OSError:
+        with open(source, "rb") as whole, open(target, "wb") as copy:
+            shutil.copyfileobj(whole, copy, 1 << 20)
+            copy.flush()
+            os.fsync(copy.fileno())
 
 
 def write_json(path: Path, data: Any, parents: bool = True) -> None:

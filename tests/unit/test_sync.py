@@ -143,6 +143,6 @@ def test_a_full_disk_is_worth_another_try(run, monkeypatch):
         raise OSError(28, "No space left on device")
 
     run.update()
-    monkeypatch.setattr("smoothgates.train.sync.write_weights", full)
+    monkeypatch.setattr("smoothgates.train.sync.write_like", full)
     with pytest.raises(TryAgain, match=r"weights: cannot be written \(No space left on device\)"):
         run.sync()

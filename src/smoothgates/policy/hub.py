@@ -5,16 +5,16 @@ import shutil
 from pathlib import Path
 
 from smoothgates.errors import BadInput
-from smoothgates.files import file_record
+from smoothgates.files import file_record, place
 from smoothgates.hub import asking
-from smoothgates.policy.folder import small_files
+from smoothgates.policy.folder import SMALL, small_files
 from smoothgates.policy.text import ends_of
 from smoothgates.policy.tokenizer import load_tokenizer
 from smoothgates.policy.transformer import known_config
 from smoothgates.policy.weights import INDEX, shapes, weight_files
 from smoothgates.specs import Model
 
-WANTED = ["*.safetensors", "*.json", "*.jinja", "*.txt", "*.model"]
+WANTED = ["*.safetensors", *(f"*{suffix}" for suffix in SMALL)]
 """Weights, configuration and tokenizer. Never pickles, never code."""
 UNWANTED = ["*/*", "consolidated*"]
 """The same weights in other layouts."""
@@ -90,14 +90,3 @@ def take(folder: Path, out: Path) -> list[dict]:
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     return [file_record(path, out) for path in sorted(out.iterdir())]
-
-
-def place(file: Path, target: Path) -> None:
-    """Link a file, or copy it to another disk."""
-    try:
-        os.link(file, target)
-    except OSError:
-        with open(file, "rb") as source, open(target, "wb") as copy:
-            shutil.copyfileobj(source, copy, 1 << 20)
-            copy.flush()
-            os.fsync(copy.fileno())

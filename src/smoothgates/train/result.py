@@ -1,12 +1,11 @@
 """The files of a finished run: put in their places at once, so that there is a whole result or none."""
 
-import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from smoothgates.errors import BadInput
-from smoothgates.files import read_json
+from smoothgates.files import place, read_json
 from smoothgates.provenance import RUN_SCHEMA
 from smoothgates.train.flush import flush
 
@@ -37,15 +36,11 @@ class Result:
                 shutil.rmtree(folder)
 
     def place(self, source: Path, name: str) -> None:
-        """Add a folder under this name: as links to its files, which take no room, or as copies on another disk."""
+        """Add a folder under this name, with the files of another."""
         target = self.out.parent / name
         target.mkdir(parents=True)
         for file in source.iterdir():
-            try:
-                os.link(file, target / file.name)
-            except OSError:
-                shutil.copyfile(file, target / file.name)
-                flush(target / file.name)
+            place(file, target / file.name)
         flush(target)
         flush(target.parent)
 

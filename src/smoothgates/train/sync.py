@@ -5,7 +5,6 @@ the gap between two log-probabilities tells. So each time, both sides score the 
 """
 
 import math
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,8 +13,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from smoothgates.errors import TryAgain
-from smoothgates.policy.folder import small_files
-from smoothgates.policy.weights import write_weights
+from smoothgates.policy.folder import write_like
 from smoothgates.rollout.sampler import Sampler
 from smoothgates.rollout.torch_sampler import TorchSampler
 from smoothgates.train.engine.engine import Engine
@@ -105,9 +103,7 @@ class Sync:
         """Into one folder, always the same: each rank reads it once, from a fast disk or from memory."""
         folder = self.place()
         try:
-            write_weights(folder, weights)
-            for path in small_files(self.like):
-                shutil.copyfile(path, folder / path.name)
+            write_like(folder, weights, self.like)
         except OSError as error:
             raise TryAgain(f"{folder}: cannot be written ({error.strerror})") from None
         return folder
