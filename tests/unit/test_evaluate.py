@@ -80,7 +80,7 @@ def test_one_sampler_takes_up_every_policy_of_every_run(made, samplers, tmp_path
     evaluate.run(SPEC, data, models, outs(tmp_path))
     assert samplers["made"] == [models[0].parent / "weights"]
     folders = [model.parent / name for model in models for name in ("weights", "checkpoints/rollout0001")]
-    assert samplers["loaded"] == folders
+    assert samplers["made"] + samplers["loaded"] == folders, "each is read once"
     assert samplers["closed"] == 1
 
 

@@ -1,6 +1,7 @@
 """evaluate: a benchmark over every kept checkpoint of some runs. One process, one sampler for all seeds of a method."""
 
 import hashlib
+from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import astuple
 from pathlib import Path
@@ -38,35 +39,48 @@ def run(spec_text: str, data: Path, models: list[Path], outs: list[Path], index:
     setting = setting_of(spec.task, spec.protocol, index)
     sampler = None
     with ExitStack() as stack:
+
+        def holding(folder: Path) -> Sampler:
+            """The one sampler, with the weights of a policy folder."""
+            nonlocal sampler
+            if sampler is None:
+                sampler = stack.enter_context(closing(make_sampler(spec.sampler, folder, spec.dtype)))
+            else:
+                sampler.load(folder)
+            return sampler
+
         for model, out in track(list(zip(models, outs, strict=True)), "evaluate"):
             execution = Execution("evaluate", spec, (f"tasks.{spec.task}",), [data, model, index])
-            if sampler is None:  # here, so that the first record counts its start
-                sampler = make_sampler(spec.sampler, verified_folder(model), spec.dtype)
-                stack.enter_context(closing(sampler))
-            scores = evaluate_run(spec, setting, examples, sampler, model, out)
+            scores = evaluate_run(spec, setting, examples, holding, model, out)
             write_json(out, {**scores, "data_sha256": digest(data)})
             execution.write(out.with_suffix(".run.json"), [out, samples_of(out)])
 
 
 def evaluate_run(
-    spec: EvaluateSpec, setting: Setting, examples: list[Example], sampler: Sampler, model: Path, out: Path
+    spec: EvaluateSpec,
+    setting: Setting,
+    examples: list[Example],
+    holding: Callable[[Path], Sampler],
+    model: Path,
+    out: Path,
 ) -> dict:
-    """Scores of a run, whose policies the sampler takes up in turn; its samples are written beside `out`."""
+    """Scores of a run; its samples are written beside `out`. `holding` gives a sampler with a folder's weights."""
     manifest, final = read_json(model, MODEL_SCHEMA), verified_folder(model)
     text = load_text(final, spec.published)
 
-    def answers(part: Benchmark, temperature: float) -> list[dict]:
+    def answers(sampler: Sampler, part: Benchmark, temperature: float) -> list[dict]:
         return ask(sampler, text, setting, examples[: part.problems], part.samples, spec, temperature)
 
-    sampler.load(final)
-    samples = answers(spec.final, spec.temperature)
+    sampler = holding(final)
+    samples = answers(sampler, spec.final, spec.temperature)
     scores, curve = summarise(samples), []
     if spec.greedy:
-        scores["greedy"] = summarise(answers(Benchmark(problems=spec.final.problems, samples=1), 0.0))["score"]
+        once = Benchmark(problems=spec.final.problems, samples=1)
+        scores["greedy"] = summarise(answers(sampler, once, 0.0))["score"]
     if spec.curve:
         for checkpoint in manifest["checkpoints"]:
-            sampler.load(verified_folder(model, checkpoint["folder"]))
-            found = summarise(answers(spec.curve, spec.temperature))
+            sampler = holding(verified_folder(model, checkpoint["folder"]))
+            found = summarise(answers(sampler, spec.curve, spec.temperature))
             curve.append({"rollouts": checkpoint["rollouts"], **found})
         first = [row for row in samples if row["problem"] < spec.curve.problems and row["sample"] < spec.curve.samples]
         curve.append({"rollouts": manifest["rollouts"], **summarise(first)})
