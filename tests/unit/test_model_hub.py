@@ -16,7 +16,7 @@ from smoothgates.examples import SCHEMA, write_examples
 from smoothgates.files import file_record, write_json
 from smoothgates.policy import hub
 from smoothgates.policy.decoder import Decoder
-from smoothgates.policy.folder import load_policy, parameter_count, save_policy, verified_folder
+from smoothgates.policy.folder import load_policy, save_policy, verified_folder
 from smoothgates.policy.tokenizer import STAND_IN_TEMPLATE, build_tokenizer
 from smoothgates.policy.weights import load_weights, write_weights
 from smoothgates.seeds import torch_stream
@@ -103,7 +103,7 @@ class TestMirror:
             assert (out.parent / "weights" / name).read_bytes() == (mirror / "org/model" / name).read_bytes()
         manifest = json.loads(out.read_text())
         policy, text = load_policy(out.parent / "weights", published=True)
-        assert manifest["parameters"] == parameter_count(policy)
+        assert manifest["parameters"] == sum(p.numel() for p in policy.parameters())
         assert {record["name"] for record in manifest["folders"]["weights"]} == kept
         assert text.template == STAND_IN_TEMPLATE
 

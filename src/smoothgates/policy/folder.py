@@ -108,7 +108,3 @@ def verified_folder(manifest: Path, folder: str | None = None) -> Path:
     for record in model["folders"][folder]:
         check_file(record, manifest.parent / folder)
     return manifest.parent / folder
-
-
-def parameter_count(policy: torch.nn.Module) -> int:
-    return sum(parameter.numel() for parameter in policy.parameters())

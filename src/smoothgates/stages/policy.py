@@ -7,8 +7,9 @@ from tokenizers import Tokenizer
 from smoothgates.examples import SCHEMA, read_examples
 from smoothgates.files import digest, read_json, write_json
 from smoothgates.policy.decoder import Decoder
-from smoothgates.policy.folder import MODEL_SCHEMA, load_manifest_policy, parameter_count, save_policy
+from smoothgates.policy.folder import MODEL_SCHEMA, load_manifest_policy, save_policy
 from smoothgates.policy.tokenizer import STAND_IN_TEMPLATE, build_tokenizer
+from smoothgates.policy.weights import count_parameters
 from smoothgates.provenance import Execution
 from smoothgates.records import parse_spec
 from smoothgates.seeds import python_stream, torch_stream
@@ -31,7 +32,7 @@ def run(spec_text: str, data: Path, out: Path, start: Path | None = None, mirror
         made = stand_in(spec, data, folder)
     else:
         made = published(spec, folder, mirror)
-    records, parameters, losses = made
+    records, losses = made
     write_json(
         out,
         {
@@ -40,7 +41,7 @@ def run(spec_text: str, data: Path, out: Path, start: Path | None = None, mirror
             "spec": spec.model_dump(mode="json"),
             "data_sha256": digest(data),
             "start_sha256": start and digest(start),
-            "parameters": parameters,
+            "parameters": count_parameters(folder),
             "losses": losses,
             "status": "finished",
             "final": "weights",
@@ -53,8 +54,8 @@ def run(spec_text: str, data: Path, out: Path, start: Path | None = None, mirror
     execution.write(out.parent / "run.json", [out, *weights], weights)
 
 
-Made = tuple[list[dict], int, list[float]]
-"""Records of the folder's files, the policy's parameters, and the loss at the end of each supervised phase."""
+Made = tuple[list[dict], list[float]]
+"""Records of the folder's files, and the loss at the end of each supervised phase."""
 
 
 def supervised(spec: PolicySpec, data: Path, folder: Path, start: Path | None) -> Made:
@@ -73,7 +74,7 @@ def supervised(spec: PolicySpec, data: Path, folder: Path, start: Path | None) -
         train_supervised(policy, tokenizer, generator, examples, phase, spec.supervised.batch_size, rng)
         for phase in (spec.supervised.phases if spec.supervised else ())
     ]
-    return save_policy(folder, policy, tokenizer), parameter_count(policy), losses
+    return save_policy(folder, policy, tokenizer), losses
 
 
 def stand_in(spec: PolicySpec, data: Path, folder: Path) -> Made:
@@ -81,16 +82,14 @@ def stand_in(spec: PolicySpec, data: Path, folder: Path) -> Made:
     arch = spec.model.shrunk
     tokenizer = build_tokenizer(questions(read_examples(data)[:TOKENIZER_EXAMPLES]), arch.vocab_size, "bytes")
     policy = Decoder(arch).initialise(torch_stream(spec.seed, "initialise"))
-    return save_policy(folder, policy, tokenizer, STAND_IN_TEMPLATE), parameter_count(policy), []
+    return save_policy(folder, policy, tokenizer, STAND_IN_TEMPLATE), []
 
 
 def published(spec: PolicySpec, folder: Path, mirror: Path | None) -> Made:
     """A published model as it is."""
     from smoothgates.policy.hub import find_model, take
-    from smoothgates.policy.weights import count_parameters
 
-    records = take(find_model(spec.model, mirror), folder)
-    return records, count_parameters(folder), []
+    return take(find_model(spec.model, mirror), folder), []
 
 
 def tokenizer_of(spec: PolicySpec, generator: Generator | None, examples: list[Example]) -> Tokenizer:
