@@ -59,7 +59,7 @@ parity: scale  ## Hold the losses to TRL's own code
 	OMP_NUM_THREADS=1 $(SCALE)/python -m pytest tests/parity
 
 bench: $(READY)  ## Speed of the parts, as ratios side by side
-	for part in run dag verdicts retrieval; do OMP_NUM_THREADS=1 $(BIN)/python tests/bench/$$part.py || exit; done
+	for part in run memory dag verdicts retrieval; do OMP_NUM_THREADS=1 $(BIN)/python tests/bench/$$part.py || exit; done
 
 schema: $(READY)  ## After changing a config record
 	$(BIN)/python -m smoothgates schema

@@ -1,9 +1,11 @@
 """Between token ids and an environment's texts: what was sampled is never tokenised again, only replies are."""
 
 from collections import Counter
+from functools import lru_cache
 
 import torch
 from tokenizers import Tokenizer
+from torch import Tensor
 
 from smoothgates.rollout.sampler import Tools
 from smoothgates.tasks.task import Environment, Example
@@ -20,11 +22,8 @@ class Conversation:
         self.replies: Counter[int] = Counter()
 
     def tools(self) -> Tools:
-        """For the sampler. An id is watched if its text can be the end of a stop."""
-        last = {stop[-1] for stop in self.environment.stops}
-        ids = range(max(self.tokenizer.get_vocab().values()) + 1)  # some tokenizers leave gaps
-        texts = self.tokenizer.decode_batch([[i] for i in ids])
-        watched = torch.tensor([not last.isdisjoint(text) for text in texts])
+        """For the sampler."""
+        watched = watched_ids(self.tokenizer, self.environment.stops)
         room = self.environment.max_replies * (self.max_reply_tokens + sum(map(len, self.frame)))
         return Tools(self.respond, watched, room)
 
@@ -47,6 +46,18 @@ class Conversation:
 
     def _decode(self, ids: list[int]) -> str:
         return self.tokenizer.decode(ids)
+
+
+@lru_cache(maxsize=1)
+def watched_ids(tokenizer: Tokenizer, stops: tuple[str, ...]) -> Tensor:
+    """(vocabulary,) true for ids whose text can be the end of a stop.
+
+    Kept for the next batch: a model's 150,000 ids take half a second.
+    """
+    last = {stop[-1] for stop in stops}
+    ids = range(max(tokenizer.get_vocab().values()) + 1)  # some tokenizers leave gaps
+    texts = tokenizer.decode_batch([[i] for i in ids])
+    return torch.tensor([not last.isdisjoint(text) for text in texts])
 
 
 def until_stop(text: str, stops: tuple[str, ...]) -> str | None:

@@ -137,7 +137,7 @@ def old_logprobs(
     found = []
     for rows in minibatches(order[:1], spec.regime):
         for chosen in own_batches(engine, starts, lengths, rows, spec):
-            batch = cut(ids, starts, lengths, chosen if len(chosen) else rows[:1])
+            batch = trimmed(ids, starts, lengths, chosen if len(chosen) else rows[:1])
             with routing(engine.policy, *batch[0].shape) as routes:
                 logp, _ = engine.score(*batch)
             found.append((chosen, logp[: len(chosen)].cpu(), routes[: len(chosen)].cpu()))
@@ -155,7 +155,7 @@ def own_batches(engine: Engine, starts: Tensor, lengths: Tensor, rows: Tensor, s
     return [rows[step[ranks.rank]] for step in deal(total, ranks.size, spec.engine.tokens, spec.engine.packed)]
 
 
-def cut(ids: Tensor, starts: Tensor, lengths: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def trimmed(ids: Tensor, starts: Tensor, lengths: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """These rows, as wide as they need to be."""
     ends = starts[rows] + lengths[rows]
     return ids[rows, : int(ends.max())], starts[rows], lengths[rows]
@@ -184,7 +184,7 @@ def update(
     found = []
     for i, chosen in enumerate(own):
         batch = chosen if len(chosen) else rows[:1]  # a rank without rows takes part with one that does not count
-        tensors = cut(rollout.ids, rollout.starts, rollout.lengths, batch)
+        tensors = trimmed(rollout.ids, rollout.starts, rollout.lengths, batch)
         logp, entropy = routers.score(batch, tensors, len(chosen))
         loss, diagnostics = loss_of(rollout, batch, logp, factor, denominator, spec, counts=len(chosen) > 0)
         engine.backward(loss, last=i == len(own) - 1)
