@@ -128,7 +128,7 @@ def test_a_missing_input_is_no_failure_of_the_run(run, undisturbed, tmp_path):
 
 
 @pytest.mark.parametrize("harm", ["cut", "flip", "delete"])
-@pytest.mark.parametrize("name", ["state.safetensors", "manifest.json", None, "LATEST"])
+@pytest.mark.parametrize("name", ["rank0.safetensors", "state.safetensors", "manifest.json", None, "LATEST"])
 def test_a_damaged_checkpoint_is_passed_over(half, undisturbed, harm, name):
     """None: a policy of the learning curve, on which the newest checkpoints rely."""
     folder = only(half.work)

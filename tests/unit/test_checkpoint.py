@@ -13,16 +13,14 @@ from smoothgates.files import digest
 from smoothgates.ranks import Ranks
 from smoothgates.train import checkpoint
 
+FILES = ["manifest.json", "rank0.safetensors", "state.safetensors"]
 CHANGES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir"}
 
 
 def save(folder, number, files=None):
-    tensors = {
-        "weights": torch.full((50,), float(number)),
-        "none": torch.zeros(0, 3),
-        "nan": torch.tensor(float("nan")),
-    }
-    checkpoint.save(folder, tensors, {"number": number, "exact": 0.1 + number}, files or {}, Ranks(), lambda _: {})
+    tensors = {"none": torch.zeros(0, 3), "nan": torch.tensor(float("nan"))}
+    part = {"weights": torch.full((50,), float(number))}
+    checkpoint.save(folder, tensors, {"number": number, "exact": 0.1 + number}, files or {}, Ranks(), part)
 
 
 def number_of(folder):
@@ -30,8 +28,8 @@ def number_of(folder):
     found = checkpoint.load(folder, Ranks())
     if found is None:
         return None
-    tensors, plain, _ = found
-    assert tensors["weights"].eq(plain["number"]).all()
+    tensors, plain, path = found
+    assert checkpoint.read_part(path, Ranks())["weights"].eq(plain["number"]).all()
     assert plain["exact"] == 0.1 + plain["number"]
     assert tensors["none"].shape == (0, 3)
     assert tensors["nan"].isnan()
@@ -49,7 +47,7 @@ def test_two_are_kept(tmp_path):
         assert number_of(tmp_path) == number
     assert names(tmp_path) == ["000003", "000004", "LATEST"]
     assert (tmp_path / "LATEST").read_text() == "000004"
-    assert names(tmp_path / "000004") == ["manifest.json", "state.safetensors"]
+    assert names(tmp_path / "000004") == FILES
 
 
 def changes_in(act, die_at=0):
@@ -96,11 +94,11 @@ def test_death_before_any_change_leaves_the_old_or_the_new(tmp_path):
         assert number_of(folder) == 4
         assert len(names(folder)) == 3, "what the dead left is gone"
         assert {name for name in names(folder) if name != "LATEST"} == {*(p.name for p in checkpoint.complete(folder))}
-        assert names(folder / names(folder)[1]) == ["manifest.json", "state.safetensors"]
+        assert names(folder / names(folder)[1]) == FILES
     assert seen == {2, 3}
 
 
-@pytest.mark.parametrize("name", ["state.safetensors", "manifest.json"])
+@pytest.mark.parametrize("name", FILES)
 def test_every_flipped_byte_is_noticed(name, tmp_path, capsys):
     for number in (1, 2):
         save(tmp_path, number)
@@ -114,7 +112,7 @@ def test_every_flipped_byte_is_noticed(name, tmp_path, capsys):
     assert number_of(tmp_path) == 2
 
 
-@pytest.mark.parametrize("name", ["state.safetensors", "manifest.json"])
+@pytest.mark.parametrize("name", FILES)
 def test_cut_or_missing_files_are_noticed(name, tmp_path, capsys):
     for number in (1, 2):
         save(tmp_path, number)

@@ -79,16 +79,17 @@ def begin(policy: Decoder, spec: TrainSpec) -> State:
 
 def copy_of(state: State, spec: TrainSpec, folder) -> State:
     """Through the disk, into a policy of its own."""
-    checkpoint.save(folder, *pack(state), {}, Ranks(), state.engine.save)
-    tensors, plain, _ = checkpoint.load(folder, Ranks())
+    checkpoint.save(folder, *pack(state), {}, Ranks(), state.engine.tensors())
+    tensors, plain, path = checkpoint.load(folder, Ranks())
     restored = begin(Decoder(state.engine.policy.arch), spec)
     unpack(restored, tensors, plain)
+    restored.engine.load(checkpoint.read_part(path, Ranks()))
     return restored
 
 
 def assert_same(a: State, b: State) -> None:
-    tensors, plain = pack(a)
-    others, rest = pack(b)
+    (tensors, plain), (others, rest) = pack(a), pack(b)
+    tensors, others = a.engine.tensors() | tensors, b.engine.tensors() | others
     assert tensors.keys() == others.keys()
     for name, tensor in tensors.items():
         assert tensor.dtype == others[name].dtype

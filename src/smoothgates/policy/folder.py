@@ -42,14 +42,12 @@ def save_policy(folder: Path, policy: Decoder, tokenizer: Tokenizer, template: s
 
 
 def load_policy(folder: Path, published: bool = False, dtype: str = "float32") -> tuple[Policy, Text]:
-    """Policy and text of a folder. `published`: it is not ours, so that transformers runs it. `dtype`: of weights."""
+    """Policy and text of a folder. `published`: it is not ours, so that transformers runs it, its weights of `dtype`."""
     if published:
         from smoothgates.policy.transformer import load_transformer
 
-        policy = load_transformer(folder, dtype)
-    else:
-        policy = load_compact(folder).to(getattr(torch, dtype))
-    return policy, load_text(folder, published)
+        return load_transformer(folder, dtype), load_text(folder, published)
+    return load_compact(folder), load_text(folder)
 
 
 def load_compact(folder: Path) -> Decoder:

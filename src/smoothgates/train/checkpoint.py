@@ -1,7 +1,7 @@
 """Checkpoints: folders that are whole or absent, verified to the last byte before anything goes on from them.
 
     checkpoints/LATEST           the name of the newest
-    checkpoints/000007/          state.safetensors, what else each rank writes, and manifest.json with all digests
+    checkpoints/000007/          state.safetensors, each rank's part, and manifest.json with all digests
 
 A folder is written under another name, flushed to disk and renamed, and only then named in LATEST. The one before it
 stays, so that there is always one to fall back on.
@@ -12,13 +12,14 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as read_tensors
+from safetensors.torch import load_file, save_file
 from safetensors.torch import save as write_tensors
 
 from smoothgates.errors import BadInput, TryAgain
@@ -40,13 +41,12 @@ def save(
     plain: dict,
     files: dict[Path, str],
     ranks: Ranks,
-    part: Callable[[Path], dict[str, str]],
+    part: dict[str, torch.Tensor],
 ) -> None:
     """Add a checkpoint to `folder`, which all ranks share: rank 0's `tensors` and `plain`, and each rank's part.
 
-    `files` are others that it relies on, with their sha256. `part` writes files into a folder and returns their sha256
-    by name. Raises TryAgain if the disk does not take it: nothing of it stays behind, and the checkpoint before it is
-    as it was.
+    `files` are others that it relies on, with their sha256. Raises TryAgain if the disk does not take it: nothing of it
+    stays behind, and the checkpoint before it is as it was.
     """
     serial = ranks.first(1 + max((int(each.name) for each in complete(folder)), default=0))
     target = folder / f"{serial:06d}"
@@ -57,10 +57,12 @@ def save(
                 folder.mkdir(exist_ok=True)
                 shutil.rmtree(partial, ignore_errors=True)
                 partial.mkdir()
-        parts: dict[str, str] = {}
+        own, sha256 = part_of(partial, ranks), ""
         with ranks.as_one(), told(folder):
-            parts = part(partial)
-        parts = {name: sha256 for each in ranks.gather(parts) for name, sha256 in each.items()}
+            save_file(whole(part), own)
+            flush(own)
+            sha256 = digest(own)
+        parts = dict(ranks.gather((own.name, sha256)))
         with ranks.as_one(), told(folder):
             if ranks.leads:
                 finish(partial, target, tensors, plain, files, parts)
@@ -92,7 +94,7 @@ def finish(
 ) -> None:
     """Make a checkpoint of the folder that holds all ranks' parts."""
     folder = target.parent
-    data = write_tensors({name: tensor.detach().contiguous() for name, tensor in tensors.items()})
+    data = write_tensors(whole(tensors))
     write(partial / "state.safetensors", data)
     manifest = {
         "schema": SCHEMA,
@@ -162,6 +164,20 @@ def read(path: Path, ranks: Ranks) -> tuple[dict[str, torch.Tensor], dict]:
         raise BadInput(f"{path}: cannot be read ({error.strerror})") from None
     # Copies: tensors that view one buffer are not aligned as torch's own, and kernels may round differently.
     return {name: tensor.clone() for name, tensor in read_tensors(data).items()}, manifest["plain"]
+
+
+def read_part(path: Path, ranks: Ranks) -> dict[str, torch.Tensor]:
+    """This rank's part of a checkpoint that `load` has found, made by as many ranks."""
+    return load_file(part_of(path, ranks))
+
+
+def part_of(path: Path, ranks: Ranks) -> Path:
+    return path / f"rank{ranks.rank}.safetensors"
+
+
+def whole(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """As safetensors takes them."""
+    return {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
 
 
 def clear(folder: Path) -> None:

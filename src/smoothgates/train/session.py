@@ -18,7 +18,7 @@ from smoothgates.rollout.setting import Setting
 from smoothgates.specs import TrainSpec
 from smoothgates.tasks.task import Example
 from smoothgates.train import checkpoint
-from smoothgates.train.engine.make import make_engine
+from smoothgates.train.engine.make import loaded_dtype, make_engine
 from smoothgates.train.flush import flush
 from smoothgates.train.means import Means
 from smoothgates.train.state import State, pack, unpack
@@ -49,7 +49,7 @@ class Session:
         self.folder, self.checkpoints = folder, folder / CHECKPOINTS
         with ranks.as_one():
             self.start = verified_folder(start)
-            policy, self.text = load_policy(self.start, spec.published)
+            policy, self.text = load_policy(self.start, spec.published, loaded_dtype(spec.engine))
         self.engine = make_engine(policy, spec, ranks)
         shared = policy if spec.engine.kind == "torch" else None  # DeepSpeed may divide it among the ranks
         with ranks.as_one():
@@ -78,7 +78,7 @@ class Session:
                 f" launch {plain['ranks']}, or give --fresh to start over"
             )
         unpack(self.state, tensors, plain)
-        self.engine.restore(path)
+        self.engine.load(checkpoint.read_part(path, self.ranks))
         self.folders, self.curve = plain["folders"], plain["curve"]
         if self.ranks.leads:
             where = f"update {self.steps}, rollout {self.state.history.rollouts} of {self.spec.regime.rollouts}"
@@ -166,7 +166,7 @@ class Session:
         plain |= {"folders": self.folders, "curve": self.curve, "ranks": self.ranks.size}
         files = {self.work.result / name: sha256 for name, sha256 in self.files().items()} if self.work else {}
         try:
-            checkpoint.save(self.checkpoints, tensors, plain, files, self.ranks, self.engine.save)
+            checkpoint.save(self.checkpoints, tensors, plain, files, self.ranks, self.engine.tensors())
         except TryAgain:
             with self.ranks.as_one():
                 self.check()  # if it is lost, then that is why

@@ -65,12 +65,14 @@ class State:
 
 
 def pack(state: State) -> tuple[dict[str, Tensor], dict]:
-    """The state as tensors and as plain JSON without NaN. Numbers that may be NaN are tensors, in double precision."""
+    """The state as tensors and as plain JSON without NaN. Numbers that may be NaN are tensors, in double precision.
+
+    The engine is left out: each rank has its part of that.
+    """
     rollouts = [*state.waiting, *([state.rollout] if state.rollout else [])]
     columns, updates = table(state.history.updates)
     names, facts = table([*(rollout.facts for rollout in rollouts), *([state.facts] if state.facts else [])])
     tensors = {
-        **{f"engine.{name}": tensor for name, tensor in state.engine.tensors().items()},
         **{f"rollout{i}.{name}": getattr(r, name) for i, r in enumerate(rollouts) for name in ROLLOUT_TENSORS},
         **{f"batch{i}": rows for i, rows in enumerate(state.batches)},
         "samples": state.samples.get_state(),
@@ -96,7 +98,7 @@ def pack(state: State) -> tuple[dict[str, Tensor], dict]:
 
 
 def unpack(state: State, tensors: dict[str, Tensor], plain: dict) -> None:
-    """Bring a state to what `pack` saw."""
+    """Bring a state to what `pack` saw, but for its engine."""
 
     def under(prefix: str) -> dict[str, Tensor]:
         return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
@@ -105,7 +107,6 @@ def unpack(state: State, tensors: dict[str, Tensor], plain: dict) -> None:
     state.prompts.setstate((version, tuple(words), gauss))
     state.samples.set_state(tensors["samples"])
     state.shuffle.set_state(tensors["shuffle"])
-    state.engine.load(under("engine."))
     facts = rows_of(plain["facts"], tensors["facts"])
     count = plain["waiting"] + plain["training"]
     rollouts = [Rollout(**under(f"rollout{i}."), facts=facts[i]) for i in range(count)]

@@ -3,20 +3,16 @@
 import logging
 import os
 import warnings
-from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from smoothgates.files import digest
 from smoothgates.policy.logprob import Scorer
 from smoothgates.policy.policy import Policy
 from smoothgates.ranks import Ranks, backend
 from smoothgates.specs import Adam
 from smoothgates.specs import Engine as EngineSpec
-from smoothgates.train.flush import flush
 
 
 class DeepSpeedEngine:
@@ -59,20 +55,10 @@ class DeepSpeedEngine:
         return found
 
     def tensors(self) -> dict[str, Tensor]:
-        return {}
+        memories = enumerate(map(self.memory, self.parts()))
+        return {f"{i}.{name}": tensor for i, memory in memories for name, tensor in memory.items()}
 
     def load(self, tensors: dict[str, Tensor]) -> None:
-        pass
-
-    def save(self, folder: Path) -> dict[str, str]:
-        path = folder / f"rank{self.ranks.rank}.safetensors"
-        memories = [self.memory(part) for part in self.parts()]
-        save_file({f"{i}.{name}": t for i, memory in enumerate(memories) for name, t in memory.items()}, path)
-        flush(path)
-        return {path.name: digest(path)}
-
-    def restore(self, folder: Path) -> None:
-        tensors = load_file(folder / f"rank{self.ranks.rank}.safetensors")
         for i, part in enumerate(self.parts()):
             memory = {name.removeprefix(f"{i}."): t for name, t in tensors.items() if name.startswith(f"{i}.")}
             part.data.copy_(memory.pop("weights"))

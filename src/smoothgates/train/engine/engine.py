@@ -1,6 +1,5 @@
 """What the loop needs of an engine."""
 
-from pathlib import Path
 from typing import Protocol
 
 from torch import Tensor
@@ -31,16 +30,7 @@ class Engine(Protocol):
         """All weights in main memory, by Hugging Face's names, on rank 0; others get an empty mapping."""
 
     def tensors(self) -> dict[str, Tensor]:
-        """What a checkpoint holds of weights and optimiser, if one file can; empty if `save` writes them."""
+        """This rank's part of weights and optimiser, for a checkpoint."""
 
     def load(self, tensors: dict[str, Tensor]) -> None:
-        """Take over what `tensors` gave."""
-
-    def save(self, folder: Path) -> dict[str, str]:
-        """Write this rank's part of weights and optimiser into a folder, unless `tensors` holds all of them.
-
-        Returns the sha256 of each file by its name. To be done by each rank by itself.
-        """
-
-    def restore(self, folder: Path) -> None:
-        """Take over what `save` wrote by as many ranks."""
+        """Take over what `tensors` gave on this one of as many ranks."""

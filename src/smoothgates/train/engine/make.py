@@ -5,6 +5,7 @@ import torch
 from smoothgates.errors import BadInput
 from smoothgates.policy.policy import Policy
 from smoothgates.ranks import Ranks
+from smoothgates.specs import Engine as EngineSpec
 from smoothgates.specs import TrainSpec
 from smoothgates.train.engine.engine import Engine
 from smoothgates.train.engine.torch_engine import TorchEngine
@@ -23,3 +24,10 @@ def make_engine(policy: Policy, spec: TrainSpec, ranks: Ranks) -> Engine:
     from smoothgates.train.engine.deepspeed_engine import DeepSpeedEngine
 
     return DeepSpeedEngine(policy, spec.engine, spec.regime.optimizer, ranks)
+
+
+def loaded_dtype(spec: EngineSpec) -> str:
+    """Of the weights that an engine is made of. DeepSpeed rounds them before it copies its master weights from them: in
+    single precision they would be the same to it, and take twice the memory, on every rank.
+    """
+    return spec.dtype if spec.kind == "deepspeed" else "float32"

@@ -1,7 +1,5 @@
 """One process, torch alone."""
 
-from pathlib import Path
-
 import torch
 from torch import Tensor
 
@@ -57,9 +55,3 @@ class TorchEngine:
 
         self.policy.load_state_dict(under("policy."))
         self.optimizer.load(under("optimizer."))
-
-    def save(self, folder: Path) -> dict[str, str]:
-        return {}
-
-    def restore(self, folder: Path) -> None:
-        pass
