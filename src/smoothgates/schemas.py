@@ -4,9 +4,9 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
+from smoothgates.config import Study
 from smoothgates.files import write_json
 from smoothgates.method import Method
-from smoothgates.study import Study
 
 
 def schemas() -> dict[str, dict]:

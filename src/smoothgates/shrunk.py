@@ -8,14 +8,11 @@ lag, the reference and one more method, one benchmark of each task.
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from smoothgates.config import Study, Task, WithExperts
 from smoothgates.plan.shape import KNOWN
 from smoothgates.retrieval.spec import IndexSpec
 from smoothgates.specs import Architecture, Benchmark, Experts, Model, Part, Protocol, Regime, Sampling, Supervised
-
-if TYPE_CHECKING:
-    from smoothgates.study import Study, Task, WithExperts
 
 STAND_IN = Architecture(
     vocab_size=1024,
@@ -36,7 +33,7 @@ MICRO_BATCH = 4096
 PASSAGES = 2000
 
 
-def shrunk_from(path: Path) -> tuple[Path, Callable[["Study"], "Study"]]:
+def shrunk_from(path: Path) -> tuple[Path, Callable[[Study], Study]]:
     """The file that a study is read from, and what is done to it.
 
     >>> shrunk_from(Path("config/sapo_shrunk.yaml"))[0].name
@@ -48,7 +45,7 @@ def shrunk_from(path: Path) -> tuple[Path, Callable[["Study"], "Study"]]:
     return path, lambda study: study
 
 
-def on_cpu(study: "Study") -> "Study":
+def on_cpu(study: Study) -> Study:
     """Shrunk, with torch on ordinary cores."""
     small = shrunk(study)
     engine = small.engine.model_copy(update={"kind": "torch", "dtype": "float32", "offload": False})
@@ -56,7 +53,7 @@ def on_cpu(study: "Study") -> "Study":
     return small.model_copy(update={"engine": engine, "sampler": sampler, "device": "cpu"})
 
 
-def shrunk(study: "Study") -> "Study":
+def shrunk(study: Study) -> Study:
     return study.model_copy(
         update={
             "seeds": study.seeds[:1],
@@ -86,7 +83,7 @@ def small_regime(regime: Regime) -> Regime:
     return regime.model_copy(update={"rollouts": min(regime.rollouts, ROLLOUTS)})
 
 
-def small_block(block: "Task | WithExperts", reference: str) -> dict:
+def small_block(block: Task | WithExperts, reference: str) -> dict:
     """What a task, and its part with experts, say alike."""
     return {
         "regimes": block.regimes[:1],
@@ -95,7 +92,7 @@ def small_block(block: "Task | WithExperts", reference: str) -> dict:
     }
 
 
-def small_task(task: "Task", reference: str) -> "Task":
+def small_task(task: Task, reference: str) -> Task:
     benchmark, evaluation = next(iter(task.evaluation.items()))
     final = fewer(evaluation.final)
     return task.model_copy(

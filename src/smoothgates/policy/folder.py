@@ -42,7 +42,7 @@ def save_policy(folder: Path, policy: Decoder, tokenizer: Tokenizer, template: s
 
 
 def load_policy(folder: Path, published: bool = False, dtype: str = "float32") -> tuple[Policy, Text]:
-    """Policy and text of a folder. `published`: it is not ours, so that transformers runs it, its weights of `dtype`."""
+    """Policy and text of a folder. `published`: it is not ours: transformers runs it, with weights of `dtype`."""
     if published:
         from smoothgates.policy.transformer import load_transformer
 
