@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from smoothgates.config import Study, Task, WithExperts
-from smoothgates.plan.shape import KNOWN
+from smoothgates.policy.shape import KNOWN
 from smoothgates.retrieval.spec import IndexSpec
 from smoothgates.specs import Architecture, Benchmark, Experts, Model, Part, Protocol, Regime, Sampling, Supervised
 

@@ -15,8 +15,8 @@ from smoothgates.plan.machine import load_machines, machine_for
 from smoothgates.plan.model import cost
 from smoothgates.plan.plan import plan
 from smoothgates.plan.schedule import wall_seconds
-from smoothgates.plan.shape import KNOWN, shape_of
 from smoothgates.plan.show import run, text
+from smoothgates.policy.shape import KNOWN, shape_of
 from smoothgates.provenance import code_digest, spec_digest
 from smoothgates.specs import Engine, Sampler
 from smoothgates.study import load_study

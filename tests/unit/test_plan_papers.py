@@ -8,8 +8,8 @@ import pytest
 from smoothgates.errors import BadInput
 from smoothgates.jobs import jobs_of
 from smoothgates.plan.plan import plan
-from smoothgates.plan.shape import KNOWN, shape_in
 from smoothgates.plan.show import text
+from smoothgates.policy.shape import KNOWN, shape_in
 from smoothgates.study import load_study
 
 ROOT = Path(__file__).parents[2]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from smoothgates.jobs import Job
 from smoothgates.paths import Paths
-from smoothgates.plan.shape import Shape, shape_of, shape_of_model
+from smoothgates.policy.shape import Shape, shape_of, shape_of_model
 from smoothgates.retrieval.spec import IndexSpec
 from smoothgates.specs import Engine, EvaluateSpec, PolicySpec, PrepareSpec, Protocol, Sampler, TrainSpec
 from smoothgates.study import LoadedStudy

@@ -23,7 +23,7 @@ from math import ceil
 
 from smoothgates.plan.load import WIDTH, Load, Rollouts
 from smoothgates.plan.machine import Machine
-from smoothgates.plan.shape import Shape
+from smoothgates.policy.shape import Shape
 from smoothgates.specs import Engine
 
 KEPT = 2
