@@ -4,6 +4,7 @@ What a process must know of the others is derived inside the step that `srun` st
 """
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -51,7 +52,7 @@ def run(arguments: Sequence[str], alone: Callable[[], None], nodes: int = 1, pro
         command = step_command(nodes, processes, arguments)
         os.execvp(command[0], command)
     place = place_of(os.environ, first_address, free_port)
-    ranks = rank_environments(place, os.environ, processes)
+    ranks = rank_environments(place, os.environ, processes, installed_gpus)
     if place.nodes * len(ranks) == 1:
         os.environ.update(ranks[0])
         sys.argv[1:] = arguments
@@ -107,9 +108,21 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def rank_environments(place: Place, environment: Mapping[str, str], processes: int | None) -> list[dict[str, str]]:
-    """What each rank of this node is told; GPUs are dealt out evenly where there are several."""
-    gpus = [gpu for gpu in environment.get("CUDA_VISIBLE_DEVICES", "").split(",") if gpu]
+def installed_gpus() -> int:
+    """GPUs of this machine, by its driver."""
+    listed = _output("nvidia-smi", "--list-gpus") if shutil.which("nvidia-smi") else ""
+    return sum(line.startswith("GPU ") for line in listed.splitlines())
+
+
+def rank_environments(
+    place: Place, environment: Mapping[str, str], processes: int | None, installed: Callable[[], int]
+) -> list[dict[str, str]]:
+    """What each rank of this node is told; GPUs are dealt out evenly where there are several.
+
+    `installed` counts them where the environment names none, as in a plain shell.
+    """
+    named = environment.get("CUDA_VISIBLE_DEVICES")
+    gpus = list(map(str, range(installed()))) if named is None else [gpu for gpu in named.split(",") if gpu]
     local = processes if processes is not None else max(1, len(gpus))
     if local < 1 or (gpus and len(gpus) % local):
         raise BadInput(f"launch: --processes: {len(gpus)} GPUs cannot be dealt out evenly to {local} processes")

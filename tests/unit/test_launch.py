@@ -24,6 +24,10 @@ STEP = {
 }
 
 
+def no_gpus() -> int:
+    return 0
+
+
 def place(environment: dict[str, str]) -> Place:
     return place_of(environment, lambda nodes: f"first of {nodes}", lambda: 4321)
 
@@ -61,7 +65,7 @@ def test_the_first_node_is_where_slurm_says_it_is(tmp_path, monkeypatch):
 
 def test_ranks_number_the_world_without_gaps():
     places = [Place(2, node, "10.0.0.4", 20000) for node in (0, 1)]
-    ranks = [rank for place in places for rank in rank_environments(place, {}, 4)]
+    ranks = [rank for place in places for rank in rank_environments(place, {}, 4, no_gpus)]
     assert [int(rank["RANK"]) for rank in ranks] == list(range(8))
     assert [int(rank["LOCAL_RANK"]) for rank in ranks] == [0, 1, 2, 3] * 2
     assert {
@@ -80,13 +84,31 @@ def test_ranks_number_the_world_without_gaps():
     ],
 )
 def test_gpus_are_dealt_out_as_they_are_named(visible, processes, expected):
-    ranks = rank_environments(Place(1, 0, "127.0.0.1", 1), {"CUDA_VISIBLE_DEVICES": visible}, processes)
+    ranks = rank_environments(Place(1, 0, "127.0.0.1", 1), {"CUDA_VISIBLE_DEVICES": visible}, processes, no_gpus)
     assert [rank["CUDA_VISIBLE_DEVICES"] for rank in ranks] == expected
+
+
+def test_a_plain_shell_has_all_gpus_of_the_machine():
+    ranks = rank_environments(Place(1, 0, "127.0.0.1", 1), {}, None, lambda: 3)
+    assert [rank["CUDA_VISIBLE_DEVICES"] for rank in ranks] == ["0", "1", "2"]
+    hidden = rank_environments(Place(1, 0, "127.0.0.1", 1), {"CUDA_VISIBLE_DEVICES": ""}, 2, lambda: 3)
+    assert not any("CUDA_VISIBLE_DEVICES" in rank for rank in hidden)
+
+
+def test_gpus_are_counted_by_the_driver(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert launch.installed_gpus() == 0
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text(
+        "#!/bin/sh\necho 'GPU 0: H200 (UUID: 1)'\necho '  MIG 1g.18gb Device 0:'\necho 'GPU 1: H200 (UUID: 2)'\n"
+    )
+    tool.chmod(0o755)
+    assert launch.installed_gpus() == 2
 
 
 def test_gpus_that_cannot_be_dealt_out_are_an_error():
     with pytest.raises(BadInput, match="3 GPUs"):
-        rank_environments(Place(1, 0, "127.0.0.1", 1), {"CUDA_VISIBLE_DEVICES": "0,1,2"}, 2)
+        rank_environments(Place(1, 0, "127.0.0.1", 1), {"CUDA_VISIBLE_DEVICES": "0,1,2"}, 2, no_gpus)
 
 
 def test_a_step_has_one_launcher_on_each_node():
@@ -97,7 +119,7 @@ def test_a_step_has_one_launcher_on_each_node():
 
 
 def python(code: str, count: int) -> int:
-    return supervise([sys.executable, "-c", code], rank_environments(Place(1, 0, "127.0.0.1", 1), {}, count))
+    return supervise([sys.executable, "-c", code], rank_environments(Place(1, 0, "127.0.0.1", 1), {}, count, no_gpus))
 
 
 def test_ranks_that_succeed(tmp_path):
@@ -164,7 +186,7 @@ def test_signals_reach_every_rank_and_75_is_kept(tmp_path):
     main = (
         "import sys\n"
         "from smoothgates.launch import Place, rank_environments, supervise\n"
-        f"ranks = rank_environments(Place(1, 0, '127.0.0.1', 1), {{}}, 2)\n"
+        f"ranks = rank_environments(Place(1, 0, '127.0.0.1', 1), {{}}, 2, lambda: 0)\n"
         f"sys.exit(supervise([sys.executable, '-c', {body!r}], ranks))\n"
     )
     process = subprocess.Popen([sys.executable, "-c", main], env={**os.environ})

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import ClassVar
 
 import pytest
@@ -16,7 +17,7 @@ from smoothgates.rollout import vllm_sampler
 from smoothgates.rollout.sampler import Tools
 from smoothgates.rollout.torch_sampler import sample
 from smoothgates.rollout.turns import Turn
-from smoothgates.rollout.vllm_process import Died
+from smoothgates.rollout.vllm_process import Died, VllmProcess
 from smoothgates.seeds import torch_stream
 
 
@@ -153,6 +154,16 @@ def test_each_row_and_each_turn_has_its_own_seed(prompts, sampler, monkeypatch):
     asked.clear()
     sampler().sample(*what, torch_stream(0, "s"), 0.0, tools())
     assert asked == first
+
+
+def test_what_the_trainer_keeps_of_the_gpu_is_given_up_before_each_question(monkeypatch):
+    """Else vLLM would find no room when it wakes."""
+    seen = []
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: seen.append("emptied"))
+    process = object.__new__(VllmProcess)
+    process.pipe = SimpleNamespace(send=seen.append, recv=lambda: "answer")
+    assert process.ask("load", "folder") == "answer"
+    assert seen == ["emptied", ("load", ("folder",))]
 
 
 real = Greedy.advance

@@ -55,6 +55,7 @@ class VllmProcess:
 
     def ask(self, name: str, *arguments: Any) -> Any:
         """The answer of a method of `Engine`. Raises Died."""
+        torch.cuda.empty_cache()  # what this process keeps of the GPU's memory for later; nothing where it uses none
         try:
             self.pipe.send((name, arguments))
             answer = self.pipe.recv()
