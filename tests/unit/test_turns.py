@@ -1,8 +1,10 @@
 """Turns: the completions of `Writing` are those of the torch sampler, and vLLM's process is seen to."""
 
+import signal
 import subprocess
 import sys
 import time
+from multiprocessing import Pipe
 from pathlib import Path
 from types import SimpleNamespace
 from typing import ClassVar
@@ -13,7 +15,7 @@ import torch
 from smoothgates.errors import BadInput, TryAgain
 from smoothgates.policy.decoder import Decoder
 from smoothgates.policy.tokenizer import prompt_ids
-from smoothgates.rollout import vllm_sampler
+from smoothgates.rollout import vllm_process, vllm_sampler
 from smoothgates.rollout.sampler import Tools
 from smoothgates.rollout.torch_sampler import sample
 from smoothgates.rollout.turns import Turn
@@ -161,9 +163,19 @@ def test_what_the_trainer_keeps_of_the_gpu_is_given_up_before_each_question(monk
     seen = []
     monkeypatch.setattr(torch.cuda, "empty_cache", lambda: seen.append("emptied"))
     process = object.__new__(VllmProcess)
-    process.pipe = SimpleNamespace(send=seen.append, recv=lambda: "answer")
+    process.pipe = SimpleNamespace(send=seen.append, poll=lambda seconds: True, recv=lambda: "answer")
     assert process.ask("load", "folder") == "answer"
     assert seen == ["emptied", ("load", ("folder",))]
+
+
+def test_a_process_that_does_not_answer_is_ended(monkeypatch):
+    monkeypatch.setattr(vllm_process, "PATIENCE", 0.05)
+    process = object.__new__(VllmProcess)
+    process.pipe, theirs = Pipe()
+    with theirs, subprocess.Popen(["sleep", "60"], stdin=subprocess.PIPE) as process.process:
+        with pytest.raises(Died, match=r"no answer to forget in 0\.05 seconds"):
+            process.ask("forget")
+        assert process.process.returncode == -signal.SIGKILL
 
 
 real = Greedy.advance

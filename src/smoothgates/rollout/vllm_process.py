@@ -29,6 +29,8 @@ ON_CPU = {
     "VLLM_CPU_KVCACHE_SPACE": "1",  # GiB
     "VLLM_CPU_OMP_THREADS_BIND": "nobind",  # otherwise all ranks' engines sit on one core
 }
+PATIENCE = 3600.0
+"""Seconds that an answer may take: one that hangs is as good as dead. A first completion of any length takes less."""
 
 
 class Died(Exception):
@@ -58,7 +60,8 @@ class VllmProcess:
         torch.cuda.empty_cache()  # what this process keeps of the GPU's memory for later; nothing where it uses none
         try:
             self.pipe.send((name, arguments))
-            answer = self.pipe.recv()
+            silent = not self.pipe.poll(PATIENCE)
+            answer = Failure(f"no answer to {name} in {PATIENCE:g} seconds") if silent else self.pipe.recv()
         except (EOFError, ConnectionError):
             answer = Failure(ending(self.process.wait()))
         if isinstance(answer, Failure):
