@@ -24,6 +24,7 @@ from smoothgates.study import load_study
 from smoothgates.train import checkpoint
 from smoothgates.train.engine import deepspeed_engine
 from smoothgates.train.engine.deepspeed_engine import DeepSpeedEngine
+from smoothgates.train.engine.make import loaded_dtype
 from smoothgates.train.engine.torch_engine import TorchEngine
 from smoothgates.train.loop import old_logprobs, update
 
@@ -289,6 +290,23 @@ def test_other_policies_take_the_same_steps(kind, zero, tmp_path):
     assert list(weights) == list(reference.weights())
     for name, tensor in reference.weights().items():  # Adam's first steps enlarge the rounding of small gradients
         torch.testing.assert_close(weights[name], tensor, rtol=0, atol=5e-5)
+
+
+def test_a_policy_that_comes_rounded_is_the_same_to_it(tmp_path):
+    """It rounds weights before it copies its master weights from them: they need never be read in single precision."""
+    transformer(tmp_path / "model")
+
+    def act(ranks: Ranks) -> list[bool]:
+        found = []
+        for zero in (1, 2, 3):
+            spec, made = spec_of(zero=zero, dtype="bfloat16"), []
+            for dtype in ("float32", loaded_dtype(spec.engine)):
+                engine = divided(ranks, spec, load_transformer(tmp_path / "model", dtype))
+                made.append((str(updates(engine, spec, range(3))), engine.weights()))
+            found.append(made[0][0] == made[1][0] and same(made[0][1], made[1][1]))
+        return found
+
+    assert world(2, act, tmp_path / "world") == [[True] * 3] * 2
 
 
 def test_one_rank_alone(alone, tmp_path):
