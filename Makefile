@@ -38,7 +38,7 @@ test-papers: $(READY)  ## Every paper's study, shrunk, run to its report
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m papers tests/workflow
 
 test-scale: scale  ## vLLM and DeepSpeed on CPUs: each of them, and a whole study
-	CUDA_VISIBLE_DEVICES= OMP_NUM_THREADS=1 $(SCALE)/python -m pytest tests/scale
+	CUDA_VISIBLE_DEVICES= OMP_NUM_THREADS=1 $(SCALE)/python -m pytest -n 2 --dist loadfile tests/scale
 
 test-faults: $(READY)  ## Kill -9, full disks, two trainers on one run (root, for a small disk)
 	OMP_NUM_THREADS=1 $(BIN)/pytest tests/faults

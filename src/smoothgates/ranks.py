@@ -1,5 +1,6 @@
 """The processes that train one policy together. Alone, all of this costs nothing, not even torch's import."""
 
+import atexit
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,7 +25,7 @@ class Ranks:
             import torch.distributed as dist
 
             if not dist.is_initialized():
-                dist.init_process_group(backend())
+                begin_group()
             self.group = dist.new_group(backend="gloo")
 
     @property
@@ -96,8 +97,13 @@ class Ranks:
         return torch.Generator().manual_seed(seed + self.rank)
 
 
-def backend() -> str:
-    """What carries tensors between ranks."""
-    import torch
+def begin_group(**place) -> None:
+    """Start torch's process group, of this process alone or as `place` says, and see to its end.
 
-    return "cuda:nccl,cpu:gloo" if torch.cuda.is_available() else "gloo"
+    Left to the interpreter's end it has threads that abort the process, one in twenty.
+    """
+    import torch
+    import torch.distributed as dist
+
+    dist.init_process_group("cuda:nccl,cpu:gloo" if torch.cuda.is_available() else "gloo", **place)
+    atexit.register(dist.destroy_process_group)

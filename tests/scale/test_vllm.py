@@ -272,11 +272,14 @@ class Deadly:
     def send(self, message):
         self.pipe.send(message)
 
-    def recv(self):
+    def poll(self, seconds):
         self.left -= 1
         if self.left == 0:
             self.process.process.kill()
             self.process.process.wait()
+        return self.pipe.poll(seconds)
+
+    def recv(self):
         return self.pipe.recv()
 
     def close(self):

@@ -1,13 +1,13 @@
 """Several ranks on this host, forked: each starts in milliseconds, with all that was imported here."""
 
 import os
-import socket
 import traceback
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
 
+from smoothgates.launch import free_port
 from smoothgates.ranks import Ranks
 
 
@@ -34,9 +34,3 @@ def fork(rank: int, size: int, port: int, act: Callable[[Ranks], object], folder
     except BaseException:
         (folder / f"{rank}.error").write_text(f"rank {rank}: {traceback.format_exc()}")
         os._exit(1)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

@@ -1,7 +1,8 @@
 """Ranks agree on what happens next, also when one of them fails or is gone."""
 
 import os
-import socket
+import subprocess
+import sys
 import traceback
 from collections.abc import Callable
 
@@ -9,6 +10,7 @@ import pytest
 import torch
 
 from smoothgates.errors import BadInput, TryAgain
+from smoothgates.launch import Place, free_port, rank_environments
 from smoothgates.ranks import Ranks
 
 
@@ -17,9 +19,7 @@ def two(tmp_path) -> Callable:
     """What an act returns or raises on each of two ranks, which are forked."""
 
     def two(act: Callable[[Ranks], object]) -> list:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         children = [fork(rank, port, act, tmp_path / str(rank)) for rank in range(2)]
         for child in children:
             os.waitpid(child, 0)
@@ -42,6 +42,25 @@ def fork(rank: int, port: int, act: Callable[[Ranks], object], told) -> int:
         traceback.print_exc()
     finally:
         os._exit(0)
+
+
+ENDING = """
+import atexit, torch.distributed as dist
+atexit.register(lambda: print(dist.is_initialized()))  # registered first, called last
+from smoothgates.ranks import Ranks
+with Ranks().as_one():
+    raise SystemExit(2)
+"""
+
+
+def test_torchs_threads_are_ended_before_the_process():
+    ranks = rank_environments(Place(1, 0, "127.0.0.1", free_port()), {}, 2, lambda: 0)
+    started = [
+        subprocess.Popen([sys.executable, "-c", ENDING], env={**os.environ, **rank}, stdout=subprocess.PIPE, text=True)
+        for rank in ranks
+    ]
+    assert [process.communicate(timeout=60)[0] for process in started] == ["False\n"] * 2
+    assert [process.returncode for process in started] == [2, 2]
 
 
 def test_alone_nothing_is_met(monkeypatch):

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from smoothgates.policy.logprob import Scorer
 from smoothgates.policy.policy import Policy
-from smoothgates.ranks import Ranks, backend
+from smoothgates.ranks import Ranks, begin_group
 from smoothgates.specs import Adam
 from smoothgates.specs import Engine as EngineSpec
 
@@ -116,7 +116,7 @@ def quiet_deepspeed() -> ModuleType:
     os.environ.setdefault("DS_ACCELERATOR", "cuda" if torch.cuda.is_available() else "cpu")
     os.environ.setdefault("LOCAL_RANK", "0")
     if not torch.distributed.is_initialized():  # a world of one
-        torch.distributed.init_process_group(backend(), store=torch.distributed.HashStore(), rank=0, world_size=1)
+        begin_group(store=torch.distributed.HashStore(), rank=0, world_size=1)
     import deepspeed
     import deepspeed.ops
     from deepspeed.utils import logger
