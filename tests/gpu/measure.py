@@ -93,7 +93,7 @@ class Bench:
         spec = study.train_spec("math", "near", "grpo", 0).canonical()
         words = ("--spec", spec, "--data", self.data, "--policy", self.start, "--out", out / "model.json")
         with Peak(self.device) as peak:
-            self.stage("launch", "--", "train", *words, "--metrics", out / "metrics.parquet")
+            self.stage("launch", "--processes", "1", "--", "train", *words, "--metrics", out / "metrics.parquet")
         record = json.loads((out / "run.json").read_text())
         warm = record["rollouts"][1:]
         tokens = sum(each["sampled_tokens"] for each in warm)

@@ -44,6 +44,22 @@ def test_adding_a_gate_is_one_file_and_one_row(checkout):
 
 
 @pytest.mark.parametrize(
+    ("resources", "launched"),
+    [
+        (["train:gpu=1"], ""),
+        (["train:gpu=2"], "launch --nodes 1 --processes 2 --"),
+        (["train:ranks=2"], "launch --nodes 1 --processes 2 --"),
+        (["train:nodes=2", "train:gpu=16"], "launch --nodes 2 --"),
+    ],
+)
+def test_a_run_has_a_process_for_each_of_its_gpus(clone, resources, launched):
+    shown = ("--dry-run", "--printshellcmds", "--quiet", "host")
+    done = clone.snakemake(*shown, "--config", "study=smoke", "--set-resources", *resources)
+    commands = re.findall(r"-m smoothgates (.*) train --spec", done.stdout + done.stderr)
+    assert commands == [launched] * 6
+
+
+@pytest.mark.parametrize(
     ("file", "old", "new", "message"),
     [
         ("smoke", "seeds: [0, 1]", "seeds: [0, 0]", "config/smoke.yaml: seeds: seeds must differ"),

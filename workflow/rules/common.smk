@@ -143,10 +143,11 @@ def data_flags(wildcards, input):
 
 
 def launch_flag(wildcards, resources):
-    """Several nodes or GPUs: a process for each, or `ranks` on each node. What is read from resources is not compared."""
+    """A process for each GPU, or `ranks` on each node. What is read from resources is not compared."""
     nodes, gpus, ranks = (resources.get(name, 1) for name in ("nodes", "gpu", "ranks"))
-    processes = f"--processes {ranks} " if ranks > 1 else ""
-    return f"launch --nodes {nodes} {processes}--" if nodes > 1 or gpus > 1 or ranks > 1 else ""
+    each = ranks if ranks > 1 or nodes > 1 else gpus
+    processes = f"--processes {each} " if each > 1 else ""
+    return f"launch --nodes {nodes} {processes}--" if nodes > 1 or each > 1 else ""
 
 
 def wall_flag(wildcards, resources):
