@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -64,6 +65,10 @@ def test_policies_with_experts_learn(runs):
 
 def test_the_page_shows_which_experts_change(page):
     assert '<figure id="routing"' in page
+
+
+def test_every_number_on_the_page_is_one(page):
+    assert not re.search(r"\bnan\b", page, re.IGNORECASE)
 
 
 def test_near_on_policy_gates_do_not_separate(page):

@@ -29,16 +29,16 @@ QWEN_30B = KNOWN["Qwen/Qwen3-30B-A3B-Base"]
 # Mean seconds a job of the laptop study took on two cores of a small server, its start included.
 LAPTOP_SECONDS = {
     "prepare": 3.0,
-    "warm_start": 23.8,
-    "warm_start_moe": 19.0,  # derived from the dense one's, by CPU seconds a step
-    "sft": 3.9,
-    "train": 4.6,
-    "evaluate": 5.6,
-    "gates": 2.7,
-    "analyse": 3.0,
-    "report": 7.4,
+    "warm_start": 26.5,
+    "warm_start_moe": 28.2,
+    "sft": 4.3,
+    "train": 5.1,
+    "evaluate": 6.0,
+    "gates": 3.0,
+    "analyse": 3.3,
+    "report": 8.5,
 }
-LAPTOP_WALL = 613
+LAPTOP_WALL = 765
 LAPTOP_MEBIBYTES = {"train": 433, "evaluate": 495, "warm_start": 422, "sft": 420}
 
 PAPER = Load(

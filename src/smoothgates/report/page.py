@@ -30,7 +30,7 @@ def render(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     trained = runs[runs["regime"] != "control"]
-    controls = runs[runs["regime"] == "control"].pivot_table(index="task", columns="method", values="score", sort=False)
+    controls = runs[runs["regime"] == "control"].groupby(["task", "method"], sort=False)["score"].mean()
     return environment.get_template(TEMPLATE).render(
         spec=spec,
         figures={name: Markup(svg) for name, svg in figures.items()},
@@ -43,7 +43,7 @@ def render(
         seeds=sorted(runs["seed"].unique().tolist()),
         regimes=list(trained["regime"].unique()),
         tasks=list(trained["task"].unique()),
-        controls=controls.to_dict("index"),
+        controls={task: own.droplevel(0).to_dict() for task, own in controls.groupby(level=0, sort=False)},
         curves={task: own["regime"].nunique() for task, own in trained.groupby("task", sort=False)},
         problems=int(trained["problems"].max()),
         samples=int(trained["samples"].max()),
