@@ -197,6 +197,22 @@ def test_death_at_any_moment_of_taking_and_giving_back(stale, changes, host, tmp
     assert ends.count(0) >= changes
 
 
+def test_the_directory_may_go_as_soon_as_it_is_found(tmp_path, monkeypatch):
+    """Between the two looks that making a directory takes where there may be one."""
+    make, found = os.mkdir, []
+
+    def found_and_gone(path, mode=0o777):
+        if not found:
+            found.append(path)
+            raise FileExistsError(path)
+        make(path, mode)
+
+    monkeypatch.setattr(os, "mkdir", found_and_gone)
+    with Lease(tmp_path / "work", 1, BEAT) as lease:
+        lease.check()
+    assert found == [tmp_path / "work"]
+
+
 def test_the_directory_may_go_with_its_holder(tmp_path):
     """Those who wait make it again."""
     folder = tmp_path / "work"

@@ -79,7 +79,8 @@ class Lease:
     def _acquire(self, wait: float) -> "Entry":
         began = time.monotonic()
         while True:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with suppress(FileExistsError):  # it was there, and has gone before mkdir looked what it is
+                self.path.parent.mkdir(parents=True, exist_ok=True)
             if not self.path.exists() and (entry := Entry.link(self.path)):
                 return entry
             if dead := self._dead(self.path):
