@@ -52,10 +52,6 @@ class Ranks:
         """Rank 0's."""
         return self.gather(item if self.leads else None)[0]
 
-    def meet(self) -> None:
-        """Wait for all."""
-        self.gather(None)
-
     @contextmanager
     def as_one(self) -> Iterator[None]:
         """What each does by itself in here, no method of this class among it, succeeds or fails for all.

@@ -235,7 +235,7 @@ def test_a_part_that_is_damaged_is_passed_over_by_all(tmp_path):
             data = bytearray(part.read_bytes())
             data[-1] ^= 1
             part.write_bytes(data)
-        ranks.meet()
+        ranks.gather(None)
         return checkpoint.load(tmp_path / "checkpoints", ranks)[2].name
 
     assert world(2, act, tmp_path / "world") == ["000001"] * 2

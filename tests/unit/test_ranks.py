@@ -114,11 +114,11 @@ def test_a_block_in_which_none_fails_is_gone_through(two):
 def test_who_has_lost_another_is_to_be_run_again(gone, two, tmp_path):
     def act(ranks: Ranks):
         with ranks.noticing_losses():
-            ranks.meet()
+            ranks.gather(None)
             if ranks.rank == gone:
                 torch.save("gone", tmp_path / str(gone))
                 os._exit(1)
-            ranks.meet()
+            ranks.gather(None)
 
     left = two(act)[1 - gone]
     assert left[0] is TryAgain

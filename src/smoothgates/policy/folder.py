@@ -89,9 +89,9 @@ def small_files(folder: Path) -> list[Path]:
     return [path for path in sorted(folder.iterdir()) if path.suffix in SMALL and not path.name.endswith(".index.json")]
 
 
-def load_manifest_policy(manifest: Path, folder: str | None = None) -> tuple[Decoder, Text]:
-    """The final policy that a model.json names, or another folder of it, with every digest verified."""
-    return load_policy(verified_folder(manifest, folder))
+def load_manifest_policy(manifest: Path) -> tuple[Decoder, Text]:
+    """The final policy that a model.json names, with every digest verified."""
+    return load_policy(verified_folder(manifest))
 
 
 def verified_folder(manifest: Path, folder: str | None = None) -> Path:
