@@ -6,8 +6,9 @@ BIN := .venv/bin
 SCALE := .venv-scale/bin
 READY := .venv/.ready
 STUDY ?= laptop
+CHOSEN = $(or $(strip $(STUDY)),$(error STUDY is empty: give a name in config/, or the path of a YAML file))
 PAGE = reports/$(basename $(notdir $(STUDY)))/index.html
-SNAKEMAKE = PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 $(BIN)/snakemake --config study=$(STUDY) \
+SNAKEMAKE = PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 $(BIN)/snakemake --config study='$(CHOSEN)' \
 	--profile workflow/profiles/local
 
 .PHONY: study plan pending check report test test-papers test-scale test-faults test-envs test-slurm lint parity bench schema docs \
@@ -18,7 +19,7 @@ study: $(READY)  ## Run the study and write reports/$(STUDY)/index.html
 	@echo "The report: $(PAGE)"
 
 plan: $(READY)  ## What the study takes: jobs, hours, disk, memory
-	$(BIN)/python -m smoothgates plan --study $(STUDY)
+	$(BIN)/python -m smoothgates plan --study '$(CHOSEN)'
 
 pending: $(READY)  ## What would run, and why
 	$(SNAKEMAKE) --dry-run --quiet host
@@ -92,5 +93,5 @@ scale: .venv-scale/.ready  ## Once, to try vLLM and DeepSpeed on CPUs: a second 
 	$(SCALE)/pip install --quiet --disable-pip-version-check --no-deps -e .
 	touch $@
 
-clean:  ## Forget results, logs and reports of $(STUDY)
-	rm -rf results/$(STUDY) logs/$(STUDY) reports/$(STUDY)
+clean: $(READY)  ## Forget results, logs and reports of $(STUDY)
+	$(BIN)/python -m smoothgates clean --study '$(CHOSEN)' --yes

@@ -227,6 +227,18 @@ def prune(
 
 
 @app.command()
+def clean(
+    study: StudyName,
+    yes: Annotated[bool, typer.Option(help="Do it, instead of showing what would go.")] = False,
+    work: Annotated[Path, typer.Option(help="Where its runs are at work, if any are.")] = Path("work"),
+) -> None:
+    """Forget a study's results, logs and report, but not what git keeps of them."""
+    from smoothgates.custody import clean as custody
+
+    custody.run(study, yes, work)
+
+
+@app.command()
 def archive(
     out: Annotated[Path, typer.Option(help="A .tar.gz to write.")],
     study: StudyName = "laptop",

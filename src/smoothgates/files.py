@@ -1,14 +1,30 @@
 """Files that are whole or absent, and their digests."""
 
+import glob
 import hashlib
 import json
 import os
+import platform
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from smoothgates.errors import BadInput
+
+TEMPORARY = re.compile(r"\..+\.(?P<pid>\d+)@(?P<host>.*)\.smoothgates")
+"""Names that `temporary` gives. What bears one stays behind when its process is killed, and nobody else's file does."""
+
+
+def temporary(path: Path) -> Path:
+    """A name beside a file or folder, for this process to write it under until it is whole."""
+    return path.with_name(f".{path.name}.{os.getpid()}@{platform.node()}.smoothgates")
+
+
+def temporaries(path: Path) -> list[Path]:
+    """What any process has left under such a name for this path."""
+    return list(path.parent.glob(f".{glob.escape(path.name)}.*@*.smoothgates"))
 
 
 def write_atomically(path: Path, data: bytes, parents: bool = True) -> None:
@@ -18,15 +34,15 @@ def write_atomically(path: Path, data: bytes, parents: bool = True) -> None:
     """
     if parents:
         path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    unfinished = temporary(path)
     try:
-        with open(temporary, "wb") as file:
+        with open(unfinished, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
+        unfinished.replace(path)
     finally:
-        temporary.unlink(missing_ok=True)
+        unfinished.unlink(missing_ok=True)
 
 
 def place(source: Path, target: Path) -> None:

@@ -164,5 +164,11 @@ def load_study(name: str, folder: Path = Path("config")) -> LoadedStudy:
 
     `NAME_shrunk` and `NAME_shrunk_cpu` are that study made small: shrunk.py.
     """
-    path = Path(name) if name.endswith((".yaml", ".yml")) else folder / f"{name}.yaml"
-    return LoadedStudy(path)
+    return LoadedStudy(study_path(name, folder))
+
+
+def study_path(name: str, folder: Path = Path("config")) -> Path:
+    """Where that file is. Raises BadInput if no name is given, as by `make study STUDY=`."""
+    if not name.strip():
+        raise BadInput("--study: expected a name in config/, or the path of a YAML file, got nothing")
+    return Path(name) if name.endswith((".yaml", ".yml")) else folder / f"{name}.yaml"

@@ -15,7 +15,7 @@ from smoothgates.specs import CONTROL
 from smoothgates.study import load_study
 
 try:
-    STUDY = load_study(config.get("study", "laptop"))
+    STUDY = load_study(str(config.get("study", "laptop") or ""))
     JOBS = Jobs(STUDY)
 except BadInput as error:
     print(f"error: {error}", file=sys.stderr)

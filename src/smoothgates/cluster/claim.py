@@ -97,6 +97,12 @@ def _held(path: Path) -> bool:
     return False
 
 
+def claimed(study: str) -> bool:
+    """Whether a controller of this study is alive in this working directory."""
+    path = FOLDER / f"{study}.json"
+    return path.exists() and _held(path)
+
+
 def locks() -> Iterable[Path]:
     """Snakemake's own locks in this working directory."""
     return Path(".snakemake/locks").glob("*.lock")

@@ -15,7 +15,7 @@ from smoothgates.custody.results import files_below, results_of
 from smoothgates.custody.show import causes, counts, in_short
 from smoothgates.custody.verify import Audit, verify
 from smoothgates.errors import BadInput
-from smoothgates.files import digest
+from smoothgates.files import digest, temporary
 from smoothgates.provenance import commit
 from smoothgates.study import LoadedStudy
 
@@ -117,10 +117,10 @@ def version(audit: Audit, weights: bool) -> dict:
 def write_tar(out: Path, folder: str, members: Members) -> None:
     """A .tar.gz of one folder whose bytes depend on nothing but its files' names, contents and right to be run."""
     out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = out.with_name(f".{out.name}.{os.getpid()}")
+    unfinished = temporary(out)
     try:
         with (
-            open(temporary, "wb") as file,
+            open(unfinished, "wb") as file,
             gzip.GzipFile("", "wb", fileobj=file, mtime=MTIME) as packed,
             tarfile.open(fileobj=packed, mode="w") as tar,
         ):
@@ -132,9 +132,9 @@ def write_tar(out: Path, folder: str, members: Members) -> None:
                 entry.size = content.stat().st_size if isinstance(content, Path) else len(content)
                 with open(content, "rb") if isinstance(content, Path) else io.BytesIO(content) as source:
                     tar.addfile(entry, source)
-        temporary.replace(out)
+        unfinished.replace(out)
     finally:
-        temporary.unlink(missing_ok=True)
+        unfinished.unlink(missing_ok=True)
 
 
 def stale_causes(audit: Audit) -> list[str]:

@@ -63,7 +63,7 @@ def read_result(record: str, declared: tuple[str, ...]) -> Result:
             return Result(record, declared, None, "its bytes differ from what was written")
         folders = frozenset((path.parent / folder).as_posix() for folder in pruned_folders(path))
         return Result(record, declared, facts, pruned=folders)
-    except BadInput as error:
+    except (BadInput, OSError) as error:
         return Result(record, declared, None, str(error).removeprefix(f"{record}: "))
 
 

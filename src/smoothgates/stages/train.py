@@ -59,7 +59,7 @@ def run(
     inputs = [facts["inputs"][path.as_posix()] if path else None for path in (data, policy, index)]
     name = fingerprint(facts["spec_sha256"], facts["code_sha256"], facts["lock_sha256"], filter(None, inputs))
     folder = how.work / name
-    with ranks.noticing_losses(), at_work(folder, how, ranks) as work, stop:
+    with ranks.noticing_losses(), at_work(folder, out, how, ranks) as work, stop:
         if ranks.first(work and (work.lease.waited or work.finished) and result.is_made_by(facts)):
             if work:
                 print(f"{out}: finished already by another process", file=sys.stderr)
@@ -90,12 +90,12 @@ def run(
 
 
 @contextmanager
-def at_work(folder: Path, how: How, ranks: Ranks) -> Iterator[Work | None]:
+def at_work(folder: Path, out: Path, how: How, ranks: Ranks) -> Iterator[Work | None]:
     """A run's directory on rank 0, which alone writes there; None on all others. If one is refused, all are."""
     work = None
     with ranks.as_one():
         if ranks.leads:
-            work = Work(folder, how.wait, how.fresh)
+            work = Work(folder, out, how.wait, how.fresh)
     with work or nullcontext():
         yield work
 

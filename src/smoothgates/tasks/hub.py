@@ -15,7 +15,7 @@ import yaml
 from pydantic import Field
 
 from smoothgates.errors import BadInput
-from smoothgates.files import digest, write_atomically
+from smoothgates.files import digest, temporary, write_atomically
 from smoothgates.hub import asking
 from smoothgates.records import Record, parse, read_yaml
 from smoothgates.tasks import NAMES, load_task
@@ -110,7 +110,7 @@ def fetch_corpus(corpus: Corpus, out: Path) -> None:
     if (found := digest(Path(archive))) != corpus.sha256:
         raise BadInput(f"{archive}: damaged: sha256 is {found}, expected {corpus.sha256}")
     out.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = out.with_name(f".{out.name}.{os.getpid()}")
+    unfinished = temporary(out)
     try:
         with tarfile.open(archive, "r|*") as tar, open(unfinished, "wb") as file:
             for entry in tar:

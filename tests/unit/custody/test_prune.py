@@ -1,99 +1,256 @@
 """prune frees what nobody needs, says how much, and touches nothing else."""
 
 import os
+import platform
 import shutil
+import signal
+import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
-from smoothgates.custody import prune
+from smoothgates.custody import prune, removal
 from smoothgates.custody.verify import verify
+from smoothgates.custody.work import QUIET, work_of
 from smoothgates.errors import BadInput
+from smoothgates.files import temporary
+from smoothgates.train.lease import Lease
+from smoothgates.train.mark import mark
+from smoothgates.train.work import Work
 
 RUN = Path("results/smoke/train/math/near/erf/seed0")
-OLD = time.time() - 2 * prune.QUIET
-START = [("warm_start", f"{task}/control/warm_start/seed{seed}") for task in ("math", "toolqa") for seed in (0, 1)]
+SECOND = RUN.with_name("seed1")
+DEAD = 2**22 + 1
+"""Above the largest id of a process."""
 
 
-def work(name: str, age: float = 2 * prune.QUIET) -> Path:
-    """A work directory in which nothing has changed for some seconds."""
-    file = Path("work") / name / "checkpoint/model.safetensors"
+def age(*paths: Path, seconds: float = 2 * QUIET) -> None:
+    """As if nothing had changed for so long."""
+    for path in paths:
+        os.utime(path, (time.time() - seconds,) * 2, follow_symlinks=False)
+
+
+def work(name: str, *results: str | Path) -> Path:
+    """A work directory for these results, in which nothing has changed for a while."""
+    folder = Path("work") / name
+    file = folder / "checkpoints/model.safetensors"
     file.parent.mkdir(parents=True)
     file.write_bytes(bytes(2_000_000))
-    for path in (file, file.parent, file.parent.parent):
-        os.utime(path, (time.time() - age,) * 2)
-    return file.parent.parent
+    for result in results:
+        mark(folder, Path(result))
+    age(file, *folder.iterdir(), folder)
+    return folder
 
 
-def work_of(made, seed: int) -> str:
-    return prune.work_of(made.study, made.job("train", f"math/near/erf/seed{seed}"))
+def name_of(made, seed: int) -> str:
+    return work_of(made.study, made.job("train", f"math/near/erf/seed{seed}"))
 
 
 def everything():
     return {path for path in Path().rglob("*") if path.is_file()}
 
 
+def unfinish(run: Path = RUN) -> None:
+    (run / "model.json").unlink()
+    (run / "metrics.parquet").unlink()
+
+
+def die_at_work(folder: Path, host: str) -> None:
+    """A trainer on that host is killed there."""
+    if (child := os.fork()) == 0:
+        platform.node = lambda: host
+        Lease(folder, 0)
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(child, 0)
+
+
 def test_nothing_goes_unless_told_to(made, capsys):
-    work("gone")
+    work("gone", RUN / "model.json")
     before = everything()
     prune.run(made.study, checkpoints=True, foreign=True)
     out = capsys.readouterr().out
-    assert "2.0 MB  work/gone: no unfinished job goes on from it" in out
+    assert "2.0 MB  work/gone: no unfinished run goes on from it" in out
     assert out.splitlines()[-1].startswith("would free 2.0 MB: --yes")
     assert everything() == before
 
 
 def test_work_of_an_unfinished_run_stays(made, capsys):
-    (RUN / "model.json").unlink()
-    (RUN / "metrics.parquet").unlink()
-    needed, finished = work(work_of(made, 0)), work(work_of(made, 1))
+    unfinish()
+    needed, finished = work(name_of(made, 0), RUN / "model.json"), work(name_of(made, 1), SECOND / "model.json")
     prune.run(made.study, yes=True)
     assert needed.exists()
     assert not finished.exists()
     assert capsys.readouterr().out.endswith("freed 2.0 MB\n")
 
 
-def test_work_of_an_unfinished_run_of_another_study_stays(made):
-    shutil.copy("config/smoke.yaml", "config/other.yaml")
-    made.name = "other"
-    for rule, name in (("prepare", "math"), ("prepare", "toolqa"), *START):
-        made.make(made.job(rule, name))
-    needed = work(work_of(made, 0))
-    made.name = "smoke"
+@pytest.mark.parametrize(
+    ("result", "said"),
+    [
+        ("results/other/train/math/near/erf/seed0/model.json", "for the study other: prune that"),
+        ("/elsewhere/results/smoke/train/math/near/erf/seed0/model.json", "is not of this checkout"),
+        ("../results/smoke/train/math/near/erf/seed0/model.json", "is not of this checkout"),
+        ("by/hand/model.json", "is not of this checkout"),
+    ],
+)
+@pytest.mark.parametrize("ours", [(), (RUN / "model.json",)])
+def test_work_of_anybody_else_stays_and_is_told(result, said, ours, made, capsys):
+    """Wherever their study's file is, and also where this study has a part in it."""
+    foreign = work("0123456789abcdef", result, *ours)
     prune.run(made.study, yes=True)
-    assert needed.exists()
-    shutil.rmtree("results/other")
+    assert foreign.exists()
+    assert said in capsys.readouterr().out
+
+
+def test_a_folder_that_was_not_made_by_a_trainer_stays(made, capsys):
+    """Also one that is no folder of work directories at all, and a copy that somebody made of one."""
+    made_by_us = work("0123456789abcdef", RUN / "model.json")
+    shutil.copytree(made_by_us, "work/backup")
+    damaged = work("fedcba9876543210", RUN / "model.json")
+    (damaged / "mark.json").write_bytes((damaged / "mark.json").read_bytes().replace(b"seed0", b"seed1"))
+    work("old")
+    before = everything()
     prune.run(made.study, yes=True)
-    assert not needed.exists()
+    assert before - everything() == {path for path in before if made_by_us in path.parents}
+    out = capsys.readouterr().out
+    assert [f"left  work/{name}: no mark of ours" in out for name in ("backup", "fedcba9876543210", "old")] == [
+        True
+    ] * 3
+    before = everything()
+    prune.run(made.study, yes=True, work=Path())
+    assert everything() == before
+    assert "left  config: no mark of ours" in capsys.readouterr().out
 
 
-def test_work_that_somebody_is_at_stays(made):
-    """A trainer renews its lease every few seconds, wherever it runs."""
-    busy = work("gone")
-    (busy / "lease.json").write_text("{}")
+def test_work_of_a_checkout_that_has_moved_is_its_own(made, tmp_path, monkeypatch):
+    folder = work("0123456789abcdef", RUN / "model.json")
+    shutil.copytree(tmp_path, tmp_path / "moved")
+    monkeypatch.chdir(tmp_path / "moved")
     prune.run(made.study, yes=True)
-    assert busy.exists()
+    assert not folder.exists()
+    assert (tmp_path / folder).exists()
 
 
-def test_work_stays_while_nobody_can_tell_whose_it_is(made, capsys):
+def test_work_stays_while_nobody_can_tell_which_run_goes_on_from_it(made, capsys):
     """Its name depends on data that will be made again, to the same bytes or not."""
     shutil.rmtree("results/smoke/data/math")
-    (RUN / "model.json").unlink()
-    (RUN / "metrics.parquet").unlink()
-    unknown = work("gone")
+    unfinish()
+    unknown, other = work("0123456789abcdef", RUN / "model.json"), work("fedcba9876543210", "results/smoke/gone.json")
     prune.run(made.study, yes=True)
     assert unknown.exists()
-    assert "work is left alone" in capsys.readouterr().out
+    assert not other.exists()
+    assert "can be told when results/smoke/data/math/manifest.json is made" in capsys.readouterr().out
 
 
-def test_temporary_files_go_when_they_are_old(made):
-    old, new = RUN / ".model.json.4711", RUN / ".model.json.4712"
-    for path in (old, new):
-        path.write_text("{")
-    os.utime(old, (OLD, OLD))
+@pytest.mark.parametrize("kind", ["holder", "elsewhere", "nonsense"])
+def test_work_that_somebody_is_at_stays(kind, made, capsys):
+    """A trainer renews its lease every few seconds, wherever it runs."""
+    busy = work("0123456789abcdef", RUN / "model.json")
+    holder = Lease(busy, 0) if kind == "holder" else None
+    if kind == "elsewhere":
+        die_at_work(busy, "elsewhere")
+    elif kind == "nonsense":
+        (busy / "lease.json").write_text("{}")
     prune.run(made.study, yes=True)
-    assert (old.exists(), new.exists()) == (False, True)
+    assert (busy / "checkpoints/model.safetensors").exists()
+    assert "is at work there" in capsys.readouterr().out
+    if holder:
+        holder.check()
+        holder.release()
+
+
+@pytest.mark.parametrize("host", [platform.node(), "elsewhere"])
+def test_work_of_the_dead_goes(host, made):
+    """At once where their host is ours, and else when nothing has changed for a while."""
+    dead = work("0123456789abcdef", RUN / "model.json")
+    die_at_work(dead, host)
+    if host == "elsewhere":
+        age(dead / "lease.json", dead)
+    prune.run(made.study, yes=True)
+    assert list(Path("work").iterdir()) == []
+
+
+@pytest.mark.parametrize("act", ["start", "work and stop", "finish"])
+def test_what_a_trainer_does_while_prune_looks_is_not_lost(act, made, monkeypatch, capsys):
+    folder = work("0123456789abcdef", RUN / "model.json")
+    looked, held = prune.verify, []
+
+    def meanwhile(*arguments, **options):
+        audit = looked(*arguments, **options)
+        trainer = Work(folder, RUN / "model.json", wait=0)
+        trainer.starts_from(0)
+        if act == "start":
+            held.append(trainer)
+            return audit
+        if act == "finish":
+            trainer.retire(1)
+        trainer.__exit__(None, None, None)
+        return audit
+
+    monkeypatch.setattr(prune, "verify", meanwhile)
+    prune.run(made.study, yes=True)
+    assert f"left  {folder}: " in capsys.readouterr().out
+    assert folder.exists() == (act != "finish")
+    for trainer in held:
+        trainer.lease.check()
+        trainer.__exit__(None, None, None)
+
+
+def test_a_run_that_is_made_again_while_prune_looks_keeps_its_new_checkpoints(made, monkeypatch, capsys):
+    looked, again = prune.verify, made.job("train", "math/near/erf/seed0")
+
+    def meanwhile(*arguments, **options):
+        audit = looked(*arguments, **options)
+        made.make(again)
+        made.amend(again.records[0], dirty=True)
+        return audit
+
+    monkeypatch.setattr(prune, "verify", meanwhile)
+    prune.run(made.study, yes=True, checkpoints=True)
+    assert (RUN / "checkpoints/rollout0001/model.safetensors").exists()
+    assert not (SECOND / "checkpoints/rollout0001").exists()
+    assert "its run has been made again meanwhile" in capsys.readouterr().out
+
+
+def test_files_that_vanish_while_prune_looks_are_no_fault(made, monkeypatch):
+    """Everything of the study goes, at whatever moment."""
+    for path in (RUN / "stray", temporary(RUN / "model.json")):
+        path.write_text("")
+    work("0123456789abcdef", RUN / "model.json")
+    looked = prune.verify
+
+    def meanwhile(*arguments, **options):
+        audit = looked(*arguments, **options)
+        for folder in ("results", "reports", "work"):
+            shutil.rmtree(folder, ignore_errors=True)
+        return audit
+
+    monkeypatch.setattr(prune, "verify", meanwhile)
+    prune.run(made.study, yes=True, checkpoints=True, foreign=True)
+    assert everything() == {Path("config/methods.yaml"), Path("config/smoke.yaml")}
+
+
+def test_temporary_files_go_when_their_process_is_gone(made):
+    """Those of this host after an hour, those of others after a day; a file of anybody else's never."""
+    names = {
+        f".model.json.{DEAD}@{platform.node()}.smoothgates": 2 * QUIET,
+        f".new.json.{DEAD}@{platform.node()}.smoothgates": 0,
+        f".model.json.{os.getpid()}@{platform.node()}.smoothgates": 48 * QUIET,
+        ".model.json.1@elsewhere.smoothgates": 48 * QUIET,
+        ".new.json.1@elsewhere.smoothgates": 2 * QUIET,
+        ".notes.4711": 48 * QUIET,
+        ".smoothgates": 48 * QUIET,
+    }
+    folder = Path(f"results/smoke/.index.{DEAD}@{platform.node()}.smoothgates")
+    folder.mkdir()
+    for name, seconds in names.items():
+        (RUN / name).write_text("{")
+        age(RUN / name, seconds=seconds)
+    (folder / "part").write_text("{")
+    age(folder / "part", folder)
+    prune.run(made.study, yes=True)
+    assert [(RUN / name).exists() for name in names] == [False, True, True, False, True, True, True]
+    assert not folder.exists()
 
 
 def test_foreign_files_go_only_when_asked(made):
@@ -141,17 +298,26 @@ def test_damage_beside_pruned_checkpoints_is_still_found(made):
     assert [finding.path for finding in verify(made.study).findings] == [str(RUN / "weights/model.safetensors")]
 
 
-def test_a_link_goes_and_what_it_leads_to_stays(made, tmp_path_factory):
+def test_links_are_not_followed(made, tmp_path_factory):
     elsewhere = tmp_path_factory.mktemp("elsewhere")
-    (elsewhere / "precious").write_text("")
-    for link in (Path("results/smoke/link"), Path("work/link")):
-        link.parent.mkdir(exist_ok=True)
-        link.symlink_to(elsewhere)
-        os.utime(link, (OLD, OLD), follow_symlinks=False)
+    shutil.move(work("0123456789abcdef", RUN / "model.json"), elsewhere)
+    for link in (Path("results/smoke/link"), Path("work/0123456789abcdef")):
+        link.symlink_to(elsewhere / "0123456789abcdef")
+        age(link)
     prune.run(made.study, yes=True, foreign=True)
     assert not Path("results/smoke/link").is_symlink()
-    assert not Path("work/link").is_symlink()
-    assert (elsewhere / "precious").exists()
+    assert Path("work/0123456789abcdef/checkpoints/model.safetensors").exists()
+
+
+def test_what_git_keeps_stays(made):
+    """As where a study has the name of a folder of released reports."""
+    strays = [Path("reports/smoke/kept.md"), Path("reports/smoke/stray.md")]
+    for path in strays:
+        path.write_text("")
+    subprocess.run(["git", "init", "--quiet"], check=True)
+    subprocess.run(["git", "add", strays[0]], check=True)
+    prune.run(made.study, yes=True, foreign=True)
+    assert [path.exists() for path in strays] == [True, False]
 
 
 def test_results_on_another_disk_are_pruned_too(made, tmp_path_factory):
@@ -177,5 +343,5 @@ def test_nothing_behind_a_link_is_removed(made, tmp_path_factory):
 def test_what_is_elsewhere_is_refused(path, made):
     before = everything()
     with pytest.raises(BadInput, match="outside"):
-        prune.remove([prune.Removal(Path(path), "", 0)], [Path("results"), Path("reports"), Path("work")])
+        removal.remove([removal.removal(Path(path), "")], [Path("results"), Path("reports"), Path("work")])
     assert everything() == before

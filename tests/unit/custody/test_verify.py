@@ -162,7 +162,7 @@ def test_results_of_another_study_are_foreign(made):
 
 
 def test_what_a_killed_process_left_is_no_fault(made):
-    leftover = RUN / ".model.json.4711"
+    leftover = RUN / ".model.json.4711@elsewhere.smoothgates"
     leftover.write_text("{")
     audit = verify(made.study)
     assert (audit.leftovers, audit.findings) == ([str(leftover)], [])
