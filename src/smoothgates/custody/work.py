@@ -5,6 +5,7 @@ meantime is never lost.
 """
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ QUIET = 3600
 """Seconds without a change after which a holder on another host counts as dead. A trainer at work renews its lease all
 the time; clocks of other machines may be a little off.
 """
+NAME = re.compile("[0-9a-f]{16}")
+"""What `fingerprint` gives."""
 BEAT = 0.05
 """Seconds between two looks at the lease of such a one."""
 
@@ -40,6 +43,11 @@ class Seen:
     """Absolute paths of the manifests that it is for; None if no mark says so."""
     files: frozenset[tuple[str, int, int]]
     """Path, size and time of change of each, the lease apart."""
+
+    @property
+    def bare(self) -> bool:
+        """Whether it has a name of ours and holds at most a lease: of one killed at its very beginning or end."""
+        return not self.files and NAME.fullmatch(self.folder.name) is not None
 
 
 def look(folder: Path) -> Seen:
@@ -83,13 +91,13 @@ class Needs:
 
     def keeps(self, seen: Seen) -> str:
         """Why a directory is to stay; empty if no unfinished run of this study, or of any other, goes on from it."""
-        if seen.results is None:
+        if seen.results is None and not seen.bare:
             return "no mark of ours tells what it is for: if you know that it can go, delete it by hand"
-        if others := {whose(each) for each in seen.results if self.results not in each.parents}:
+        if others := {whose(each) for each in seen.results or () if self.results not in each.parents}:
             return f"it is for {' and '.join(sorted(others))}"
         if seen.folder.name in self.names:
             return "an unfinished run goes on from it"
-        if waits := [self.unknown[each] for each in seen.results if each in self.unknown]:
+        if waits := [self.unknown[each] for each in seen.results or () if each in self.unknown]:
             return f"whether its run goes on from it can be told when {waits[0]} is made"
         if holder := at_work(seen.folder):
             return f"{holder} is at work there"

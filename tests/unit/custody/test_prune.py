@@ -1,18 +1,21 @@
 """prune frees what nobody needs, says how much, and touches nothing else."""
 
+import itertools
 import os
 import platform
 import shutil
 import signal
 import subprocess
+import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from smoothgates.custody import prune, removal
 from smoothgates.custody.verify import verify
-from smoothgates.custody.work import QUIET, work_of
+from smoothgates.custody.work import QUIET, Needs, discard, look, look_around, unneeded, work_of
 from smoothgates.errors import BadInput
 from smoothgates.files import temporary
 from smoothgates.train.lease import Lease
@@ -168,6 +171,35 @@ def test_work_of_the_dead_goes(host, made):
         age(dead / "lease.json", dead)
     prune.run(made.study, yes=True)
     assert list(Path("work").iterdir()) == []
+
+
+def test_a_prune_that_is_killed_at_any_moment_leaves_what_the_next_one_removes(made):
+    """To the last, what is left says what it is for."""
+    audit = prune.verify(made.study, thorough=False)
+    moment, ended = 0, False
+    while not ended:
+        moment += 1
+        folder = work("0123456789abcdef", RUN / "model.json")
+        ended = killed_at(moment, partial(discard, look(folder))) == 0
+        for each in unneeded(look_around(Path("work")), Needs(made.study, audit)):
+            each.act()
+        assert list(Path("work").iterdir()) == []
+    assert moment > 6
+
+
+def killed_at(moment: int, act) -> int:
+    """Exit code of a process that does this and is killed before it deletes, links or renames for the n-th time."""
+    if (child := os.fork()) == 0:
+        made = itertools.count(1)
+
+        def hook(event, _):
+            if event in ("os.remove", "os.rmdir", "os.rename", "os.link") and next(made) == moment:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        sys.addaudithook(hook)
+        act()
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 @pytest.mark.parametrize("act", ["start", "work and stop", "finish"])
