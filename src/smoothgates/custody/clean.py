@@ -22,6 +22,8 @@ def run(study: str, yes: bool = False, work: Path = Path("work")) -> None:
     if not file.is_file():
         raise BadInput(f"{file}: no such file: expected a study; what one without a file left is to be deleted by hand")
     paths = Paths(path.stem)
+    if yes and (why := at_work_on(paths, work)):
+        raise TryAgain(f"{paths.results}: nothing is removed: {why}")
     roots = [Path(folder) for folder in (paths.results, paths.logs, paths.reports)]
     kept = tracked(roots)
     found = [removal(each, "generated") for root in roots for each in untracked(root, kept)]
@@ -32,8 +34,6 @@ def run(study: str, yes: bool = False, work: Path = Path("work")) -> None:
     if not found:
         print(f"nothing to free: {path.stem} has left nothing here")
     elif yes:
-        if why := at_work_on(paths, work):
-            raise TryAgain(f"{paths.results}: nothing is removed: {why}")
         print(f"freed {human(remove(found, [root.parent for root in roots]))}")
     else:
         print(f"would free {human(sum(each.size for each in found))}: --yes does it")
@@ -41,11 +41,10 @@ def run(study: str, yes: bool = False, work: Path = Path("work")) -> None:
 
 def untracked(path: Path, kept: frozenset[Path]) -> Iterator[Path]:
     """The fewest files and folders that are all of a path but what git keeps."""
-    if path in kept:
-        yield from (
-            each for child in (sorted(path.iterdir()) if is_folder(path) else ()) for each in untracked(child, kept)
-        )
-    elif path.exists() or path.is_symlink():
+    if path in kept and is_folder(path):
+        for child in sorted(path.iterdir()):
+            yield from untracked(child, kept)
+    elif path not in kept and (path.exists() or path.is_symlink()):
         yield path
 
 
@@ -58,5 +57,5 @@ def at_work_on(paths: Paths, work: Path) -> str:
     for lock in locks():
         with suppress(FileNotFoundError):  # Snakemake has just ended
             if any(line.startswith(f"{paths.results}/") for line in lock.read_text().splitlines()):
-                return "Snakemake is at work on it; if it was killed, `snakemake --unlock` says so"
+                return "Snakemake is at work on it; if it was killed, `snakemake --unlock` takes its lock away"
     return "its controller is alive: `cluster cancel` ends its jobs" if claimed(results.name) else ""

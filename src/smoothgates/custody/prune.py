@@ -21,6 +21,7 @@ from smoothgates.paths import Paths
 from smoothgates.study import LoadedStudy
 from smoothgates.train.lease import alive
 
+FOREIGN = "foreign"
 LONG = 24 * QUIET
 """Seconds without a change after which a process on another host has ended, whatever it did."""
 
@@ -54,9 +55,6 @@ def run(
         print(f"freed {human(remove(found, [Path(paths.results), Path(paths.reports), work]))}")
     else:
         print(f"would free {human(sum(each.size for each in found))}: --yes does it")
-
-
-FOREIGN = "foreign"
 
 
 def strays(audit: Audit) -> list[Removal]:

@@ -14,13 +14,14 @@ from pathlib import Path
 import pytest
 
 from smoothgates.custody import prune, removal
+from smoothgates.custody import work as work_directories
 from smoothgates.custody.verify import verify
 from smoothgates.custody.work import QUIET, Needs, discard, look, look_around, unneeded, work_of
 from smoothgates.errors import BadInput
 from smoothgates.files import temporary
 from smoothgates.train.lease import Lease
-from smoothgates.train.mark import mark
-from smoothgates.train.work import Work
+from smoothgates.train.mark import mark, marked_for
+from smoothgates.train.work import Work, empty
 
 RUN = Path("results/smoke/train/math/near/erf/seed0")
 SECOND = RUN.with_name("seed1")
@@ -226,6 +227,27 @@ def test_what_a_trainer_does_while_prune_looks_is_not_lost(act, made, monkeypatc
     for trainer in held:
         trainer.lease.check()
         trainer.__exit__(None, None, None)
+
+
+def test_a_trainer_that_comes_while_its_directory_goes_waits_and_makes_it_anew(made, monkeypatch):
+    folder, children = work("0123456789abcdef", RUN / "model.json"), []
+
+    def meanwhile(emptied):
+        if (child := os.fork()) == 0:
+            sys.stderr = os.fdopen(told, "w")  # the trainer says that it waits
+            trainer = Work(emptied, RUN / "model.json", wait=60)
+            trainer.starts_from(0)
+            os._exit(0 if trainer.lease.waited and not trainer.earlier else 1)
+        children.append(child)
+        os.close(told)
+        os.read(waits, 1)
+        empty(emptied)
+
+    waits, told = os.pipe()
+    monkeypatch.setattr(work_directories, "empty", meanwhile)
+    prune.run(made.study, yes=True)
+    assert os.waitstatus_to_exitcode(os.waitpid(children[0], 0)[1]) == 0
+    assert marked_for(folder) == {(RUN / "model.json").absolute()}
 
 
 def test_a_run_that_is_made_again_while_prune_looks_keeps_its_new_checkpoints(made, monkeypatch, capsys):
