@@ -71,26 +71,42 @@ docs: $(READY)  ## After changing a gate
 lock: .venv-lock/.ready  ## After changing a pin in pyproject.toml: rewrite the locks from the package index's metadata
 	PATH="$(CURDIR)/.venv-lock/bin:$$PATH" .venv-lock/bin/python envs/lock.py
 
-$(READY): pyproject.toml envs/venv.txt
+# $(call locked,BIN,LOCK): what a lock holds, each file held to its hash. First what builds those that have no wheel: pip
+# would fetch it by itself, unseen by any hash.
+PIP = pip install --quiet --disable-pip-version-check
+define locked
+	grep '^setuptools==' $(2) | $(1)/$(PIP) --no-deps --require-hashes -r /dev/stdin
+	$(1)/$(PIP) --no-deps --require-hashes --no-build-isolation -r $(2)
+endef
+
+# Torch's build is the user's choice: the first that pip finds in this version, without a hash. What the index's own build
+# needs beside it is in train.lock; one with a local version ("+cpu") says by itself what it needs.
+TORCH = $(shell grep -o '^torch==[0-9.]*' envs/train.lock)
+
+$(READY): pyproject.toml envs/venv.txt envs/train.lock
 	$(PYTHON) -c 'import sys; assert sys.version_info[:2] == (3, 11), "Python 3.11 is needed: make PYTHON=/path/to/python3.11"'
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check -c envs/venv.txt \
-		-e ".[control,train,report,test]"
+	$(call locked,$(BIN),envs/venv.txt)
+	$(BIN)/$(PIP) --no-deps $(TORCH)
+	if ls -d .venv/lib/python3.11/site-packages/torch-*+*.dist-info > /dev/null 2>&1; \
+		then $(BIN)/$(PIP) $(TORCH); else $(BIN)/$(PIP) --no-deps --require-hashes -r envs/train.lock; fi
+	$(BIN)/$(PIP) --no-deps --no-build-isolation -e .
 	touch $@
 
 slurm: $(READY)  ## Once, where the study is to run on a SLURM cluster: Snakemake's plugin
-	$(BIN)/pip install --quiet --disable-pip-version-check -c envs/venv.txt -e ".[slurm]"
+	$(call locked,$(BIN),envs/control.lock)
 
-.venv-lock/.ready:
+.venv-lock/.ready: envs/lock.txt
 	$(PYTHON) -m venv .venv-lock
-	.venv-lock/bin/pip install --quiet --disable-pip-version-check uv==0.13.9
+	.venv-lock/bin/$(PIP) --require-hashes -r envs/lock.txt
 	touch $@
 
 scale: .venv-scale/.ready  ## Once, to try vLLM and DeepSpeed on CPUs: a second environment, .venv-scale
 .venv-scale/.ready: envs/scale.txt
 	$(PYTHON) -m venv .venv-scale
-	$(SCALE)/pip install --quiet --disable-pip-version-check --no-deps -r envs/scale.txt
-	$(SCALE)/pip install --quiet --disable-pip-version-check --no-deps -e .
+	$(SCALE)/$(PIP) --no-deps $(TORCH)
+	$(call locked,$(SCALE),envs/scale.txt)
+	$(SCALE)/$(PIP) --no-deps --no-build-isolation -e .
 	touch $@
 
 clean: $(READY)  ## Forget results, logs and reports of $(STUDY)
