@@ -30,8 +30,8 @@ GRACE = 5.0
 PORTS = range(20000, 30000)
 """Below the ports that systems hand out by themselves."""
 PORT = "SMOOTHGATES_PORT"
-"""Variable by which all launchers of a step come to the same port. It is drawn for each step: nobody on the network knows
-it beforehand, and jobs that run side by side do not meet."""
+"""Variable by which all launchers of a step come to the same port. It is drawn for each step: nobody on the network
+knows it beforehand, and jobs that run side by side do not meet."""
 
 
 @dataclass(frozen=True)

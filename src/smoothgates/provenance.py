@@ -17,6 +17,7 @@ from smoothgates.environments import drift, environment_of, lock_digest
 from smoothgates.files import digest, write_atomically, write_json
 from smoothgates.records import Record
 from smoothgates.seal import sealed
+from smoothgates.system import peak_bytes
 
 SOURCE = Path(__file__).resolve().parents[1]
 PACKAGE = "smoothgates"
@@ -169,7 +170,7 @@ class Execution:
                     "gpus": held,
                     "gpu_hours": round(held * wall / 3600, 4),
                     "cpu_seconds": round(own, 3),
-                    "peak_mib": usage.ru_maxrss // 1024,
+                    "peak_mib": peak_bytes() >> 20,
                     "host": platform.node(),
                     "job": os.environ.get("SLURM_JOB_ID"),
                     "machine": platform.machine(),

@@ -1,7 +1,7 @@
 """The processes that train one policy together. Alone, all of this costs nothing, not even torch's import.
 
-Where they meet, `launch` has told: in a file of one machine, whose ranks then listen on its loopback interface alone, or
-at the address of the first of several nodes. They tell each other JSON and tensors (`parcel`), and never unpickle.
+Where they meet, `launch` has told: in a file of one machine, whose ranks then listen on its loopback interface alone,
+or at the address of the first of several nodes. They tell each other JSON and tensors (`parcel`), and never unpickle.
 """
 
 import atexit

@@ -5,6 +5,7 @@ import json
 import shutil
 from contextlib import closing
 
+import psutil
 import pytest
 import torch
 
@@ -13,7 +14,7 @@ from smoothgates.policy.decoder import Decoder
 from smoothgates.policy.folder import save_policy
 from smoothgates.policy.text import compact_text
 from smoothgates.policy.tokenizer import prompt_ids
-from smoothgates.ranks import Ranks
+from smoothgates.ranks import MEETING, Ranks
 from smoothgates.rollout.make import make_sampler
 from smoothgates.rollout.sampler import Tools
 from smoothgates.rollout.setting import setting_of
@@ -61,11 +62,17 @@ def start(tmp_path_factory, tokenizer):
 def engine(start):
     """Started by a rank that has others, of which vLLM must not hear."""
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in {"RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "203.0.113.1", "MASTER_PORT": "9"}.items():
+        others = {"RANK": "1", "WORLD_SIZE": "2", MEETING: "tcp://203.0.113.1:9", "GLOO_SOCKET_IFNAME": "eth0"}
+        for name, value in others.items():
             patch.setenv(name, value)
         sampler = make_sampler(Sampler(kind="vllm"), start, "float32")
     yield sampler
     sampler.close()
+
+
+def test_vllm_listens_to_no_other_machine(engine):
+    open_ = psutil.Process(engine.process.process.pid).net_connections("all")
+    assert {each.laddr[0] for each in open_ if each.status == psutil.CONN_LISTEN} <= {"127.0.0.1"}
 
 
 @pytest.fixture

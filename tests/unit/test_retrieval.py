@@ -358,6 +358,7 @@ print(after - before)
 """
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux alone tells how much memory no file stands behind")
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_a_process_holds_for_itself_does_not_grow_with_the_index(kind, manifests, wikipedia, tmp_path):
     folders = [manifests["bm25"].parent / FOLDER, wikipedia.parent / FOLDER]

@@ -8,6 +8,8 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
+import psutil
+
 from smoothgates.errors import BadInput, TryAgain
 
 FOLDER = Path(".snakemake/cluster")
@@ -69,7 +71,7 @@ class Claim:
         facts = self._read()
         if not facts:
             return ""
-        if facts["host"] == platform.node() and not Path(f"/proc/{facts['pid']}").exists():
+        if facts["host"] == platform.node() and not psutil.pid_exists(facts["pid"]):
             alone = facts["snakemake"]
             return f": its Snakemake goes on alone, process {alone}; `kill -INT {alone}` ends it and its jobs"
         return f" ({facts['host']}, process {facts['pid']})"
