@@ -155,10 +155,8 @@ def main() -> None:
     own = everywhere(("control", "train", "report", "test"), (), pins[LINUX], EVERYWHERE)
     write(venv, own, apart=APART)
     for env, extras in (IN_VENV | ALONE).items():
-        path, held = (
-            FOLDER / f"{env}.lock",
-            () if env in ALONE else sorted({pin for wanted in pins.values() for pin in wanted}),
-        )
+        path = FOLDER / f"{env}.lock"
+        held = [] if env in ALONE else sorted({pin for wanted in pins.values() for pin in wanted})
         preferred = {pin.partition("==")[0]: pin for pin in [*pins_of(path), *pins[LINUX]]}.values()
         text = write(path, everywhere(extras, preferred, held, GPUS if env in ALONE else EVERYWHERE))
         path.with_suffix(".post-deploy.sh").write_text(script(env, text))

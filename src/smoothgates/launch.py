@@ -77,18 +77,8 @@ def step_command(nodes: int, processes: int | None, arguments: Sequence[str]) ->
     # Without --cpu-bind=none each launcher, and all of its ranks, would be bound to a single core; without --export=ALL
     # the port would not reach them where the site or the user exports less.
     step = ["srun", "-N", str(nodes), "-n", str(nodes), "--kill-on-bad-exit=1", "--wait=60"]
-    return [
-        *step,
-        "--cpu-bind=none",
-        "--export=ALL",
-        sys.executable,
-        "-m",
-        "smoothgates",
-        "launch",
-        *wanted,
-        "--",
-        *arguments,
-    ]
+    bound = ["--cpu-bind=none", "--export=ALL"]
+    return [*step, *bound, sys.executable, "-m", "smoothgates", "launch", *wanted, "--", *arguments]
 
 
 def place_of(environment: Mapping[str, str], address: Callable[[str], str], private: Path) -> Place:
