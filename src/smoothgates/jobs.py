@@ -137,14 +137,15 @@ class Jobs:
         return Job("analyse", "analyse", "", self.study.analyse_spec(), (), tuple(scores), outputs)
 
     def report(self) -> Job:
+        """Its record is an output too: Snakemake leaves an old page alone, and the record tells whether it is one."""
         data = [self.paths.data.format(task=task) for task in self.tasks]
         inputs = (self.paths.comparisons, *self.paths.tables, *data, self.paths.gates, self.paths.gate_curves)
-        return Job("report", "report", "", self.study.report_spec(), (), inputs, (self.paths.page,))
+        return Job(
+            "report", "report", "", self.study.report_spec(), (), inputs, (self.paths.page, record_of(self.paths.page))
+        )
 
     def model(self, task: str, regime: str, method: str, seed: int) -> str:
-        """Manifest of the policy that a run leaves; the warm start is one too."""
-        pattern = self.paths.warm_start if method == "warm_start" else self.paths.model
-        return pattern.format(task=task, regime=regime, method=method, seed=seed)
+        return self.paths.model_of(task, regime, method, seed)
 
     def start(self, task: str, regime: str, seed: int) -> str:
         """Manifest of the policy that runs of a regime start from."""

@@ -317,5 +317,5 @@ class ReportSpec(Record):
     """Names of the methods in the order of figures and tables."""
     moe: tuple[str, ...] = ()
     """Regimes whose policies have experts, and start from `warm_start_moe`."""
-    config: str
-    """The study's file, relative to the checkout, for the commands that the report prints."""
+    indexes: tuple[str, ...] = ()
+    """Names of the indexes that its tasks search."""

@@ -155,7 +155,7 @@ class LoadedStudy:
             methods=self.methods,
             order=tuple(self.methods),
             moe=self.config.moe_regimes,
-            config=str(self.path),
+            indexes=tuple(sorted(self.config.indexes)),
         )
 
 

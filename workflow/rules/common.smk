@@ -10,6 +10,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "src"))  # the checkout's own co
 from smoothgates.environments import environment_of, lock_digest
 from smoothgates.errors import BadInput
 from smoothgates.jobs import Jobs
+from smoothgates.paths import record_of
 from smoothgates.provenance import write_code_list
 from smoothgates.specs import CONTROL
 from smoothgates.study import load_study

@@ -55,7 +55,9 @@ rule report:
         curves=PATHS.gate_curves,
         code=code("report", "report"),
     output:
-        PATHS.page,
+        # A report that fails leaves the old page. Without its record that is no result: Snakemake would call it done.
+        page=update(PATHS.page),
+        record=record_of(PATHS.page),
     log:
         f"{PATHS.logs}/report.log",
     conda:
@@ -68,4 +70,4 @@ rule report:
         env=locked("report"),
     shell:
         "python -m smoothgates report --spec {params.spec:q} --analysis {input.comparisons} --gates {input.gates} {params.data}"
-        " --out {output} >> {log} 2>&1"
+        " --out {output.page} >> {log} 2>&1"

@@ -1,21 +1,50 @@
-"""What the study cost and where its results came from, from the run.json files beside them."""
+"""What the study cost and where its results came from, from the records beside them."""
 
-import json
+from itertools import product
 from pathlib import Path
 
 import pandas as pd
 
+from smoothgates.account import named, read_record
+from smoothgates.errors import BadInput
+from smoothgates.paths import Paths, record_of
+from smoothgates.specs import AnalyseSpec
 
-def executions(results: Path) -> list[dict]:
-    """Every run.json and ….run.json below a study's results."""
-    return [json.loads(path.read_text()) for path in sorted(results.rglob("*run.json"))]
+
+def results_of(paths: Paths, analysed: AnalyseSpec, indexes: tuple[str, ...]) -> list[str]:
+    """A file of every result that a report rests on, in an order in which they could be made."""
+    runs = [
+        {"task": task, "regime": regime, "method": method, "seed": seed}
+        for task, chosen in analysed.tasks.items()
+        for (regime, method), seed in product(chosen.arms, analysed.seeds)
+    ]
+    return [
+        *(paths.data.format(task=task) for task in analysed.tasks),
+        *(paths.index.format(name=name) for name in indexes),
+        *(paths.model_of(**run) for run in runs),
+        *(
+            paths.scores.format(**run, benchmark=name)
+            for run in runs
+            for name in analysed.tasks[run["task"]].benchmarks
+        ),
+        paths.gates,
+        paths.comparisons,
+    ]
 
 
-def costs(results: Path) -> pd.DataFrame:
+def executions(results: list[str]) -> tuple[list[dict], list[dict]]:
+    """The records of some results, and a gap for each that is damaged or missing."""
+    runs, gaps = [], []
+    for record in map(record_of, results):
+        try:
+            runs.append(read_record(Path(record)))
+        except BadInput as error:
+            gaps.append(named(error))
+    return runs, gaps
+
+
+def costs(runs: list[dict]) -> pd.DataFrame:
     """One row a stage. Seconds are those of all attempts, CPU seconds of the last ones."""
-    runs = executions(results)
-    if not runs:
-        return pd.DataFrame()
     attempts = [run.get("attempts") or [run] for run in runs]
     frame = pd.DataFrame(runs).assign(
         attempts=list(map(len, attempts)), seconds=[sum(each["seconds"] for each in made) for made in attempts]
@@ -31,9 +60,8 @@ def costs(results: Path) -> pd.DataFrame:
     return grouped.reset_index().sort_values("stage", key=lambda names: names.map(order))
 
 
-def origins(results: Path) -> list[tuple[str, list[str]]]:
+def origins(runs: list[dict]) -> list[tuple[str, list[str]]]:
     """Facts that should have one value over all results, with every value found."""
-    runs = executions(results)
     found = {
         "commit": {f"{run['commit']}{' with uncommitted changes' if run['dirty'] else ''}" for run in runs},
         "environment": {environment(run) for run in runs},

@@ -29,7 +29,7 @@ class Made:
         """What a job would leave."""
         for record in job.records:
             folder = Path(record).parent
-            declared = [Path(path) for path in job.outputs if record_of(path) == record]
+            declared = [Path(path) for path in job.outputs if record_of(path) == record != path]
             extra = {
                 "policy": [folder / "weights/model.safetensors"],
                 "train": [folder / "weights/model.safetensors", folder / "checkpoints/rollout0001/model.safetensors"],

@@ -1,0 +1,54 @@
+"""What the report rests on, checked against its records: the analysis is sound or refused, the rest sound or named."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from smoothgates.account import digest_of, named, read_record, vouched
+from smoothgates.errors import BadInput
+from smoothgates.files import read_json
+from smoothgates.paths import record_of
+from smoothgates.specs import ReportSpec
+
+AGAIN = "delete it, and `make report` makes it again"
+
+
+def checked_analysis(spec: ReportSpec, analysis: Path, others: Iterable[Path]) -> dict:
+    """Content of comparisons.json. BadInput unless it and the `others`, tables and gates, are what their records say,
+    it is of this study, and its scores are as they were when it was made.
+    """
+    for path in (analysis, *others):
+        try:
+            vouched(path)
+        except BadInput as error:
+            raise BadInput(f"{error}: {AGAIN}") from None
+    compared = read_json(analysis, "smoothgates.comparisons")
+    for key in ("study", "reference", "confidence"):
+        if (found := compared["spec"][key]) != (wanted := getattr(spec, key)):
+            raise BadInput(f"{analysis}: spec.{key}: expected {wanted}, got {found}: {AGAIN}")
+    for path, made in read_record(Path(record_of(analysis.as_posix())))["inputs"].items():
+        if digest_of(Path(path)) != made:
+            raise BadInput(
+                f"{path}: has changed since {analysis} was made from it: delete the latter, and run `make report`"
+            )
+    return compared
+
+
+def sound(paths: Iterable[Path]) -> tuple[list[Path], list[dict]]:
+    """Those of some files that are what their records say, and a gap for each other one."""
+    kept, gaps = [], []
+    for path in paths:
+        try:
+            kept.append(vouched(path))
+        except BadInput as error:
+            gaps.append(named(error))
+    return kept, gaps
+
+
+def by_file(gaps: Iterable[dict]) -> list[dict]:
+    """One row a file, with the scores that are missing because of it."""
+    rows: dict[str, dict] = {}
+    for each in gaps:
+        row = rows.setdefault(each["file"], {"file": each["file"], "why": each["why"], "scores": []})
+        if "benchmark" in each:
+            row["scores"].append("/".join(str(each[key]) for key in ("task", "regime", "method", "seed", "benchmark")))
+    return list(rows.values())
