@@ -28,7 +28,9 @@ def vouched(path: Path) -> Path:
     outputs = {Path(name).resolve(): made for name, made in read_record(Path(record))["outputs"].items()}
     if (made := outputs.get(path.resolve())) is None:
         raise BadInput(f"{path}: {record} does not account for it")
-    if digest_of(path) != made:
+    if (found := digest_now(path)) is None:
+        raise BadInput(f"{path}: no such file, or none that can be read")
+    if found != made:
         raise BadInput(f"{path}: its bytes are not those in its record")
     return path
 
@@ -36,14 +38,12 @@ def vouched(path: Path) -> Path:
 def named(error: BadInput) -> dict[str, str | None]:
     """A file that is not what was measured, why, and its digest, if it has one."""
     file, _, why = str(error).partition(": ")
-    return {"file": file, "why": why, "sha256": digest(Path(file)) if Path(file).is_file() else None}
+    return {"file": file, "why": why, "sha256": digest_now(Path(file))}
 
 
-def digest_of(path: Path) -> str:
-    """sha256 of a file; BadInput if it cannot be read."""
+def digest_now(path: Path) -> str | None:
+    """sha256 of a file; None where there is none that can be read."""
     try:
         return digest(path)
-    except FileNotFoundError:
-        raise BadInput(f"{path}: no such file") from None
-    except OSError as error:
-        raise BadInput(f"{path}: cannot be read ({error.strerror})") from None
+    except OSError:
+        return None

@@ -206,9 +206,9 @@ def verify(
 ) -> None:
     """Say which results are stale, foreign or damaged, down to a byte. Exit code 1 if any is."""
     from smoothgates.custody import show
-    from smoothgates.study import load_study
+    from smoothgates.namesake import own_study
 
-    sys.exit(show.run(load_study(study), as_json))
+    sys.exit(show.run(own_study(study), as_json))
 
 
 @app.command()
@@ -221,9 +221,9 @@ def prune(
 ) -> None:
     """Free the disk of what no job needs any more."""
     from smoothgates.custody import prune as custody
-    from smoothgates.study import load_study
+    from smoothgates.namesake import own_study
 
-    custody.run(load_study(study), yes, checkpoints, foreign, work)
+    custody.run(own_study(study), yes, checkpoints, foreign, work)
 
 
 @app.command()
@@ -246,18 +246,18 @@ def archive(
 ) -> None:
     """Pack source, results and report for a reviewer, who can rebuild the report from it."""
     from smoothgates.custody import archive as custody
-    from smoothgates.study import load_study
+    from smoothgates.namesake import own_study
 
-    custody.run(load_study(study), out, weights)
+    custody.run(own_study(study), out, weights)
 
 
 @app.command()
 def adopt(study: StudyName = "laptop") -> None:
     """Make results that were copied here Snakemake's own, if nothing is wrong with them."""
     from smoothgates.custody import adopt as custody
-    from smoothgates.study import load_study
+    from smoothgates.namesake import own_study
 
-    sys.exit(custody.run(load_study(study)))
+    sys.exit(custody.run(own_study(study)))
 
 
 @app.command()

@@ -10,13 +10,13 @@ sys.path.insert(0, str(Path(workflow.basedir) / "src"))  # the checkout's own co
 from smoothgates.environments import environment_of, lock_digest
 from smoothgates.errors import BadInput
 from smoothgates.jobs import Jobs
+from smoothgates.namesake import mark, own_study
 from smoothgates.paths import record_of
 from smoothgates.provenance import write_code_list
 from smoothgates.specs import CONTROL
-from smoothgates.study import load_study
 
 try:
-    STUDY = load_study(str(config.get("study", "laptop") or ""))
+    STUDY = own_study(str(config.get("study", "laptop") or ""))
     JOBS = Jobs(STUDY)
 except BadInput as error:
     print(f"error: {error}", file=sys.stderr)
@@ -29,6 +29,10 @@ CODE = f".snakemake/code/{STUDY.name}/{{}}.sha256"
 
 # A prefix is no part of a rule's code, so a moved checkout triggers nothing.
 shell.prefix(f"export PYTHONPATH={shlex.quote(workflow.basedir)}/src SMOOTHGATES_DEVICE={STUDY.config.device}; ")
+
+
+onstart:
+    mark(STUDY)
 
 
 wildcard_constraints:

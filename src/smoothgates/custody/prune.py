@@ -9,6 +9,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
+from smoothgates.account import read_record
 from smoothgates.custody.pruned import PRUNED, pruned_folders, pruned_note
 from smoothgates.custody.removal import Left, Removal, delete, human, quiet, removal, remove, tracked
 from smoothgates.custody.results import digests
@@ -115,7 +116,11 @@ def drop(folder: Path, record: Path, made: str) -> None:
     check()
     # Before it goes: a prune that is killed half-way leaves nothing that looks damaged.
     named = {folder.relative_to(record.parent).as_posix()}
-    write_json(note, pruned_note(record, named | pruned_folders(record)), parents=False)
+    try:
+        named |= pruned_folders(record, read_record(record)["outputs"])
+    except BadInput as error:
+        raise Left(str(error)) from None
+    write_json(note, pruned_note(record, named), parents=False)
     folder.rename(aside)
     try:
         check()

@@ -59,7 +59,8 @@ def read_result(record: str, declared: tuple[str, ...]) -> Result:
         return Result(record, declared, None)
     try:
         facts = read_record(path)
-        folders = frozenset((path.parent / folder).as_posix() for folder in pruned_folders(path))
+        gone = pruned_folders(path, facts["outputs"])
+        folders = frozenset((path.parent / folder).as_posix() for folder in gone)
         return Result(record, declared, facts, pruned=folders)
     except (BadInput, OSError) as error:
         return Result(record, declared, None, str(error).removeprefix(f"{record}: "))

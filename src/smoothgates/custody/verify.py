@@ -122,7 +122,7 @@ def stray_files(paths: Paths, results: list[Result], found: dict[str, str]) -> t
     What lies beside a result that is unfinished, or whose record does not tell, may well belong to it.
     """
     known = set(chain.from_iterable((result.record, *result.declared, *result.outputs) for result in results))
-    known |= {str(Path(result.record).with_name(PRUNED)) for result in results}
+    known |= {paths.mark, *(str(Path(result.record).with_name(PRUNED)) for result in results)}
     unclear = {
         Path(result.record).parent
         for result in results

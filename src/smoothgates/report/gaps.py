@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from smoothgates.account import digest_of, named, read_record, vouched
+from smoothgates.account import digest_now, named, read_record, vouched
 from smoothgates.errors import BadInput
 from smoothgates.files import read_json
 from smoothgates.paths import record_of
@@ -25,11 +25,10 @@ def checked_analysis(spec: ReportSpec, analysis: Path, others: Iterable[Path]) -
     for key in ("study", "reference", "confidence"):
         if (found := compared["spec"][key]) != (wanted := getattr(spec, key)):
             raise BadInput(f"{analysis}: spec.{key}: expected {wanted}, got {found}: {AGAIN}")
-    for path, made in read_record(Path(record_of(analysis.as_posix())))["inputs"].items():
-        if digest_of(Path(path)) != made:
-            raise BadInput(
-                f"{path}: has changed since {analysis} was made from it: delete the latter, and run `make report`"
-            )
+    read = read_record(Path(record_of(analysis.as_posix())))["inputs"]
+    for path, made in (read | {each["file"]: each["sha256"] for each in compared["gaps"]}).items():
+        if digest_now(Path(path)) != made:
+            raise BadInput(f"{path}: has changed since {analysis} was made: delete the latter, and run `make report`")
     return compared
 
 

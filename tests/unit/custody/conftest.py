@@ -58,6 +58,9 @@ class Made:
             "outputs": {str(file): digest(file) for file in outputs},
             "drift": {},
             "dirty": False,
+            "began": "2026-02-03T04:05:06Z",
+            "seconds": 60.0,
+            "versions": {"torch": "2.13.0+cpu", "snakemake": "9.27.1"},
         }
         write_json(path, sealed(facts))
 
