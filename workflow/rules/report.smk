@@ -55,11 +55,11 @@ rule report:
         curves=PATHS.gate_curves,
         code=code("report", "report"),
     output:
-        # A report that fails leaves the old page. Without its record that is no result: Snakemake would call it done.
-        page=update(PATHS.page),
+        page=update(PATHS.page),  # the old page stays until the new one is whole; without its record it is no result
         record=record_of(PATHS.page),
     log:
         f"{PATHS.logs}/report.log",
+    localrule: True  # from a job on a cluster, Snakemake would give the old page back, and then delete it
     conda:
         conda("report")
     container:

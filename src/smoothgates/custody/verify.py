@@ -128,13 +128,13 @@ def stray_files(paths: Paths, results: list[Result], found: dict[str, str]) -> t
         for result in results
         if not set(result.declared) <= result.outputs.keys() or {ABSENT} == set(map(found.get, result.declared))
     }
-    strangers, leftovers = [], {}
+    strangers, leftovers = [], set()
     for path in chain(files_below(Path(paths.results)), files_below(Path(paths.reports))):
         if unfinished := [each for each in (path, *path.parents) if TEMPORARY.fullmatch(each.name)]:
-            leftovers[str(unfinished[-1])] = None
+            leftovers.add(str(unfinished[-1]))
         elif str(path) not in known and unclear.isdisjoint(path.parents):
             strangers.append(str(path))
-    return strangers, list(leftovers)
+    return strangers, sorted(leftovers)
 
 
 def notes_on(results: list[Result], found: dict[str, str]) -> Counter[str]:

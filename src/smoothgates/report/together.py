@@ -1,10 +1,11 @@
 """Files that belong together: all of them are new, or all are old."""
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from smoothgates.files import temporary
 
 
 @contextmanager
@@ -13,14 +14,15 @@ def together(folder: Path) -> Iterator[Path]:
 
     Those in its own folders go first, so that a page comes after the figures beside it. After an exception none goes.
     """
-    temporary = folder / f".new.{os.getpid()}"
-    temporary.mkdir(parents=True)
+    unfinished = temporary(folder / "page")
+    shutil.rmtree(unfinished, ignore_errors=True)  # of a killed process that had the same number
+    unfinished.mkdir(parents=True)
     try:
-        yield temporary
-        files = [path for path in temporary.rglob("*") if path.is_file()]
+        yield unfinished
+        files = [path for path in unfinished.rglob("*") if path.is_file()]
         for path in sorted(files, key=lambda path: -len(path.parts)):
-            target = folder / path.relative_to(temporary)
+            target = folder / path.relative_to(unfinished)
             target.parent.mkdir(exist_ok=True)
             path.replace(target)
     finally:
-        shutil.rmtree(temporary)
+        shutil.rmtree(unfinished)

@@ -163,9 +163,13 @@ def test_results_of_another_study_are_foreign(made):
 
 def test_what_a_killed_process_left_is_no_fault(made):
     leftover = RUN / ".model.json.4711@elsewhere.smoothgates"
+    folder = Path("reports/smoke/.new.4711@elsewhere.smoothgates")
     leftover.write_text("{")
+    (folder / "figures").mkdir(parents=True)
+    for name in ("figures/scores.svg", "figures/gates.svg", ".index.html.4711"):
+        (folder / name).write_text("")
     audit = verify(made.study)
-    assert (audit.leftovers, audit.findings) == ([str(leftover)], [])
+    assert (audit.leftovers, audit.findings) == ([str(folder), str(leftover)], [])
 
 
 def test_what_an_unfinished_run_has_written_is_its_own(made):
