@@ -14,8 +14,9 @@ from smoothgates.cluster.output import Progress
 from smoothgates.cluster.survivors import settle
 from smoothgates.cluster.table import Names
 from smoothgates.errors import TryAgain
+from smoothgates.namesake import own_study
 from smoothgates.paths import Paths
-from smoothgates.study import LoadedStudy, load_study
+from smoothgates.study import LoadedStudy
 
 PROFILE = Path("workflow/profiles/slurm")
 RESTARTS = 3
@@ -35,7 +36,7 @@ def run(
 
     `profiles` are read after our own, so that a site's file has the last word. `arguments` go to Snakemake as they are.
     """
-    study = load_study(study_name)
+    study = own_study(study_name)
     slurm.require()
     command, poll = slurm.status_command(poll, slurm.min_job_age(), slurm.accounting_works())
     options = [
