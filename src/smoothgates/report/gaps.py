@@ -9,8 +9,6 @@ from smoothgates.files import read_json
 from smoothgates.paths import record_of
 from smoothgates.specs import ReportSpec
 
-AGAIN = "delete it, and `make report` makes it again"
-
 
 def checked_analysis(spec: ReportSpec, analysis: Path, others: Iterable[Path]) -> dict:
     """Content of comparisons.json. BadInput unless it and the `others`, tables and gates, are what their records say,
@@ -20,16 +18,21 @@ def checked_analysis(spec: ReportSpec, analysis: Path, others: Iterable[Path]) -
         try:
             vouched(path)
         except BadInput as error:
-            raise BadInput(f"{error}: {AGAIN}") from None
+            raise BadInput(f"{error}: {again(path)}") from None
     compared = read_json(analysis, "smoothgates.comparisons")
     for key in ("study", "reference", "confidence"):
         if (found := compared["spec"][key]) != (wanted := getattr(spec, key)):
-            raise BadInput(f"{analysis}: spec.{key}: expected {wanted}, got {found}: {AGAIN}")
+            raise BadInput(f"{analysis}: spec.{key}: expected {wanted}, got {found}: {again(analysis)}")
     read = read_record(Path(record_of(analysis.as_posix())))["inputs"]
     for path, made in (read | {each["file"]: each["sha256"] for each in compared["gaps"]}).items():
         if digest_now(Path(path)) != made:
-            raise BadInput(f"{path}: has changed since {analysis} was made: delete the latter, and run `make report`")
+            raise BadInput(f"{path}: has changed since {analysis} was made: {again(analysis)}")
     return compared
+
+
+def again(path: Path) -> str:
+    """What to do about a file that a rule makes from the scores."""
+    return f"delete {path}, and `make report` makes it again"
 
 
 def sound(paths: Iterable[Path]) -> tuple[list[Path], list[dict]]:
