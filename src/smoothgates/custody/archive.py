@@ -100,13 +100,14 @@ def code_in_use(study: LoadedStudy) -> set[str]:
 
 def config_files(study: LoadedStudy) -> Members:
     """The study's file and its table of methods: at their places in the checkout, or from outside of it in study/."""
-    table = study.file.parent / study.config.method_table
+    named = study.config.method_table
+    table = study.file.parent / named
     found: Members = {os.path.relpath(path): path for path in (study.file, table)}
-    if not any(name.startswith("..") for name in found):
+    if not any(name.startswith("..") for name in found) and not Path(named).is_absolute():
         return found
     text, count = study.file.read_text(), 1
-    if table.parent.resolve() != study.file.parent.resolve():
-        text, count = re.subn(r"^method_table:.*$", f"method_table: {table.name}", text, flags=re.MULTILINE)
+    if named != table.name:
+        text, count = re.subn(r"(?m)^method_table:.*$", lambda _: f"method_table: {json.dumps(table.name)}", text)
     if count != 1 or table.name == study.file.name:
         raise BadInput(f"{study.file}: method_table: not archived: put the table beside the study's file")
     return {f"{STUDY}/{study.file.name}": text.encode(), f"{STUDY}/{table.name}": table.read_bytes()}

@@ -76,10 +76,8 @@ def check_enough(spec: AnalyseSpec, runs: list[dict], gaps: list[dict]) -> None:
         if not left or spec.reference in asked - left:
             own = [gap for gap in gaps if gap["task"] == task and gap["regime"] != CONTROL]
             first = next((gap for gap in own if gap["method"] == spec.reference), own[0])
-            raise BadInput(
-                f"{first['file']}: {first['why']}; no score of {first['method']} is left in {task}, of which"
-                f" {len(own)} are not what was measured"
-            )
+            more = f"(and {len(own) - 1} more): {task} has no score of {first['method']} left"
+            raise BadInput(f"{first['file']}: {first['why']} {more}")
 
 
 def scores_of(paths: Paths, run: tuple[str, str, str, int], benchmarks: tuple[str, ...]) -> list[Path]:

@@ -162,11 +162,12 @@ def test_results_may_be_on_another_disk(project, tmp_path_factory):
     assert f"{RUN}/model.json" in pack(project)
 
 
-@pytest.mark.parametrize("table", ["methods.yaml", "../tables/mine.yaml"])
+@pytest.mark.parametrize("table", ["methods.yaml", "../tables/mine.yaml", "{home}/tables/mine.yaml"])
 def test_a_study_of_elsewhere_comes_with_its_table(table, project, tmp_path_factory, monkeypatch, capsys):
     """And the report of it is in order where the archive is unpacked."""
     home = tmp_path_factory.mktemp("home")
-    for name, source in (("own/smoke.yaml", "config/smoke.yaml"), (f"own/{table}", "config/methods.yaml")):
+    table = table.format(home=home)
+    for name, source in (("own/smoke.yaml", "config/smoke.yaml"), (Path("own", table), "config/methods.yaml")):
         (home / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.move(source, home / name)
     project.name = str(home / "own/smoke.yaml")
