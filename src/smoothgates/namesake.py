@@ -34,7 +34,8 @@ def mark(study: LoadedStudy) -> None:
 def marked(study: LoadedStudy) -> Path | None:
     """The file that the study's results are marked with."""
     path = Path(Paths(study.name).mark)
-    return Path(read_json(path, SCHEMA)["file"]) if path.exists() else None
+    named = read_json(path, SCHEMA).get("file") if path.exists() else None
+    return Path(named) if isinstance(named, str) else None
 
 
 def same(file: Path, other: Path) -> bool:
