@@ -107,7 +107,8 @@ def test_the_jobs_of_a_study_are_those_of_its_dag(clone):
 
 def listed(block: str, key: str) -> frozenset[str]:
     found = re.search(rf"^    {key}: (.*)$", block, re.MULTILINE)
-    return frozenset(path for path in found[1].split(", ") if not path.startswith(".snakemake/code/"))
+    paths = found[1].replace(" (update)", "").split(", ")
+    return frozenset(path for path in paths if not path.startswith(".snakemake/code/"))
 
 
 def test_the_rules_are_ready_within_a_second(clone):
