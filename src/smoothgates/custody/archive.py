@@ -84,10 +84,10 @@ def source_files(study: LoadedStudy) -> Members:
     return {name: Path(name) for name in names if Path(name).is_file() or Path(name).is_symlink()}
 
 
-def git_files() -> set[str]:
-    """The files that git keeps in the working directory; none where it keeps none."""
+def git_files(*below: str) -> set[str]:
+    """The files that git keeps in the working directory, or in some folders of it; none where it keeps none."""
     try:
-        done = subprocess.run(["git", "ls-files", "-z"], capture_output=True, text=True)
+        done = subprocess.run(["git", "ls-files", "-z", "--", *below], capture_output=True, text=True)
     except OSError:
         return set()
     return set(done.stdout.split("\0")) - {""}

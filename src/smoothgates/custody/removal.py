@@ -74,7 +74,7 @@ def lies_in(path: Path, root: Path) -> bool:
 
 def tracked(roots: Iterable[Path]) -> frozenset[Path]:
     """What git keeps below some folders, and every folder on the way to it."""
-    files = [Path(name) for name in git_files("--", *map(str, roots))]
+    files = [Path(name) for name in git_files(*map(str, roots))]
     return frozenset(each for file in files for each in (file, *file.parents))
 
 
