@@ -11,7 +11,7 @@ PAGE = reports/$(basename $(notdir $(STUDY)))/index.html
 SNAKEMAKE = PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 $(BIN)/snakemake --config study='$(CHOSEN)' \
 	--profile workflow/profiles/local
 
-.PHONY: study plan pending check report test test-papers test-scale test-faults test-envs test-slurm lint parity bench schema docs \
+.PHONY: study plan pending check report test test-papers test-scale test-faults test-envs test-slurm lint parity bench schema docs check-gate \
 	lock slurm scale clean
 
 study: $(READY)  ## Run the study and write reports/$(STUDY)/index.html
@@ -66,7 +66,10 @@ schema: $(READY)  ## After changing a config record
 	$(BIN)/python -m smoothgates schema
 
 docs: $(READY)  ## After changing a gate
-	$(BIN)/python -m smoothgates gates > docs/gates.md
+	$(BIN)/python -m smoothgates gates --out docs/gates.md
+
+check-gate: $(READY)  ## Is a gate what its file says? make check-gate NAME=erf
+	@$(BIN)/python -m smoothgates check-gate --spec '{"gate": "$(NAME)"}'
 
 lock: .venv-lock/.ready  ## After changing a pin in pyproject.toml: rewrite the locks from the package index's metadata
 	PATH="$(CURDIR)/.venv-lock/bin:$$PATH" .venv-lock/bin/python envs/lock.py

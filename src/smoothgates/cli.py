@@ -75,11 +75,12 @@ def train(
     save_seconds: Annotated[float, typer.Option(help="Least time between two checkpoints.")] = 60.0,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start over, whatever earlier attempts left.")] = False,
     wait: Annotated[float, typer.Option(help="Seconds to wait for another process that is at the same run.")] = 60.0,
+    gate: Annotated[Path | None, typer.Option(help="What `check-gate` wrote of the method's gate.")] = None,
 ) -> None:
     """Train a policy by RL with one method, or go on where an earlier attempt ended."""
     from smoothgates.stages import train as stage
 
-    stage.run(spec, data, policy, out, metrics, index, stage.How(work, wall_minutes, save_seconds, fresh, wait))
+    stage.run(spec, data, policy, out, metrics, index, stage.How(work, wall_minutes, save_seconds, fresh, wait), gate)
 
 
 @app.command()
@@ -103,13 +104,29 @@ def gates(
     curves: Annotated[Path | None, typer.Option(help="Parquet of f, f′ and φ to write.")] = None,
     out: Annotated[Path | None, typer.Option(help="Catalogue to write.")] = None,
 ) -> None:
-    """Tabulate every gate; without options, print the catalogue as Markdown."""
+    """Tabulate every gate. Without --spec and --curves the catalogue is Markdown; without --out it is printed."""
+    from smoothgates.files import write_atomically
     from smoothgates.stages import gates as stage
 
     if spec and curves and out:
         stage.run(spec, curves, out)
+    elif spec or curves:
+        raise BadInput("gates: --spec and --curves: expected both of them, and --out")
+    elif out:
+        write_atomically(out, stage.markdown().encode())
     else:
         typer.echo(stage.markdown(), nl=False)
+
+
+@app.command()
+def check_gate(
+    spec: Annotated[str, typer.Option(help='Canonical JSON of which gate, {"gate": NAME}, or @file.')],
+    out: Annotated[Path | None, typer.Option(help="Manifest to write.")] = None,
+) -> None:
+    """Is a gate's weight the derivative of its value, and all else what its file says?"""
+    from smoothgates.stages import check_gate as stage
+
+    stage.run(spec, out)
 
 
 @app.command()

@@ -11,7 +11,7 @@ from smoothgates.errors import BadInput
 
 FOLDER = Path(__file__).resolve().parents[2] / "envs"
 ENVIRONMENTS = {
-    "train": ("prepare", "index", "policy", "train", "evaluate", "gates", "score", "probe"),
+    "train": ("prepare", "index", "policy", "train", "evaluate", "gates", "check_gate", "score", "probe"),
     "report": ("analyse", "report"),
 }
 CUDA_PARTS = ("cuda-", "nvidia-", "triton")

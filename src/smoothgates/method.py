@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, PositiveInt, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, PositiveInt, model_validator
 
 from smoothgates.gates import GATES
 from smoothgates.records import Record, parse, read_yaml
@@ -19,6 +19,13 @@ def _none(value):
     return None if value == "none" else value
 
 
+def _known_gate(name: str) -> str:
+    if name not in GATES:
+        raise ValueError(f"unknown gate '{name}'; known: {', '.join(sorted(GATES))}")
+    return name
+
+
+GateName = Annotated[str, AfterValidator(_known_gate)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Pair = Annotated[tuple[Positive, Positive], BeforeValidator(_pair)]
 
@@ -53,7 +60,7 @@ class Constant(Record):
 class Method(Record):
     """How one method keeps its updates in bounds."""
 
-    gate: str
+    gate: GateName
     """A file of `gates/`."""
     tau: Pair | None = None
     """Temperature of a smooth gate, [Â > 0, Â ≤ 0] or one number for both."""
@@ -72,13 +79,6 @@ class Method(Record):
     routing_replay: bool = False
     """Of a policy with experts: tokens go through those that they went through when the old log-probabilities were
     taken, weighted by today's router (GSPO, 2507.18071, section 5.3)."""
-
-    @field_validator("gate")
-    @classmethod
-    def _known(cls, name: str) -> str:
-        if name not in GATES:
-            raise ValueError(f"unknown gate '{name}'; known: {', '.join(sorted(GATES))}")
-        return name
 
     @model_validator(mode="after")
     def _scale_fits_gate(self) -> "Method":

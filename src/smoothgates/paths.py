@@ -20,6 +20,7 @@ class Paths:
         self.model = f"{self.run}/model.json"
         self.metrics = f"{self.run}/metrics.parquet"
         self.scores = f"{self.results}/evaluate/{{task}}/{{regime}}/{{method}}/seed{{seed}}/{{benchmark}}.json"
+        self.gate_check = f"{self.results}/gates/{{gate}}/check.json"
         self.gates = f"{self.results}/analysis/gates/catalogue.json"
         self.gate_curves = f"{self.results}/analysis/gates/curves.parquet"
         self.comparisons = f"{self.results}/analysis/comparisons.json"

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
-from smoothgates.method import Method
+from smoothgates.method import GateName, Method
 from smoothgates.records import Record
 from smoothgates.tasks import NAMES
 
@@ -297,6 +297,16 @@ class AnalyseSpec(Record):
     confidence: Annotated[float, Field(gt=0, lt=1)]
     seeds: tuple[NonNegativeInt, ...]
     tasks: dict[str, Arms]
+
+
+GATE_CHECK = "smoothgates.gate_check"
+"""Schema of what the check of a gate leaves."""
+
+
+class CheckGateSpec(Record):
+    """Which gate to check. Nothing of a study: one check serves all methods that use it."""
+
+    gate: GateName
 
 
 class GatesSpec(Record):

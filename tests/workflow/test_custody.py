@@ -141,7 +141,7 @@ def test_a_stopped_run_keeps_what_it_goes_on_from(checkout, monkeypatch):
     job = next(job for job in jobs_of(study) if job.name == "math/near/erf/seed0")
     for path in job.outputs:
         Path(path).unlink()
-    (data, policy), (out, metrics) = job.inputs, job.outputs
+    (data, policy), (out, metrics) = job.sources, job.outputs
     words = ["--data", data, "--policy", policy, "--out", out, "--metrics", metrics, "--wall-minutes", "0.0001"]
     command = [sys.executable, "-m", "smoothgates", "train", "--spec", job.spec.canonical(), *words]
     assert subprocess.run(command, env={**os.environ, "PYTHONPATH": "src"}, check=False).returncode == 75

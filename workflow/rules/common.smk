@@ -9,13 +9,15 @@ sys.path.insert(0, str(Path(workflow.basedir) / "src"))  # the checkout's own co
 
 from smoothgates.environments import environment_of, lock_digest
 from smoothgates.errors import BadInput
-from smoothgates.jobs import Jobs
-from smoothgates.namesake import mark, own_study
 from smoothgates.paths import record_of
 from smoothgates.provenance import write_code_list
-from smoothgates.specs import CONTROL
 
 try:
+    # A file of gates/ may be a user's own, and no gate.
+    from smoothgates.jobs import Jobs
+    from smoothgates.namesake import mark, own_study
+    from smoothgates.specs import CONTROL
+
     STUDY = own_study(str(config.get("study", "laptop") or ""))
     JOBS = Jobs(STUDY)
 except BadInput as error:
@@ -39,6 +41,7 @@ wildcard_constraints:
     task="|".join(TASKS),
     regime="|".join([*STUDY.config.regimes, CONTROL]),
     method="|".join([*STUDY.methods, *sorted({method for task in TASKS for method in STUDY.controls(task)})]),
+    gate="|".join(JOBS.used_gates),
     benchmark="|".join({name for task in TASKS.values() for name in task.evaluation}),
     name="|".join(STUDY.config.indexes),
     seed=r"\d+",
@@ -71,6 +74,10 @@ for task in TASKS:
         code(f"{stage}/{task}", stage, (f"tasks.{task}",))
     for method in STUDY.methods_of(task):
         code(f"train/{task}/{method}", "train", JOBS.train_parts(task, method))
+
+
+for gate in JOBS.used_gates:
+    code(f"check_gate/{gate}", "check_gate", (f"gates.{gate}",))
 
 
 def flags(flag, paths):
@@ -121,6 +128,14 @@ def index_of(wildcards):
 
 def start_of(wildcards):
     return JOBS.start(wildcards.task, wildcards.regime, wildcards.seed)
+
+
+def check_of(wildcards):
+    return JOBS.checked(wildcards.method)
+
+
+def check_gate_spec(wildcards):
+    return JOBS.check_gate(wildcards.gate).spec.canonical()
 
 
 def models(wildcards):

@@ -80,12 +80,12 @@ class Needs:
         """
         ready = {path for job in audit.jobs("done") for path in job.outputs}
         for job in (job for job, state in audit.states if job.stage == "train" and state != "done"):
-            waits = [path for path in job.inputs if path not in ready]
+            waits = [path for path in job.sources if path not in ready]
             try:
                 if not waits:
                     self.names.add(work_of(study, job))
             except OSError:  # gone since it was verified
-                waits = [job.inputs[0]]
+                waits = [job.sources[0]]
             if waits:
                 self.unknown[Path(job.outputs[0]).absolute()] = waits[0]
 
@@ -114,7 +114,7 @@ def whose(result: Path) -> str:
 
 def work_of(study: LoadedStudy, job: Job) -> str:
     """Name of a run's work directory. Raises OSError if an input cannot be read."""
-    return fingerprint(**made_by(study, job), inputs=[digest(Path(path)) for path in job.inputs])
+    return fingerprint(**made_by(study, job), inputs=[digest(Path(path)) for path in job.sources])
 
 
 def at_work(folder: Path) -> str:
