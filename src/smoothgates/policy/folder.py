@@ -12,7 +12,7 @@ from smoothgates.policy.config import architecture_of, config_of
 from smoothgates.policy.decoder import Decoder
 from smoothgates.policy.policy import Policy
 from smoothgates.policy.text import Text, compact_text, published_text
-from smoothgates.policy.tokenizer import CHAT_TEMPLATE, EOS, PAD, load_tokenizer
+from smoothgates.policy.tokenizer import CHAT_TEMPLATE, EOS, PAD, load_tokenizer, settings_of
 from smoothgates.policy.weights import load_weights, write_weights
 
 MODEL_SCHEMA = "smoothgates.model"
@@ -28,16 +28,7 @@ def save_policy(folder: Path, policy: Decoder, tokenizer: Tokenizer, template: s
     write_json(folder / "config.json", config_of(policy.arch, end, pad))
     write_json(folder / "generation_config.json", {"eos_token_id": end, "pad_token_id": pad, "do_sample": True})
     write_atomically(folder / "tokenizer.json", tokenizer.to_str(pretty=False).encode())
-    write_json(
-        folder / "tokenizer_config.json",
-        {
-            "tokenizer_class": "PreTrainedTokenizerFast",
-            "eos_token": EOS,
-            "pad_token": PAD,
-            "chat_template": template,
-            "clean_up_tokenization_spaces": False,
-        },
-    )
+    write_json(folder / "tokenizer_config.json", settings_of(tokenizer, template))
     return [file_record(path, folder) for path in sorted(folder.iterdir())]
 
 
