@@ -5,6 +5,7 @@ import hashlib
 import importlib.metadata
 import os
 import platform
+import re
 import resource
 import subprocess
 import sys
@@ -174,6 +175,8 @@ class Execution:
                     "host": platform.node(),
                     "job": os.environ.get("SLURM_JOB_ID"),
                     "machine": platform.machine(),
+                    "processor": processor(),
+                    "kernels": kernels(),
                     "python": platform.python_version(),
                     "versions": versions(),
                 }
@@ -187,6 +190,30 @@ def gpus() -> int:
     if torch is None or not torch.cuda.is_available():
         return 0
     return torch.cuda.device_count() * int(os.environ.get("WORLD_SIZE", 1))  # each rank sees its own alone
+
+
+def processor() -> str:
+    """Model of the processor: the same seed gives the same bits on one kind alone."""
+    try:
+        named = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    except OSError:
+        named = None
+    if named:
+        return named[1]
+    if sys.platform == "darwin":
+        command = ["sysctl", "-n", "machdep.cpu.brand_string"]
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    return platform.processor() or platform.machine()
+
+
+def kernels() -> dict[str, str]:
+    """Which kernels compute on it: torch's choice, where torch is in use, and what overrides the choice."""
+    found = {name: os.environ[name] for name in ("ATEN_CPU_CAPABILITY", "MKL_CBWR") if name in os.environ}
+    if torch := sys.modules.get("torch"):
+        found["torch"] = torch.backends.cpu.get_cpu_capability()
+        if torch.cuda.is_available():
+            found["cuda"] = torch.cuda.get_device_name()
+    return found
 
 
 def spec_digest(spec: Record) -> str:

@@ -79,7 +79,7 @@ def test_transformers_samples_answers_that_the_tasks_own_reward_takes(kind, tmp_
 
     known, others = examples_of("math", 200)[:2], examples_of("math", 200)
     policy, tokenizer = made(tmp_path, "math", kind, others)
-    phase = SupervisedPhase(steps=60, optimizer=Adam(lr=1e-2, warmup=5))
+    phase = SupervisedPhase(steps=150, optimizer=Adam(lr=1e-2, warmup=5))
     train_supervised(policy, tokenizer, generator_of("math"), known, phase, 2, random.Random(0))
     save_policy(tmp_path, policy, tokenizer)
 

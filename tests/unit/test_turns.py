@@ -11,6 +11,7 @@ from typing import ClassVar
 import psutil
 import pytest
 import torch
+from rounding import FORWARD, assert_rounded
 
 from smoothgates.errors import BadInput, TryAgain
 from smoothgates.policy.decoder import Decoder
@@ -103,7 +104,7 @@ def sampler(policy, tmp_path, monkeypatch):
 def same(found, expected):
     for name in ("ids", "mask", "lengths", "truncated"):
         assert torch.equal(getattr(found, name), getattr(expected, name)), name
-    assert torch.allclose(found.logp, expected.logp, atol=1e-5)
+    assert_rounded(found.logp, expected.logp, FORWARD)
 
 
 @pytest.mark.parametrize("with_tools", [False, True])

@@ -10,6 +10,9 @@ from smoothgates.errors import BadInput
 from smoothgates.paths import Paths, record_of
 from smoothgates.specs import AnalyseSpec
 
+UNKNOWN = "not recorded"
+"""Of runs older than the fact."""
+
 
 def results_of(paths: Paths, analysed: AnalyseSpec, indexes: tuple[str, ...]) -> list[str]:
     """A file of every result that a report rests on, in an order in which they could be made."""
@@ -67,10 +70,17 @@ def origins(runs: list[dict]) -> list[tuple[str, list[str]]]:
         "environment": {environment(run) for run in runs},
         "Python": {run["python"] for run in runs},
         "machine": {run["machine"] for run in runs},
+        "processor": {run.get("processor", UNKNOWN) for run in runs},
+        "kernels": {kernels(run) for run in runs if run.get("kernels", True)},
     }
     for name in sorted({name for run in runs for name in run["versions"]}):
         found[name] = {run["versions"].get(name, "absent") for run in runs}
     return [(fact, sorted(values)) for fact, values in found.items()]
+
+
+def kernels(run: dict) -> str:
+    """Which kernels computed a result, and what chose them."""
+    return ", ".join(f"{name} {value}" for name, value in sorted(run.get("kernels", {}).items())) or UNKNOWN
 
 
 def environment(run: dict) -> str:
