@@ -7,11 +7,12 @@ SCALE := .venv-scale/bin
 READY := .venv/.ready
 STUDY ?= laptop
 CHOSEN = $(or $(strip $(STUDY)),$(error STUDY is empty: give a name in config/, or the path of a YAML file))
+NUMERIC = tests/oracle tests/unit/test_gates.py tests/unit/test_identities.py $(shell grep -l '^from rounding' tests/unit/*.py)
 PAGE = reports/$(basename $(notdir $(STUDY)))/index.html
 SNAKEMAKE = PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 $(BIN)/snakemake --config study='$(CHOSEN)' \
 	--profile workflow/profiles/local
 
-.PHONY: study plan pending check report test test-papers test-scale test-faults test-envs test-slurm lint parity bench schema docs check-gate \
+.PHONY: study plan pending check report test test-kernels test-papers test-scale test-faults test-envs test-slurm lint parity bench schema docs check-gate \
 	lock slurm scale clean
 
 study: $(READY)  ## Run the study and write reports/$(STUDY)/index.html
@@ -33,7 +34,11 @@ report: $(READY)  ## Rebuild the report from the scores; can never start a train
 test: $(READY) lint  ## Everything that needs no root and no network
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile
 
-	@echo "Not among these, as they take root, packages, the network or more time: make test-papers, test-scale, test-faults, test-envs, test-slurm, parity"
+	@echo "Not among these, as they take root, packages, the network or more time: make test-kernels, test-papers, test-scale, test-faults, test-envs, test-slurm, parity"
+
+test-kernels: $(READY)  ## The numbers again, with the kernels of other processors
+	for kernels in ATEN_CPU_CAPABILITY=default ATEN_CPU_CAPABILITY=avx2 MKL_CBWR=COMPATIBLE; do \
+		env $$kernels OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile $(NUMERIC) || exit; done
 
 test-papers: $(READY)  ## Every paper's study, shrunk, run to its report
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m papers tests/workflow
