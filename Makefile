@@ -12,8 +12,8 @@ PAGE = reports/$(basename $(notdir $(STUDY)))/index.html
 SNAKEMAKE = PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 $(BIN)/snakemake --config study='$(CHOSEN)' \
 	--profile workflow/profiles/local
 
-.PHONY: study plan pending check report test test-kernels test-papers test-scale test-faults test-envs test-slurm lint parity bench schema docs check-gate \
-	lock slurm scale clean
+.PHONY: study plan pending check report test test-kernels test-papers test-scale test-faults test-envs test-slurm lint \
+	parity bench schema docs check-gate lock slurm scale clean
 
 study: $(READY)  ## Run the study and write reports/$(STUDY)/index.html
 	$(SNAKEMAKE)

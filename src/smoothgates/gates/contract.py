@@ -7,14 +7,14 @@ advantage and on every log-ratio that the loss lets through.
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
+
+import torch
+from torch import Tensor
 
 from smoothgates.errors import BadInput
 from smoothgates.gates.admissibility import CHECK_SCALE, failures
 from smoothgates.gates.gate import Gate
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 SCALES = {"tau": (0.3, 1.0, 5.0, 10.0, 15.0), "clip": (3e-4, 0.2, 0.5, 4.0), "none": (1.0,)}
 """At which gates are checked, by what their scale means: as narrow and as wide as methods have them."""
@@ -56,8 +56,6 @@ class Case:
 
     def check_numbers(self) -> None:
         """f and f′ are finite, also in the single precision of training; on-policy every gate is open."""
-        import torch
-
         for dtype in (torch.float64, torch.float32):
             for name in ("value", "weight"):
                 self.of(name, grid().to(dtype))
@@ -70,8 +68,6 @@ class Case:
 
         It is off by no more than f′ bends on the way. So this holds across the kink of a hard clip, too.
         """
-        import torch
-
         ratio, length = grid(), grid().diff()
         between = ratio[:-1] + length / 2
         f, slope, middle = self.of("value", ratio), self.of("weight", ratio), self.of("weight", between)
@@ -89,8 +85,6 @@ class Case:
 
     def check_half_width(self) -> None:
         """f′ falls through ½ at that distance from 1, on one side or the other."""
-        import torch
-
         width = self.width()
         if width == math.inf:
             ratio, slope = grid(), self.of("weight", grid())
@@ -113,20 +107,18 @@ class Case:
             self.refuse(f"half_width is {width:g}, expected a distance")
         return width
 
-    def of(self, name: str, ratio: "Tensor") -> "Tensor":
+    def of(self, name: str, ratio: Tensor) -> Tensor:
         """f (`value`) or f′ (`weight`) at these ratios; refused if it is not one finite number for each."""
         return evaluated(self, name, ratio, self.scale, self.positive)
 
-    def refuse(self, what: str, ratio: "Tensor | None" = None, weight: "Tensor | None" = None) -> NoReturn:
+    def refuse(self, what: str, ratio: Tensor | None = None, weight: Tensor | None = None) -> NoReturn:
         at = "" if ratio is None else f"; at ratio {ratio.item():.6g}"
         found = "" if weight is None else f" weight is {weight.item():.6g}"
         scale = "" if self.gate.parameter == "none" else f"{self.gate.parameter} {self.scale:g}, "
         refuse(self.gate, f"{what}{at}{found} ({scale}Â {'>' if self.positive else '≤'} 0)")
 
 
-def evaluated(case: Case, name: str, ratio: "Tensor", scale: "Tensor | float", positive: "Tensor | bool") -> "Tensor":
-    import torch
-
+def evaluated(case: Case, name: str, ratio: Tensor, scale: Tensor | float, positive: Tensor | bool) -> Tensor:
     try:
         found = getattr(case.gate, name)(ratio, scale, positive)
     except Exception as error:  # whatever a user's formula may raise
@@ -141,8 +133,6 @@ def evaluated(case: Case, name: str, ratio: "Tensor", scale: "Tensor | float", p
 
 def check_elementwise(gate: Gate, scale: float) -> None:
     """A tensor of signs and of scales gives what each of them gives alone: in training every token has its own."""
-    import torch
-
     ratio = grid()[::1000]
     positive = torch.arange(len(ratio)) % 2 == 0
     scales = torch.where(positive, ratio.new_tensor(scale), ratio.new_tensor(scale / 2))
@@ -164,9 +154,7 @@ def check_widths(gate: Gate) -> None:
             refuse(gate, f"half_width is {width:g} at tau {scale:g}, expected half_width(1)/tau = {unit / scale:g}")
 
 
-def grid() -> "Tensor":
+def grid() -> Tensor:
     """Ratios (n,) whose logarithms are equally far apart, over all that the loss lets through; 1 is among them."""
-    import torch
-
     steps = round(FARTHEST / STEP)
     return (torch.arange(-steps, steps + 1, dtype=torch.float64) * STEP).exp()
