@@ -19,8 +19,9 @@ from smoothgates.gates import GATES, HELPERS
 from smoothgates.gates.admissibility import CHECK_SCALE, check
 from smoothgates.gates.contract import FARTHEST, check_contract
 from smoothgates.objective.ratio import LOG_RATIO_LIMIT
-from smoothgates.stages import check_gate
+from smoothgates.stages import check_gate, train
 from smoothgates.stages.gates import markdown
+from smoothgates.study import load_study
 
 
 def test_one_file_one_gate_of_the_same_name():
@@ -168,3 +169,13 @@ def test_one_sided_gates_act_only_where_the_clip_acts(name):
     for acting, free, positive in ((above, below, True), (below, above, False)):
         assert one.weight(acting, 10.0, positive) == two.weight(acting, 10.0, positive)
         assert one.weight(free, 10.0, positive) == 1
+
+
+def test_a_training_refuses_the_check_of_another_gate(tmp_path):
+    spec = load_study("laptop").train_spec("math", "near", "erf", 0).canonical()
+    data, start, check = tmp_path / "data.json", tmp_path / "model.json", tmp_path / "check.json"
+    data.touch()
+    start.touch()
+    check_gate.run('{"gate": "clip"}', check)
+    with pytest.raises(BadInput, match=r"check.json: spec.gate: expected 'erf', the gate of the method, got 'clip'$"):
+        train.run(spec, data, start, tmp_path / "out.json", tmp_path / "out.parquet", gate=check)
