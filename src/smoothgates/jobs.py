@@ -32,8 +32,7 @@ class Job:
     outputs: tuple[str, ...]
     """As Snakemake knows them; what else they name is in their records."""
     waits: tuple[str, ...] = ()
-    """Those of its inputs that only say that it may run. No bit of the result depends on them, nor does it run again
-    when they change."""
+    """Those of its inputs that only say that it may run: no bit of the result depends on them."""
 
     @property
     def sources(self) -> list[str]:

@@ -55,7 +55,6 @@ def test_nothing_is_wrong_with_a_finished_study(finished):
     [
         ("config/methods.yaml", "tau: [10, 12]", "tau: [9, 12]"),
         ("src/smoothgates/gates/erf.py", "fastest", "quickest"),
-        ("src/smoothgates/gates/contract.py", "What every gate must be", "What each gate must be"),
         ("src/smoothgates/tasks/toolqa/rewards.py", '"""', '""" '),
         ("src/smoothgates/report/page.html.j2", "Learning curves", "Curves"),
         ("src/smoothgates/objective/loss.py", "The one loss", "The single loss"),

@@ -77,13 +77,6 @@ def test_a_gate_that_is_not_what_it_says_is_refused_and_nothing_is_trained_with_
     assert checkout.pending().keys() <= {"check_gate", "gates", "train", "evaluate", "analyse", "report", "all"}
 
 
-def test_editing_how_gates_are_checked_checks_them_again_and_trains_nothing(checkout):
-    checkout.edit("src/smoothgates/gates/contract.py", "What every gate must be", "What each gate must be")
-    assert checkout.pending() == {"check_gate": 2, "all": 1}
-    checkout.snakemake("--config", "study=smoke")
-    assert checkout.pending() == {}
-
-
 @pytest.mark.parametrize("command", ["-m smoothgates plan --study smoke", "-m snakemake -n --config study=smoke"])
 def test_a_file_of_the_gates_that_is_no_gate_is_one_line(command, checkout):
     (checkout.folder / "src/smoothgates/gates/mine.py").write_text("VALUE = 1\n")

@@ -25,7 +25,7 @@ rule train:
     input:
         data=PATHS.data,
         policy=start_of,
-        gate=ancient(check_of),
+        gate=check_of,
         index=index_of if STUDY.config.indexes else [],
         code=CODE.format("train/{task}/{method}"),
     output:

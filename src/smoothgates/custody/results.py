@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from smoothgates.account import read_record
@@ -39,13 +39,6 @@ class Result:
     def inputs(self) -> dict[str, str]:
         """Digest of each file that it was made from."""
         return self.facts["inputs"] if self.facts else {}
-
-    def without(self, waits: tuple[str, ...]) -> "Result":
-        """The same, as if these files had not been read: no bit of it depends on them."""
-        if not self.facts or not waits:
-            return self
-        sources = {path: read for path, read in self.inputs.items() if path not in waits}
-        return replace(self, facts={**self.facts, "inputs": sources})
 
     def lacks(self, path: str) -> bool:
         """Whether a file is gone on purpose."""

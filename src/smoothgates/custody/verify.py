@@ -64,7 +64,7 @@ def verify(study: LoadedStudy, thorough: bool = True) -> Audit:
     states, findings, troubled = [], [], set()
     for job, own in zip(jobs, results, strict=True):
         today = made_by(study, job)
-        judged = [judge(result.without(job.waits), today, found, troubled) for result in own]
+        judged = [judge(result, today, found, troubled) for result in own]
         if all(state == "done" for state, _ in judged):
             judged.append(compare_inputs(job, own))
         state = max((state for state, _ in judged), key=STATES.index)
