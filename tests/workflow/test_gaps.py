@@ -172,6 +172,12 @@ def test_an_analysis_of_another_reference_is_refused(place):
         reported()
 
 
+def test_scores_of_a_method_as_it_was_before_are_not_shown_beside_what_it_is_now(place):
+    place.edit("config/methods.yaml", "{gate: erf, tau: [10, 12]}", "{gate: erf, tau: [11, 12]}")
+    with pytest.raises(BadInput, match=r"comparisons.json: methods.erf: was trained as .*10.0, 12.0.* run the study"):
+        reported()
+
+
 def test_scores_that_changed_after_they_were_analysed_are_refused(place):
     """Also those that were left out, and are right again."""
     sound = SCORE.read_bytes()
@@ -221,6 +227,6 @@ def test_a_report_that_fails_keeps_the_old_page_and_is_not_done(place):
 
 def test_jobs_and_the_report_read_the_same_records(place):
     study = load_study("smoke")
-    listed = results_of(Jobs(study).paths, study.analyse_spec(), study.report_spec().indexes)
+    listed = results_of(Jobs(study).paths, study.analyse_spec(), study.report_spec())
     found = set(map(record_of, listed))
     assert found == {record for job in jobs_of(study) if job.rule != "report" for record in job.records}

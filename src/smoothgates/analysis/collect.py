@@ -27,6 +27,8 @@ class Scores:
     """Row of the last checkpoint."""
     curve: list[dict]
     """Rows of the checkpoints on the way there."""
+    trained: dict | None
+    """The row of its method that the run was trained with. None: not trained by RL."""
 
 
 @dataclass(frozen=True)
@@ -63,12 +65,13 @@ def read_scores(path: Path, model: Path, keys: dict, benchmark: str) -> Scores:
     found = {**keys_of(scores["run"]), "benchmark": scores["spec"]["benchmark"]}
     if found != (wanted := {**keys, "benchmark": benchmark}):
         raise BadInput(f"{path}: run: expected {wanted}, got {found}")
-    if keys_of(read_json(vouched(model), "smoothgates.model")["spec"]) != keys:
+    spec = read_json(vouched(model), "smoothgates.model")["spec"]
+    if keys_of(spec) != keys:
         raise BadInput(f"{model}: spec: is not the run {'/'.join(map(str, keys.values()))}")
     if digest(model) != scores["model_sha256"]:
         raise BadInput(f"{path}: is not of the policy in {model}: evaluate it again")
     final = {**wanted, "status": scores["status"], **scores["final"]}
-    return Scores(final, [{**wanted, **point} for point in scores["curve"]])
+    return Scores(final, [{**wanted, **point} for point in scores["curve"]], spec.get("method"))
 
 
 def keys_of(run: dict) -> dict:

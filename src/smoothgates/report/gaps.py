@@ -12,7 +12,7 @@ from smoothgates.specs import ReportSpec
 
 def checked_analysis(spec: ReportSpec, analysis: Path, others: Iterable[Path]) -> dict:
     """Content of comparisons.json. BadInput unless it and the `others`, tables and gates, are what their records say,
-    it is of this study, and its scores are as they were when it was made.
+    it is of this study and of its methods as they are, and its scores are as they were when it was made.
     """
     for path in (analysis, *others):
         try:
@@ -27,6 +27,12 @@ def checked_analysis(spec: ReportSpec, analysis: Path, others: Iterable[Path]) -
     for path, made in (read | {each["file"]: each["sha256"] for each in compared["gaps"]}).items():
         if digest_now(Path(path)) != made:
             raise BadInput(f"{path}: has changed since {analysis} was made: {again(analysis)}")
+    today = {name: method.model_dump(mode="json") for name, method in spec.methods.items()}
+    for name, rows in compared["methods"].items():
+        if others := [row for row in rows if row != today.get(name)]:
+            raise BadInput(
+                f"{analysis}: methods.{name}: was trained as {others[0]}, which is not its row now: run the study"
+            )
     return compared
 
 

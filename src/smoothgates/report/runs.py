@@ -8,13 +8,13 @@ import pandas as pd
 from smoothgates.account import named, read_record
 from smoothgates.errors import BadInput
 from smoothgates.paths import Paths, record_of
-from smoothgates.specs import AnalyseSpec
+from smoothgates.specs import AnalyseSpec, ReportSpec
 
 UNKNOWN = "not recorded"
 """Of runs older than the fact."""
 
 
-def results_of(paths: Paths, analysed: AnalyseSpec, indexes: tuple[str, ...]) -> list[str]:
+def results_of(paths: Paths, analysed: AnalyseSpec, spec: ReportSpec) -> list[str]:
     """A file of every result that a report rests on, in an order in which they could be made."""
     runs = [
         {"task": task, "regime": regime, "method": method, "seed": seed}
@@ -23,7 +23,8 @@ def results_of(paths: Paths, analysed: AnalyseSpec, indexes: tuple[str, ...]) ->
     ]
     return [
         *(paths.data.format(task=task) for task in analysed.tasks),
-        *(paths.index.format(name=name) for name in indexes),
+        *(paths.index.format(name=name) for name in spec.indexes),
+        *(paths.gate_check.format(gate=gate) for gate in sorted({method.gate for method in spec.methods.values()})),
         *(paths.model_of(**run) for run in runs),
         *(
             paths.scores.format(**run, benchmark=name)

@@ -37,7 +37,7 @@ def run(spec_text: str, analysis: Path, gates: Path, data: list[Path], out: Path
     execution = Execution("report", spec, inputs=[analysis, *frames, *data, gates, gate_curves])
     paths = Paths(spec.study, analysis.parent.parent.as_posix())
     manifests, unknown = sound(data)
-    records, lost = executions(results_of(paths, parse(AnalyseSpec, compared["spec"], str(analysis)), spec.indexes))
+    records, lost = executions(results_of(paths, parse(AnalyseSpec, compared["spec"], str(analysis)), spec))
     catalogue = read_json(gates, "smoothgates.gates")["gates"]
     summaries = pd.DataFrame(compared["summaries"])
     # A study of one method has nothing to compare, and yet a table.
