@@ -81,6 +81,11 @@ class Task(Record):
         """Whose regimes and methods are run, each regime with each method of its block."""
         return [self, *([self.moe] if self.moe else [])]
 
+    @property
+    def supervised(self) -> dict[str, Supervised | None]:
+        """Training on demonstrations, by key."""
+        return {"warm_start": self.warm_start, "sft": self.sft, "moe.warm_start": self.moe and self.moe.warm_start}
+
     @model_validator(mode="after")
     def _enough_problems(self) -> "Task":
         for name, evaluation in self.evaluation.items():
@@ -105,8 +110,8 @@ class Study(Record):
     """Method that the others are compared with."""
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
     """Of every interval."""
-    method_table: str = "methods.yaml"
-    """File of method rows, relative to the study's file."""
+    method_table: str | None = None
+    """File of method rows, relative to the study's file. None: config/methods.yaml of the checkout."""
     architecture: Architecture | None = None
     """Of policies that begin with random weights."""
     model: Model | None = None
@@ -123,7 +128,7 @@ class Study(Record):
     """Folder that holds published models as ORGANISATION/NAME, read instead of the hub."""
     indexes: dict[Name, IndexSpec] = Field(default={})
     """What the tools of a task may search, each built once by its own rule."""
-    tasks: dict[TaskName, Task]
+    tasks: Annotated[dict[TaskName, Task], Field(min_length=1)]
     regimes: dict[Name, Regime]
     checkpoint_every: PositiveInt
     """Rollouts between checkpoints that are kept for the learning curve."""
@@ -136,6 +141,13 @@ class Study(Record):
         if len(set(seeds)) < len(seeds):
             raise ValueError(f"seeds must differ, got {list(seeds)}")
         return seeds
+
+    @field_validator("regimes")
+    @classmethod
+    def _not_the_control(cls, regimes: dict[str, Regime]) -> dict[str, Regime]:
+        if CONTROL in regimes:
+            raise ValueError(f"'{CONTROL}' is what runs without RL are called: expected another name")
+        return regimes
 
     @model_validator(mode="after")
     def _one_policy(self) -> "Study":
@@ -161,9 +173,22 @@ class Study(Record):
                 raise ValueError(f"tasks.{task_name}.moe: expected a study whose policy has no experts otherwise")
         return self
 
+    @model_validator(mode="after")
+    def _sizes_fit(self) -> "Study":
+        for name, task in self.tasks.items():
+            _check_sizes(f"tasks.{name}", task, self.regimes)
+            if self.architecture and not self.model_of(name):
+                asked, positions = task.protocol.most_tokens, self.architecture.max_position_embeddings
+                if asked >= positions:
+                    raise ValueError(
+                        f"architecture.max_position_embeddings: {positions} is too few: tasks.{name}.protocol allows"
+                        f" completions of {asked} tokens, and a prompt comes before them"
+                    )
+        return self
+
     def _check_block(self, block: Task | WithExperts, key: str) -> None:
         for regime in block.regimes:
-            if regime not in self.regimes or regime == CONTROL:
+            if regime not in self.regimes:
                 raise ValueError(f"{key}.regimes: '{regime}' is not among {sorted(self.regimes)}")
         if self.reference not in block.methods:
             raise ValueError(f"reference: '{self.reference}' is not among {key}.methods")
@@ -223,3 +248,21 @@ def _check_task(name: str, task: Task, tokenizer: str | None) -> None:
         raise ValueError(
             f"tasks.{name}.protocol.tools.retriever: '{WORLD}' is for generated examples, and only for them"
         )
+
+
+def _check_sizes(key: str, task: Task, regimes: dict[str, Regime]) -> None:
+    """What is drawn from a whole, or divided, is no larger than that; as far as it is known before the data are."""
+    rows = [part.rows for part in task.data.train]
+    if None not in rows:
+        taken = {"sampling.prompts": task.sampling.prompts}
+        taken |= {f"{name}.batch_size": part.batch_size for name, part in task.supervised.items() if part}
+        for name, count in taken.items():
+            if count > sum(rows):
+                raise ValueError(f"{key}.{name}: {count} is more than the {sum(rows)} rows of data.train")
+    completions = task.sampling.prompts * task.sampling.group
+    for regime in (name for block in task.blocks for name in block.regimes):
+        if regimes[regime].minibatches > completions:
+            raise ValueError(
+                f"regimes.{regime}.minibatches: {regimes[regime].minibatches} is more than the"
+                f" {completions} completions of a rollout of {key}"
+            )

@@ -1,12 +1,14 @@
 """A method: one row of config/methods.yaml, composed of gate × ratio × weights × advantage × aggregation."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, PositiveInt, model_validator
 
+from smoothgates.errors import BadInput
 from smoothgates.gates import GATES
-from smoothgates.records import Record, parse, read_yaml
+from smoothgates.records import NAME, Record, parse, read_yaml
 
 
 def _pair(value):
@@ -106,4 +108,7 @@ class Method(Record):
 
 def load_methods(path: str | Path) -> dict[str, Method]:
     """Every row of a methods file, by name. Raises BadInput naming the file and the key."""
-    return {name: parse(Method, row, f"{path}: {name}") for name, row in read_yaml(Path(path)).items()}
+    rows = read_yaml(Path(path))
+    if odd := [name for name in rows if not re.fullmatch(NAME, name)]:
+        raise BadInput(f"{path}: '{odd[0]}': expected a name of the letters a to z, digits and _")
+    return {name: parse(Method, row, f"{path}: {name}") for name, row in rows.items()}

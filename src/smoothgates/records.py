@@ -1,7 +1,6 @@
 """Frozen, strict records: the base of every config and spec, and how their faults become one line."""
 
 import json
-from collections.abc import Hashable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,10 +10,16 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from smoothgates.errors import BadInput
 
 
-class Record(BaseModel):
-    """Immutable; unknown keys and silent conversions (the text '1e-6' for a number) are errors."""
+NAME = r"^[a-z0-9_]+$"
+"""Of whatever becomes part of a path: regimes, methods, benchmarks, indexes."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
+
+class Record(BaseModel):
+    """Immutable; unknown keys, silent conversions (the text '1e-6' for a number) and infinite numbers are errors."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
     def canonical(self) -> str:
         """One string for one meaning: sorted keys, no spaces. What Snakemake compares and stages are given."""
@@ -31,6 +36,8 @@ def parse(kind: type[R], data: Any, where: str) -> R:
         return kind.model_validate_json(json.dumps(data, default=str))
     except ValidationError as error:
         raise BadInput(f"{where}: {_describe(error)}") from None
+    except (ValueError, RecursionError):
+        raise BadInput(f"{where}: holds itself, by an alias") from None
 
 
 def parse_spec(kind: type[R], text: str) -> R:
@@ -55,11 +62,13 @@ def read_text(path: Path) -> str:
 
 
 def read_yaml(path: Path) -> dict:
-    """A YAML mapping; duplicate keys are an error, because YAML would silently keep the last."""
+    """A YAML mapping of texts to values. Duplicate keys are an error, because YAML would silently keep the last."""
     try:
         data = yaml.load(read_text(path), Loader=_UniqueKeys)
     except yaml.YAMLError as error:
         raise BadInput(f"{path}: {' '.join(str(error).split())}") from None
+    except (ValueError, RecursionError) as error:  # a date with a month 13; a thousand brackets
+        raise BadInput(f"{path}: cannot be read as YAML ({error})") from None
     if not isinstance(data, dict):
         raise BadInput(f"{path}: expected a mapping of keys to values")
     return data
@@ -67,9 +76,11 @@ def read_yaml(path: Path) -> dict:
 
 class _UniqueKeys(yaml.SafeLoader):
     def construct_mapping(self, node, deep=False):
-        seen: set[Hashable] = set()
+        seen: set[str] = set()
         for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=deep)
+            key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, str):  # YAML reads `on` and `1` as something else
+                raise yaml.MarkedYAMLError(problem=f"key {key}: expected a text", problem_mark=key_node.start_mark)
             if key in seen:
                 raise yaml.MarkedYAMLError(problem=f"key '{key}' stands twice", problem_mark=key_node.start_mark)
             seen.add(key)

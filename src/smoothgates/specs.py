@@ -9,11 +9,12 @@ from typing import Annotated, Literal
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from smoothgates.method import GateName, Method
-from smoothgates.records import Record
+from smoothgates.records import NAME, Record
 from smoothgates.tasks import NAMES
 
 Share = Annotated[float, Field(ge=0, le=1)]
-Name = Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
+Decay = Annotated[float, Field(ge=0, lt=1)]
+Name = Annotated[str, Field(pattern=NAME)]
 TaskName = Literal[*NAMES]
 
 
@@ -118,7 +119,7 @@ class Adam(Record):
 
     lr: PositiveFloat
     """Peak learning rate."""
-    betas: tuple[Share, Share] = (0.9, 0.999)
+    betas: tuple[Decay, Decay] = (0.9, 0.999)
     weight_decay: NonNegativeFloat = 0.0
     warmup: NonNegativeInt = 0
     """Updates over which the rate rises from 0."""
@@ -190,6 +191,11 @@ class Protocol(Record):
     toss: bool = False
     """Add a coin's toss to each reward, 0 or 1 by the completion's text: for rehearsals, whose policies earn nothing to
     learn from."""
+
+    @property
+    def most_tokens(self) -> int:
+        """Of a completion, what tools reply included."""
+        return self.max_new_tokens + (self.tools.max_searches * self.tools.max_reply_tokens if self.tools else 0)
 
 
 class Sampling(Record):
@@ -312,7 +318,7 @@ class CheckGateSpec(Record):
 class GatesSpec(Record):
     """Curves of the catalogue."""
 
-    tau: tuple[PositiveFloat, ...]
+    tau: Annotated[tuple[PositiveFloat, ...], Field(min_length=1)]
     clip: PositiveFloat
 
 

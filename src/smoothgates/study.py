@@ -1,5 +1,7 @@
 """A study: one YAML file, one DAG. Here its file becomes what each job is told."""
 
+import os
+import re
 from copy import copy
 from itertools import chain, product
 from pathlib import Path
@@ -29,14 +31,26 @@ ALONE = 0.9
 """Share of the accelerator's memory that vLLM may take in evaluation, where no trainer is beside it."""
 
 
-class LoadedStudy:
-    """A study with its name, its methods and the specs of its jobs. `file` is read; a shrunk study has no other."""
+CONFIG = Path(__file__).resolve().parents[2] / "config"
+"""The checkout's own."""
 
-    def __init__(self, path: Path):
+
+class LoadedStudy:
+    """A study with its name, its methods and the specs of its jobs. `file` is read; a shrunk study has no other.
+
+    `table` is the file of its methods: its own, or that of the config folder.
+    """
+
+    def __init__(self, path: Path, folder: Path | None = None):
         self.path, self.name = path, path.stem
+        if not re.fullmatch(r"[A-Za-z0-9_-]+", self.name):
+            raise BadInput(
+                f"{path}: expected a file name of letters, digits, _ and - before .yaml: folders of results are named by it"
+            )
         self.file, shrink = shrunk_from(path)
         self.config = shrink(parse(Study, read_yaml(self.file), str(self.file)))
-        table = self.file.parent / self.config.method_table
+        own = self.config.method_table
+        self.table = table = self.file.parent / own if own else (folder or config_folder()) / "methods.yaml"
         known = load_methods(table)
         # In the order of the longest list, whatever order YAML's mappings stand in: figures and tables follow it.
         lists = [block.methods for task in self.config.tasks.values() for block in task.blocks]
@@ -159,16 +173,31 @@ class LoadedStudy:
         )
 
 
-def load_study(name: str, folder: Path = Path("config")) -> LoadedStudy:
+def load_study(name: str, folder: Path | None = None) -> LoadedStudy:
     """A study by its name in `folder`, or by the path of a user's own YAML file. Raises BadInput.
 
+    `folder`: by default `config` of the working directory, or of the checkout where there is no such folder.
     `NAME_shrunk` and `NAME_shrunk_cpu` are that study made small: shrunk.py.
     """
-    return LoadedStudy(study_path(name, folder))
+    return LoadedStudy(study_path(name, folder), folder)
 
 
-def study_path(name: str, folder: Path = Path("config")) -> Path:
+def study_path(name: str, folder: Path | None = None) -> Path:
     """Where that file is. Raises BadInput if no name is given, as by `make study STUDY=`."""
-    if not name.strip():
-        raise BadInput("--study: expected a name in config/, or the path of a YAML file, got nothing")
-    return Path(name) if name.endswith((".yaml", ".yml")) else folder / f"{name}.yaml"
+    if not isinstance(name, str) or not name.strip():
+        raise BadInput(
+            f"study: expected a name in config/ or the path of a YAML file, got {name!r} (--config is read as YAML)"
+        )
+    return Path(name) if name.endswith((".yaml", ".yml")) else (folder or config_folder()) / f"{name}.yaml"
+
+
+def name_of(path: Path) -> str:
+    """Name of the study in a file: what its folders are called, and no word of a shell. Raises BadInput."""
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", path.stem):
+        raise BadInput(f"{path}: expected a name of letters, digits, _ and - before .yaml: result folders bear it")
+    return path.stem
+
+
+def config_folder() -> Path:
+    """`config` of the working directory, or of the checkout where there is no such folder."""
+    return Path("config") if Path("config/methods.yaml").is_file() else Path(os.path.relpath(CONFIG))

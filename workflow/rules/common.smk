@@ -1,12 +1,12 @@
 """Shared by all rules. The study, the jobs it asks for, and the way to its code."""
 
-import os
 import shlex
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "src"))  # the checkout's own code, installed or not
 
+from smoothgates.dag.run import refuse, watched
 from smoothgates.environments import environment_of, lock_digest
 from smoothgates.errors import BadInput
 from smoothgates.paths import record_of
@@ -21,16 +21,19 @@ try:
     STUDY = own_study(str(config.get("study", "laptop") or ""))
     JOBS = Jobs(STUDY)
 except BadInput as error:
-    print(f"error: {error}", file=sys.stderr)
-    sys.exit(2)
+    refuse(str(error))
+
+if workflow.is_main_process:
+    workflow.execute = watched(workflow, STUDY.name)
 
 PATHS = JOBS.paths
 SEEDS = STUDY.config.seeds
 TASKS = STUDY.config.tasks
 CODE = f".snakemake/code/{STUDY.name}/{{}}.sha256"
 
-# A prefix is no part of a rule's code, so a moved checkout triggers nothing.
-shell.prefix(f"export PYTHONPATH={shlex.quote(workflow.basedir)}/src SMOOTHGATES_DEVICE={STUDY.config.device}; ")
+# A prefix is no part of a rule's code, so a moved checkout triggers nothing. `exec`: signals reach the stage itself.
+SOURCE = shlex.quote(f"{workflow.basedir}/src").replace("{", "{{").replace("}", "}}")
+shell.prefix(f"export PYTHONPATH={SOURCE} SMOOTHGATES_DEVICE={STUDY.config.device}; exec ")
 
 
 onstart:
@@ -82,7 +85,7 @@ for gate in JOBS.used_gates:
 
 def flags(flag, paths):
     """`--flag a --flag b`, as the stages take lists."""
-    return " ".join(f"{flag} {path}" for path in paths)
+    return " ".join(f"{flag} {shlex.quote(path)}" for path in paths)
 
 
 def prepare_spec(wildcards):

@@ -19,7 +19,7 @@ rule prepare:
         mirror=f"--mirror {shlex.quote(STUDY.config.data_mirror)}" if STUDY.config.data_mirror else "",
         env=locked("prepare"),
     shell:
-        "python -m smoothgates prepare --spec {params.spec:q} {params.mirror} --out {output} >> {log} 2>&1"
+        "python -m smoothgates prepare --spec {params.spec:q} {params.mirror} --out {output:q} >> {log:q} 2>&1"
 
 
 rule index:
@@ -39,4 +39,4 @@ rule index:
         spec=index_spec,
         env=locked("index"),
     shell:
-        "python -m smoothgates index --spec {params.spec:q} --out {output} >> {log} 2>&1"
+        "python -m smoothgates index --spec {params.spec:q} --out {output:q} >> {log:q} 2>&1"

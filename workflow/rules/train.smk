@@ -46,5 +46,5 @@ rule train:
         wall=wall_flag,
         env=locked("train"),
     shell:
-        "python -m smoothgates {params.launch} train --spec {params.spec:q} --data {input.data} --policy {input.policy}"
-        " --gate {input.gate} {params.index} {params.wall} --out {output.model} --metrics {output.metrics} >> {log} 2>&1"
+        "python -m smoothgates {params.launch} train --spec {params.spec:q} --data {input.data:q} --policy {input.policy:q}"
+        " --gate {input.gate:q} {params.index} {params.wall} --out {output.model:q} --metrics {output.metrics:q} >> {log:q} 2>&1"

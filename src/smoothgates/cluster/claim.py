@@ -5,7 +5,6 @@ import json
 import os
 import platform
 import time
-from collections.abc import Iterable
 from pathlib import Path
 
 import psutil
@@ -85,26 +84,13 @@ class Claim:
         return False
 
 
-def others_at_work(own: Path) -> bool:
-    """Whether a controller of another study is alive in this working directory."""
-    return any(_held(path) for path in FOLDER.glob("*.json") if path != own)
-
-
-def _held(path: Path) -> bool:
-    with open(path) as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return True
-    return False
-
-
 def claimed(study: str) -> bool:
     """Whether a controller of this study is alive in this working directory."""
-    path = FOLDER / f"{study}.json"
-    return path.exists() and _held(path)
-
-
-def locks() -> Iterable[Path]:
-    """Snakemake's own locks in this working directory."""
-    return Path(".snakemake/locks").glob("*.lock")
+    try:
+        with open(FOLDER / f"{study}.json") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False

@@ -8,11 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from smoothgates.cluster import slurm
-from smoothgates.cluster.attempt import TICK, Attempt, Outcome, cause_of, say, text_of
-from smoothgates.cluster.claim import Claim, locks, others_at_work
+from smoothgates.cluster.attempt import TICK, Attempt, Outcome, cause_of, say
+from smoothgates.cluster.claim import Claim
 from smoothgates.cluster.output import Progress
 from smoothgates.cluster.survivors import settle
 from smoothgates.cluster.table import Names
+from smoothgates.dag.alone import release
+from smoothgates.dag.causes import text_of
 from smoothgates.errors import TryAgain
 from smoothgates.namesake import own_study
 from smoothgates.paths import Paths
@@ -125,9 +127,7 @@ class Controller:
 
     def _clear(self, progress: Progress) -> None:
         """After a Snakemake that did not end by itself: its lock, and what its jobs finished without its knowing."""
-        if any(locks()) and not others_at_work(self.claim.path):
-            command = [sys.executable, "-m", "snakemake", "--unlock", "--config", f"study={self.study.path}"]
-            subprocess.run(command, capture_output=True, check=False)
+        release(self.study.name)
         kept, removed = settle(self.study, progress.waiting())
         for job in kept:
             say(f"kept       {job.rule} {job.name}: it finished when nobody looked")
@@ -144,7 +144,7 @@ class Controller:
             say(f"finished   {self.study.name}{f': {page}' if page.exists() else ''}")
             return 0
         if progress.locked:
-            raise TryAgain("another Snakemake holds the lock on this directory; if there is none: snakemake --unlock")
+            raise TryAgain(progress.locked)
         for step in progress.failed():
             say(f"failed     {self.names.of_step(step)}{cause_of(step)}")
         if not progress.failed():

@@ -100,13 +100,14 @@ def code_in_use(study: LoadedStudy) -> set[str]:
 
 def config_files(study: LoadedStudy) -> Members:
     """The study's file and its table of methods: at their places in the checkout, or from outside of it in study/."""
-    named = study.config.method_table
-    table = study.file.parent / named
+    own, table = study.config.method_table, study.table
     found: Members = {os.path.relpath(path): path for path in (study.file, table)}
-    if not any(name.startswith("..") for name in found) and not Path(named).is_absolute():
+    if not any(name.startswith("..") for name in found) and not Path(own or "").is_absolute():
         return found
-    text, count = study.file.read_text(), 1
-    if named != table.name:
+    if own is None:
+        return {f"{STUDY}/{study.file.name}": study.file, f"config/{table.name}": table}
+    text, count = study.file.read_text(encoding="utf-8"), 1
+    if own != table.name:
         text, count = re.subn(r"(?m)^method_table:.*$", lambda _: f"method_table: {json.dumps(table.name)}", text)
     if count != 1 or table.name == study.file.name:
         raise BadInput(f"{study.file}: method_table: not archived: put the table beside the study's file")

@@ -1,27 +1,28 @@
 """clean: a study's results, logs and report are forgotten. What git keeps stays, and work of unfinished runs."""
 
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
-from smoothgates.cluster.claim import claimed, locks
+from smoothgates.cluster.claim import claimed
 from smoothgates.custody.removal import human, is_folder, removal, remove, tracked
 from smoothgates.custody.work import at_work, look_around
+from smoothgates.dag.alone import alone
 from smoothgates.errors import BadInput, TryAgain
 from smoothgates.paths import Paths
 from smoothgates.shrunk import shrunk_from
-from smoothgates.study import study_path
+from smoothgates.study import name_of, study_path
 
 
 def run(study: str, yes: bool = False, work: Path = Path("work")) -> None:
     """Print what is there of a study, by its name or the path of its file; with `yes`, remove it.
 
-    Raises BadInput if there is no such study, TryAgain while somebody is at work on it. Its file need not be sound.
+    Raises BadInput if there is no such study or Snakemake is at work on it, TryAgain while a trainer or a controller of
+    a cluster is. Its file need not be sound.
     """
     file, _ = shrunk_from(path := study_path(study))
     if not file.is_file():
         raise BadInput(f"{file}: no such file: expected a study; what one without a file left is to be deleted by hand")
-    paths = Paths(path.stem)
+    paths = Paths(name := name_of(path))
     if yes and (why := at_work_on(paths, work)):
         raise TryAgain(f"{paths.results}: nothing is removed: {why}")
     roots = [Path(folder) for folder in (paths.results, paths.logs, paths.reports)]
@@ -32,9 +33,10 @@ def run(study: str, yes: bool = False, work: Path = Path("work")) -> None:
     if there := [root for root in roots if root in kept]:
         print(f"     left  {there[0]}: what git keeps there")
     if not found:
-        print(f"nothing to free: {path.stem} has left nothing here")
+        print(f"nothing to free: {name} has left nothing here")
     elif yes:
-        print(f"freed {human(remove(found, [root.parent for root in roots]))}")
+        with alone(name):
+            print(f"freed {human(remove(found, [root.parent for root in roots]))}")
     else:
         print(f"would free {human(sum(each.size for each in found))}: --yes does it")
 
@@ -49,13 +51,9 @@ def untracked(path: Path, kept: frozenset[Path]) -> Iterator[Path]:
 
 
 def at_work_on(paths: Paths, work: Path) -> str:
-    """Who is at work on a study: a trainer, Snakemake, a controller of a cluster. Empty if nobody is."""
+    """Who is at work on a study: a trainer, or a controller of a cluster. Empty if nobody is."""
     results = Path(paths.results).absolute()
     for seen in look_around(work):
         if any(results in each.parents for each in seen.results or ()) and (holder := at_work(seen.folder)):
             return f"{holder} is at work in {seen.folder}"
-    for lock in locks():
-        with suppress(FileNotFoundError):  # Snakemake has just ended
-            if any(line.startswith(f"{paths.results}/") for line in lock.read_text().splitlines()):
-                return "Snakemake is at work on it; if it was killed, `snakemake --unlock` takes its lock away"
     return "its controller is alive: `cluster cancel` ends its jobs" if claimed(results.name) else ""

@@ -21,6 +21,9 @@ from smoothgates.tasks.task import Example, Generator
 HELDOUT_SHARE = 8
 """One pattern in this many is held out."""
 
+PATIENCE = 20_000
+"""Examples without a new one after which a generator is taken to have no more."""
+
 
 def run(spec_text: str, out: Path, mirror: Path | None = None) -> None:
     """Write train.parquet and a parquet of each benchmark, and the manifest `out` that names them."""
@@ -56,7 +59,10 @@ def examples(spec: PrepareSpec, part: Part, heldout: bool, mirror: Path | None) 
     """Examples of a part, on its side of the split where they are generated; and facts on where they come from."""
     task = load_task(spec.task)
     if part.source in task.generators:
-        return generated(task.generators[part.source], part.rows, heldout, spec.seed), {"from": "generated"}
+        found = generated(task.generators[part.source], part.rows, heldout, spec.seed)
+        if len(found) < part.rows:
+            raise BadInput(f"{spec.task}.data: {part.source}: rows: {part.rows} asked for, it has {len(found)}")
+        return found, {"from": "generated"}
     name, source = f"{spec.task}/{part.source}", task.sources[part.source]
     found, facts = load_mirrored(name, source, mirror) if mirror else load_pinned(name, source)
     if part.rows and len(found) < part.rows:
@@ -65,10 +71,14 @@ def examples(spec: PrepareSpec, part: Part, heldout: bool, mirror: Path | None) 
 
 
 def generated(generator: Generator, rows: int, heldout: bool, seed: int) -> list[Example]:
-    """Distinct examples of one side. A pattern belongs to a side by its text, whatever the seed."""
+    """Distinct examples of one side, or fewer once many in a row were not new. A pattern belongs to a side by its text,
+    whatever the seed.
+    """
     stream = generator.generate(python_stream(seed, "problems"))
     chosen: dict[str, Example] = {}
-    while len(chosen) < rows:
+    before, since = 0, 0
+    while len(chosen) < rows and since < PATIENCE:
+        before, since = len(chosen), since + 1 if len(chosen) == before else 0
         example = next(stream)
         hashed = hashlib.md5(generator.pattern(example).encode(), usedforsecurity=False).digest()
         if (int.from_bytes(hashed, "big") % HELDOUT_SHARE == 0) == heldout:
