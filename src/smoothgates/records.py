@@ -9,7 +9,6 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from smoothgates.errors import BadInput
 
-
 NAME = r"^[a-z0-9_]+$"
 """Of whatever becomes part of a path: regimes, methods, benchmarks, indexes."""
 
@@ -90,7 +89,7 @@ class _UniqueKeys(yaml.SafeLoader):
 def _describe(error: ValidationError) -> str:
     faults = error.errors()
     first = faults[0]
-    key = ".".join(str(part) for part in first["loc"]) or "top level"
+    key = ".".join(str(part) for part in first["loc"])
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
         message = "unknown key"
@@ -98,4 +97,4 @@ def _describe(error: ValidationError) -> str:
         hint = " (YAML reads 1e-6 as text: write 1.0e-6)" if "e" in first["input"].lower() else ""
         message = f"expected a number, got the text '{first['input']}'{hint}"
     more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
-    return f"{key}: {message}{more}"
+    return f"{key}: {message}{more}" if key else f"{message}{more}"

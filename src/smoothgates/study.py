@@ -44,9 +44,7 @@ class LoadedStudy:
     def __init__(self, path: Path, folder: Path | None = None):
         self.path, self.name = path, path.stem
         if not re.fullmatch(r"[A-Za-z0-9_-]+", self.name):
-            raise BadInput(
-                f"{path}: expected a file name of letters, digits, _ and - before .yaml: folders of results are named by it"
-            )
+            raise BadInput(f"{path}: expected a name of letters, digits, _ and - before .yaml: result folders bear it")
         self.file, shrink = shrunk_from(path)
         self.config = shrink(parse(Study, read_yaml(self.file), str(self.file)))
         own = self.config.method_table

@@ -133,4 +133,8 @@ def test_a_damaged_data_file_is_named(checkout):
     )
     assert done.returncode == 1
     log = (checkout.folder / "logs/smoke/train/math/near/erf/seed0.log").read_text()
-    assert re.search(r"error: .*train\.parquet: damaged: sha256 is \w{64}, its manifest says \w{64}\n$", log)
+    cause = r"error: .*train\.parquet: damaged: sha256 is \w{64}, its manifest says \w{64}\n"
+    assert re.search(f"{cause}$", log)
+    last = rf"failed train/math/near/erf/seed0: {cause}       see logs/smoke/train/math/near/erf/seed0.log\n$"
+    assert re.search(last, done.stderr), "the terminal ends with the cause"
+    assert "--spec" not in done.stderr

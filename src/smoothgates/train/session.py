@@ -86,12 +86,10 @@ class Session:
 
     def means(self, setting: Setting, data: Path) -> Means:
         examples = read_examples(data)
-        chosen = fitting(examples, self.text, setting)
+        chosen = fitting(examples, self.text, setting, self.spec.sampling.prompts)
         if len(chosen) < len(examples) and self.ranks.leads:
             left, limit = len(examples) - len(chosen), setting.protocol.max_prompt_tokens
             print(f"{left} of {len(examples)} examples left out: more than {limit} tokens of prompt", file=sys.stderr)
-        if (asked := self.spec.sampling.prompts) > len(chosen):
-            raise BadInput(f"sampling.prompts: {asked} is more than the {len(chosen)} examples to train on")
         return Means(self.engine, self.sampler, self.text, setting, chosen, self.sync(setting, chosen))
 
     def sync(self, setting: Setting, examples: list[Example]) -> Callable[[], None]:
