@@ -11,8 +11,6 @@ from pathlib import Path
 
 import pytest
 
-RUNS = "results/smoke/train"
-
 
 class Started:
     """A study at work, in a process group of its own as on a terminal."""
@@ -31,7 +29,7 @@ class Started:
             )
 
     def until_it_trains(self) -> "Started":
-        while not any("rollouts:" in log.read_text() for log in self.folder.glob("logs/smoke/train/*/near/*/*.log")):
+        while not list(self.folder.glob("work/*/lease.json")):
             assert self.process.poll() is None, self.said()
             time.sleep(0.2)
         return self
@@ -49,7 +47,6 @@ class Started:
 def endless(checkout):
     """A study of which only trainings are left, and these never end."""
     checkout.edit("config/smoke.yaml", "rollouts: 3,", "rollouts: 90000,")
-    shutil.rmtree(checkout.folder / "logs")
     started = []
 
     def start() -> Started:
@@ -75,7 +72,7 @@ def test_a_study_at_work_is_named_a_killed_one_is_cleared_and_ctrl_c_says_to_go_
     assert checkout.folder.joinpath(".snakemake/locks").exists(), "nor does it clear anything"
     first.end(signal.SIGKILL)
 
-    shutil.rmtree(checkout.folder / "logs")
+    shutil.rmtree(checkout.folder / "work")
     second = start()
     assert f"cleared the lock of process {first.process.pid}" in second.said()
     assert second.end(signal.SIGINT) == 75
