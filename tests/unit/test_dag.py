@@ -11,6 +11,7 @@ import pytest
 
 from smoothgates.dag.alone import FOLDER, LOCKS, alone
 from smoothgates.dag.causes import Causes
+from smoothgates.dag.run import check_writable
 from smoothgates.errors import BadInput
 
 
@@ -58,6 +59,21 @@ def test_one_on_another_host_is_named_with_the_way_to_unlock(here):
     with pytest.raises(BadInput, match=named), alone("mine"):
         pass
     assert kept.exists()
+
+
+@pytest.mark.parametrize("name", ["results", "results/mine", "logs", "reports", "work", ".snakemake"])
+def test_a_place_that_cannot_be_written_is_named_before_anything_runs(here, name, monkeypatch):
+    folder = Path(name)
+    folder.mkdir(parents=True)
+    check_writable("mine")
+    able = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: path != folder and able(path, mode))
+    with pytest.raises(BadInput, match=f"^{name}: expected a folder that can be written to"):
+        check_writable("mine")
+    folder.rmdir()
+    folder.touch()
+    with pytest.raises(BadInput, match=f"^{name}: expected a folder"):
+        check_writable("mine")
 
 
 def said(causes: Causes, log: str, how: str, words: str = "") -> str:

@@ -68,7 +68,10 @@ def image(stage):
 def code(name, stage, parts=()):
     """Path of a list of the code that a job depends on, brought up to date: editing what it lists reruns the job."""
     path = CODE.format(name)
-    write_code_list(Path(path), stage, parts)
+    try:
+        write_code_list(Path(path), stage, parts)
+    except OSError as error:
+        refuse(f"{path}: cannot be written ({error.strerror})")
     return path
 
 

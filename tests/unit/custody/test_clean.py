@@ -3,12 +3,14 @@
 import platform
 import shutil
 import subprocess
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from smoothgates.cluster.claim import Claim
 from smoothgates.custody import clean
+from smoothgates.dag.alone import alone
 from smoothgates.errors import BadInput, TryAgain
 from smoothgates.train.lease import Lease
 from smoothgates.train.mark import mark
