@@ -88,7 +88,7 @@ def test_a_study_at_work_is_named_a_killed_one_is_cleared_and_ctrl_c_says_to_go_
 
 def test_folders_of_any_name_hold_checkout_and_study(finished, tmp_path):
     """The shell meets the checkout's path in every job."""
-    folder = tmp_path / "it's mein Ordner ü {x}; touch PWNED"
+    folder = tmp_path / "it's mein Ordner ü; touch PWNED"
     moved = finished.copy(folder)
     study = folder / "meine Studien ü/probe.yaml"
     study.parent.mkdir()
@@ -99,9 +99,16 @@ def test_folders_of_any_name_hold_checkout_and_study(finished, tmp_path):
     assert not list(tmp_path.rglob("PWNED"))
 
 
+def test_braces_in_the_checkouts_path_are_refused_in_one_line(clone, tmp_path):
+    done = clone.copy(tmp_path / "a {x}").snakemake("--list-rules", ok=False)
+    assert done.returncode == 2
+    assert re.search(r"^error: .*/a \{x\}: expected a folder without braces", done.stderr.splitlines()[-1])
+
+
 def test_an_unfinished_study_has_no_report_yet_and_loses_nothing(checkout):
     page = checkout.folder / "reports/smoke/index.html"
-    (checkout.folder / "results/smoke/evaluate/math/near/erf/seed0/heldout.json").unlink()
+    for name in ("evaluate/math/near/erf/seed0/heldout.json", "analysis/comparisons.json"):
+        (checkout.folder / "results/smoke" / name).unlink()
     before = page.read_bytes()
     arguments = ["--allowed-rules", "report", "analyse", "gates", "--forcerun", "report", "--", "report"]
     done = checkout.snakemake("--config", "study=smoke", *arguments, ok=False)

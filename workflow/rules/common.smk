@@ -12,6 +12,9 @@ from smoothgates.errors import BadInput
 from smoothgates.paths import record_of
 from smoothgates.provenance import write_code_list
 
+if {"{", "}"} & set(workflow.basedir):
+    refuse(f"{workflow.basedir}: expected a folder without braces in its path: Snakemake reads them as wildcards")
+
 try:
     # A file of gates/ may be a user's own, and no gate.
     from smoothgates.jobs import Jobs
@@ -32,8 +35,7 @@ TASKS = STUDY.config.tasks
 CODE = f".snakemake/code/{STUDY.name}/{{}}.sha256"
 
 # A prefix is no part of a rule's code, so a moved checkout triggers nothing. `exec`: signals reach the stage itself.
-SOURCE = shlex.quote(f"{workflow.basedir}/src").replace("{", "{{").replace("}", "}}")
-shell.prefix(f"export PYTHONPATH={SOURCE} SMOOTHGATES_DEVICE={STUDY.config.device}; exec ")
+shell.prefix(f"export PYTHONPATH={shlex.quote(workflow.basedir)}/src SMOOTHGATES_DEVICE={STUDY.config.device}; exec ")
 
 
 onstart:
