@@ -97,14 +97,14 @@ def test_causes_are_told_last_and_like_ones_once(here, capsys):
     said(causes, "policy/math/seed1", "returned non-zero exit status 2", "error: data: no such file")
     said(causes, "train/a", "returned non-zero exit status 75", "try again: stopped at update 3; run me again")
     said(causes, "train/b", "died with <Signals.SIGKILL: 9>", "rollouts: 3/60")
-    said(causes, "train/c", "returned non-zero exit status 1")
+    said(causes, "train/c", "returned non-zero exit status 255")
     assert causes.tell() == 1
     told = capsys.readouterr().err.splitlines()
     assert told[0] == "stopped train/a: try again: stopped at update 3; run me again"
     assert "failed policy/math/seed0 and 1 more: error: data: no such file" in told
     assert "       see logs/mine/policy/math/seed0.log" in told
     assert "failed train/b: killed by SIGKILL; its last words: rollouts: 3/60" in told
-    assert "failed train/c: exit code 1, and nothing in its log" in told
+    assert "failed train/c: exit code 255, and nothing in its log" in told
     assert told[-1].startswith("       see logs/mine/")
     assert not any("--spec" in line for line in told)
 

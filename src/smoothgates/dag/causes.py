@@ -70,7 +70,7 @@ def name_of(log: str) -> str:
 
 def cause_of(log: str, code: int) -> str:
     last = last_line(Path(log))
-    if code > 128:
+    if code - 128 in set(signal.Signals):
         return f"killed by {signal.Signals(code - 128).name}{f'; its last words: {last}' if last else ''}"
     return last or f"exit code {code}, and nothing in its log"
 
