@@ -21,7 +21,7 @@ try:
     from smoothgates.namesake import mark, own_study
     from smoothgates.specs import CONTROL
 
-    STUDY = own_study(str(config.get("study", "laptop") or ""))
+    STUDY = own_study(config.get("study", "laptop"))
     JOBS = Jobs(STUDY)
 except BadInput as error:
     refuse(str(error))

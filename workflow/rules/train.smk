@@ -17,7 +17,7 @@ rule check_gate:
         spec=check_gate_spec,
         env=locked("check_gate"),
     shell:
-        "python -m smoothgates check-gate --spec {params.spec:q} --out {output} >> {log} 2>&1"
+        "python -m smoothgates check-gate --spec {params.spec:q} --out {output:q} >> {log:q} 2>&1"
 
 
 rule train:
