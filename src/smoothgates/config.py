@@ -2,10 +2,11 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, field_validator, model_validator
+from pydantic import Field, NonNegativeFloat, field_validator, model_validator
 
 from smoothgates.records import Record
 from smoothgates.retrieval.spec import IndexSpec
+from smoothgates.sizes import Seed, Updates
 from smoothgates.specs import (
     CONTROL,
     WORLD,
@@ -33,7 +34,7 @@ class Data(Record):
     train: Annotated[tuple[Part, ...], Field(min_length=1)]
     """Several parts are mixed in equal numbers."""
     benchmarks: Annotated[dict[Name, Part], Field(min_length=1)]
-    seed: NonNegativeInt = 0
+    seed: Seed = 0
 
 
 class Evaluation(Record):
@@ -44,7 +45,7 @@ class Evaluation(Record):
     """Also answer each problem once at temperature 0."""
     curve: Benchmark | None = None
     temperature: NonNegativeFloat = 1.0
-    seed: NonNegativeInt = 0
+    seed: Seed = 0
 
 
 class WithExperts(Record):
@@ -104,7 +105,7 @@ class Task(Record):
 class Study(Record):
     """Everything scientific about a study. How it is run (threads, memory, partitions) stands in the profiles."""
 
-    seeds: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1)]
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1, max_length=1000)]
     """Each fixes a warm start, its prompts, its samples and its minibatches: runs are paired by seed."""
     reference: str
     """Method that the others are compared with."""
@@ -130,7 +131,7 @@ class Study(Record):
     """What the tools of a task may search, each built once by its own rule."""
     tasks: Annotated[dict[TaskName, Task], Field(min_length=1)]
     regimes: dict[Name, Regime]
-    checkpoint_every: PositiveInt
+    checkpoint_every: Updates
     """Rollouts between checkpoints that are kept for the learning curve."""
     gates: GatesSpec = GatesSpec(tau=(1.0, 5.0, 10.0), clip=0.2)
     """Temperatures at which the report draws the gates (Fig 1 of 2602.19345), and the hard clip's bound."""

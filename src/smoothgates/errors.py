@@ -1,20 +1,21 @@
 """Errors that become one line on stderr and an exit code that says what to do."""
 
+LONGEST = 1000
+"""Characters of a message."""
 
-class OneLine(Exception):
-    """Whatever its text quotes, such as a file's name, it is told in one line.
 
-    >>> str(OneLine("config/a\\nb.yaml: no such file"))
-    'config/a b.yaml: no such file'
-    """
+class _OneLine(Exception):
+    """Whatever a message quotes, it is one line of printable text."""
 
     def __str__(self) -> str:
-        return " ".join(super().__str__().split("\n"))
+        text = super().__str__()
+        text = text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+        return "".join(each if each.isprintable() else each.encode("unicode_escape").decode("ascii") for each in text)
 
 
-class BadInput(OneLine):
+class BadInput(_OneLine):
     """The user's to mend, exit code 2. Names the file and the key, and says what was expected."""
 
 
-class TryAgain(OneLine):
+class TryAgain(_OneLine):
     """Nobody's to mend, exit code 75: the same command may succeed later."""

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from smoothgates.documents import parse_json, read_text
 from smoothgates.errors import BadInput
 
 TEMPORARY = re.compile(r"\..+\.(?P<pid>\d+)@(?P<host>.*)\.smoothgates")
@@ -64,12 +65,7 @@ def write_json(path: Path, data: Any, parents: bool = True) -> None:
 
 def read_json(path: Path, schema: str) -> dict:
     """A JSON file that says it is of this schema, version 1."""
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise BadInput(f"{path}: no such file") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise BadInput(f"{path}: cannot be read as JSON ({error})") from None
+    data = parse_json(read_text(path), str(path))
     found = data.get("schema") if isinstance(data, dict) else None
     if found != schema or data.get("schema_version") != 1:
         raise BadInput(f"{path}: schema: expected '{schema}' version 1, got '{found}'")

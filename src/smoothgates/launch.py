@@ -112,7 +112,7 @@ def first_address(nodes: str) -> str:
 
 
 def _output(*words: str) -> str:
-    return subprocess.run(words, check=True, capture_output=True, text=True, timeout=60).stdout
+    return subprocess.run(words, check=True, capture_output=True, encoding="utf-8", timeout=60).stdout
 
 
 def installed_gpus() -> int:
@@ -153,7 +153,7 @@ class Rank:
     def __init__(self, command: Sequence[str], environment: dict[str, str]):
         self.number = environment["RANK"]
         self.process = subprocess.Popen(
-            command, env={**os.environ, **environment}, stderr=subprocess.PIPE, text=True, errors="replace"
+            command, env={**os.environ, **environment}, stderr=subprocess.PIPE, encoding="utf-8", errors="replace"
         )
         self.last: deque[str] = deque(maxlen=3)
         self.reader = threading.Thread(target=self._pass_on, daemon=True)

@@ -4,11 +4,13 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, PositiveInt, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from smoothgates.documents import read_yaml
 from smoothgates.errors import BadInput
 from smoothgates.gates import GATES
-from smoothgates.records import NAME, Record, parse, read_yaml
+from smoothgates.records import NAME, Record, parse
+from smoothgates.sizes import Tokens
 
 
 def _pair(value):
@@ -28,7 +30,7 @@ def _known_gate(name: str) -> str:
 
 
 GateName = Annotated[str, AfterValidator(_known_gate)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0)]
 Pair = Annotated[tuple[Positive, Positive], BeforeValidator(_pair)]
 
 
@@ -56,7 +58,7 @@ Weights = Annotated[GrpoSg | AdvantageReweighting, Field(discriminator="kind")]
 class Constant(Record):
     """Divide by sequences × this constant (Dr. GRPO: the longest completion allowed)."""
 
-    constant: PositiveInt
+    constant: Tokens
 
 
 class Method(Record):

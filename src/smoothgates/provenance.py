@@ -115,7 +115,7 @@ def _templates(folder: Path) -> tuple[Path, ...]:
 def _imports(module: str) -> tuple[str, ...]:
     """Modules that a module's text imports, anywhere in it. `from a import b` may mean a/b.py or a name in a."""
     found = []
-    for node in ast.walk(ast.parse(_file_of(module).read_text())):
+    for node in ast.walk(ast.parse(_file_of(module).read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -237,7 +237,7 @@ def commit() -> dict[str, str | bool | None]:
 
     def git(*words: str) -> str | None:
         try:
-            done = subprocess.run(["git", *words], cwd=SOURCE, capture_output=True, text=True, timeout=30)
+            done = subprocess.run(["git", *words], cwd=SOURCE, capture_output=True, encoding="utf-8", timeout=30)
         except (OSError, subprocess.TimeoutExpired):
             return None
         return done.stdout.strip() if done.returncode == 0 else None

@@ -1,12 +1,14 @@
 """Frozen, strict records: the base of every config and spec, and how their faults become one line."""
 
 import json
+import os
+import re
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from smoothgates.documents import parse_json, read_text
 from smoothgates.errors import BadInput
 
 NAME = r"^[a-z0-9_]+$"
@@ -27,63 +29,32 @@ class Record(BaseModel):
 
 R = TypeVar("R", bound=Record)
 
+_NUL = re.compile(r"(?<!\\)(\\\\)*\\u0000")
+"""In JSON."""
+
 
 def parse(kind: type[R], data: Any, where: str) -> R:
     """`data` as a record of this kind; BadInput names `where`, the key and what was expected."""
+    # Through JSON: strict about numbers, yet arrays may become tuples.
+    text = json.dumps(data)
+    if _NUL.search(text):
+        raise BadInput(f"{where}: a text holds a NUL, which no path can")
     try:
-        # Through JSON: strict about numbers, yet arrays may become tuples.
-        return kind.model_validate_json(json.dumps(data, default=str))
+        return kind.model_validate_json(text)
     except ValidationError as error:
         raise BadInput(f"{where}: {_describe(error)}") from None
-    except (ValueError, RecursionError):
-        raise BadInput(f"{where}: holds itself, by an alias") from None
 
 
 def parse_spec(kind: type[R], text: str) -> R:
     """A stage's `--spec`: canonical JSON, or `@file` to read it from a file."""
-    where = "--spec"
     if text.startswith("@"):
         where = text[1:]
-        text = read_text(Path(where))
+        return parse(kind, parse_json(read_text(Path(where)), where), where)
     try:
-        return parse(kind, json.loads(text), where)
-    except json.JSONDecodeError as error:
-        raise BadInput(f"{where}: not JSON ({error})") from None
-
-
-def read_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise BadInput(f"{path}: no such file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path}: cannot be read ({error})") from None
-
-
-def read_yaml(path: Path) -> dict:
-    """A YAML mapping of texts to values. Duplicate keys are an error, because YAML would silently keep the last."""
-    try:
-        data = yaml.load(read_text(path), Loader=_UniqueKeys)
-    except yaml.YAMLError as error:
-        raise BadInput(f"{path}: {' '.join(str(error).split())}") from None
-    except (ValueError, RecursionError) as error:  # a date with a month 13; a thousand brackets
-        raise BadInput(f"{path}: cannot be read as YAML ({error})") from None
-    if not isinstance(data, dict):
-        raise BadInput(f"{path}: expected a mapping of keys to values")
-    return data
-
-
-class _UniqueKeys(yaml.SafeLoader):
-    def construct_mapping(self, node, deep=False):
-        seen: set[str] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if not isinstance(key, str):  # YAML reads `on` and `1` as something else
-                raise yaml.MarkedYAMLError(problem=f"key {key}: expected a text", problem_mark=key_node.start_mark)
-            if key in seen:
-                raise yaml.MarkedYAMLError(problem=f"key '{key}' stands twice", problem_mark=key_node.start_mark)
-            seen.add(key)
-        return super().construct_mapping(node, deep)
+        text = os.fsencode(text).decode("utf-8")  # whatever the locale made of the command line's bytes
+    except UnicodeError:
+        raise BadInput("--spec: no UTF-8 text") from None
+    return parse(kind, parse_json(text, "--spec"), "--spec")
 
 
 def _describe(error: ValidationError) -> str:
@@ -96,5 +67,7 @@ def _describe(error: ValidationError) -> str:
     elif first["type"] in ("float_type", "int_type") and isinstance(first["input"], str):
         hint = " (YAML reads 1e-6 as text: write 1.0e-6)" if "e" in first["input"].lower() else ""
         message = f"expected a number, got the text '{first['input']}'{hint}"
+    elif first["type"] == "string_type" and isinstance(first["input"], bool):
+        message = "expected a text, got true or false (YAML reads yes, no, on and off so: put them in quotes)"
     more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
     return f"{key}: {message}{more}" if key else f"{message}{more}"

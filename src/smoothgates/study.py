@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Literal
 
 from smoothgates.config import Study
+from smoothgates.documents import read_yaml
 from smoothgates.errors import BadInput
 from smoothgates.method import Method, load_methods
-from smoothgates.records import parse, read_yaml
+from smoothgates.records import parse
 from smoothgates.shrunk import shrunk_from
 from smoothgates.specs import (
     CONTROL,

@@ -184,7 +184,7 @@ BAD_METHODS = [
     ("grpo: {gate: clipp, clip: 0.2}", "grpo: gate: unknown gate 'clipp'; known: arctan"),
     ("grpo: {gate: erf, tau: 0}", "grpo: tau.0: Input should be greater than 0"),
     ("grpo: {gate: erf, tau: [-1, 2]}", "grpo: tau.0: Input should be greater than 0"),
-    ("grpo: {gate: erf, tau: .inf}", "grpo: tau.0: "),
+    ("grpo: {gate: erf, tau: .inf}", "line 1: `.inf` is not a finite number"),
     ("grpo: {gate: erf, tau: [1, 2, 3]}", "grpo: tau"),
     ("grpo: {gate: erf}", "gate 'erf' takes `tau` or `half_width`, got no scale"),
     ("grpo: {gate: erf, tau: 1, half_width: 0.2}", "gate 'erf' takes `tau` or `half_width`, got half_width, tau"),

@@ -87,7 +87,7 @@ class Claim:
 def claimed(study: str) -> bool:
     """Whether a controller of this study is alive in this working directory."""
     try:
-        with open(FOLDER / f"{study}.json") as file:
+        with open(FOLDER / f"{study}.json", "rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except FileNotFoundError:
         return False

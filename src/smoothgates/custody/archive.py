@@ -87,7 +87,9 @@ def source_files(study: LoadedStudy) -> Members:
 def git_files(*below: str) -> set[str]:
     """The files that git keeps in the working directory, or in some folders of it; none where it keeps none."""
     try:
-        done = subprocess.run(["git", "ls-files", "-z", "--", *below], capture_output=True, text=True)
+        done = subprocess.run(
+            ["git", "ls-files", "-z", "--", *below], capture_output=True, encoding="utf-8", errors="surrogateescape"
+        )
     except OSError:
         return set()
     return set(done.stdout.split("\0")) - {""}

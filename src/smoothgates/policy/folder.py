@@ -1,11 +1,11 @@
 """Policies on disk: ordinary Hugging Face folders, loadable by transformers and vLLM as they are."""
 
-import json
 from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer
 
+from smoothgates.documents import load_json
 from smoothgates.errors import BadInput
 from smoothgates.files import check_file, file_record, read_json, write_atomically, write_json
 from smoothgates.policy.config import architecture_of, config_of
@@ -43,7 +43,7 @@ def load_policy(folder: Path, published: bool = False, dtype: str = "float32") -
 
 def load_compact(folder: Path) -> Decoder:
     """The compact decoder with the weights of a folder; BadInput if that holds another kind of model."""
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config = load_json(folder / "config.json")
     policy = Decoder(architecture_of(config, str(folder)), config.get("tie_word_embeddings", False))
     fill(policy, folder)
     return policy

@@ -93,5 +93,5 @@ def save(figure: Figure, folder: Path, name: str) -> str:
     figure.set_layout_engine("none")  # laid out by now; doing it again would double the time
     figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
     plt.close(figure)
-    text = (folder / f"{name}.svg").read_text()
+    text = (folder / f"{name}.svg").read_text(encoding="utf-8")
     return text[text.index("<svg") :]

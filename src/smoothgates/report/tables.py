@@ -150,7 +150,7 @@ def save_table(frame: pd.DataFrame, folder: Path, name: str) -> None:
     """The table as CSV and as LaTeX."""
     folder.mkdir(parents=True, exist_ok=True)
     frame.to_csv(folder / f"{name}.csv", index=False)
-    (folder / f"{name}.tex").write_text(latex(frame))
+    (folder / f"{name}.tex").write_text(latex(frame), encoding="utf-8")
 
 
 def latex(frame: pd.DataFrame) -> str:

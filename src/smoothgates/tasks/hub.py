@@ -14,10 +14,11 @@ from pathlib import Path
 import yaml
 from pydantic import Field
 
+from smoothgates.documents import read_yaml
 from smoothgates.errors import BadInput
 from smoothgates.files import digest, temporary, write_atomically
 from smoothgates.hub import asking
-from smoothgates.records import Record, parse, read_yaml
+from smoothgates.records import Record, parse
 from smoothgates.tasks import NAMES, load_task
 from smoothgates.tasks.sources import Corpus, Located, convert
 from smoothgates.tasks.task import Example, Source

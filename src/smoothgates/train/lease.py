@@ -180,7 +180,7 @@ class Entry:
 def read(path: Path) -> dict | None:
     """What a lease file says; None if there is none."""
     try:
-        found = json.loads(path.read_text())
+        found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     return found if isinstance(found, dict) and found.keys() >= {"token", "host", "pid", "space", "job"} else None

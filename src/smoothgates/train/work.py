@@ -182,7 +182,7 @@ def marking_failures(folder: Path, work: Work | None) -> Iterator[None]:
 def read_ledger(path: Path) -> list[dict]:
     """The attempts so far."""
     try:
-        return [json.loads(row) for row in path.read_text().splitlines()]
+        return [json.loads(row) for row in path.read_text(encoding="utf-8").splitlines()]
     except FileNotFoundError:
         return []
     except ValueError:
