@@ -187,6 +187,10 @@ def study_path(name: str, folder: Path | None = None) -> Path:
         raise BadInput(
             f"study: expected a name in config/ or the path of a YAML file, got {name!r} (--config is read as YAML)"
         )
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise BadInput(f"{name}: a study's name is UTF-8 text") from None
     return Path(name) if name.endswith((".yaml", ".yml")) else (folder or config_folder()) / f"{name}.yaml"
 
 
