@@ -41,11 +41,12 @@ def prepare(
     spec: Spec,
     out: Out,
     mirror: Annotated[Path | None, typer.Option(help="Folder that holds the public data sets as files.")] = None,
+    lock: Annotated[Path | None, typer.Option(help="Lock that pins data sets of the hub on their first use.")] = None,
 ) -> None:
     """Make or load a task's examples: what to train on, and the benchmarks."""
     from smoothgates.stages import prepare as stage
 
-    stage.run(spec, out, mirror)
+    stage.run(spec, out, mirror, lock)
 
 
 @app.command()

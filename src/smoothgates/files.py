@@ -1,5 +1,6 @@
 """Files that are whole or absent, and their digests."""
 
+import fcntl
 import glob
 import hashlib
 import json
@@ -8,6 +9,7 @@ import platform
 import re
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +46,26 @@ def write_atomically(path: Path, data: bytes, parents: bool = True) -> None:
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+@contextmanager
+def guarded(path: Path) -> Iterator[None]:
+    """The sole right to rewrite a file, among all processes that ask for it. Those that die leave it to the others."""
+    guard = path.with_name(f".{path.name}.guard")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        with open(guard, "ab") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            try:
+                current = os.path.samestat(os.fstat(file.fileno()), guard.stat())
+            except FileNotFoundError:
+                current = False
+            if current:  # and not one that its last holder took away meanwhile
+                try:
+                    yield
+                finally:
+                    guard.unlink()
+                return
 
 
 def place(source: Path, target: Path) -> None:

@@ -39,14 +39,14 @@ CONFIG = Path(__file__).resolve().parents[2] / "config"
 class LoadedStudy:
     """A study with its name, its methods and the specs of its jobs. `file` is read; a shrunk study has no other.
 
-    `table` is the file of its methods: its own, or that of the config folder.
+    `table` is the file of its methods: its own, or that of the config folder. `lock`, beside the study's file, is where
+    its data sets are pinned that the project does not pin.
     """
 
     def __init__(self, path: Path, folder: Path | None = None):
-        self.path, self.name = path, path.stem
-        if not re.fullmatch(r"[A-Za-z0-9_-]+", self.name):
-            raise BadInput(f"{path}: expected a name of letters, digits, _ and - before .yaml: result folders bear it")
+        self.path, self.name = path, name_of(path)
         self.file, shrink = shrunk_from(path)
+        self.lock = self.file.with_suffix(".lock.yaml")
         self.config = shrink(parse(Study, read_yaml(self.file), str(self.file)))
         own = self.config.method_table
         self.table = table = self.file.parent / own if own else (folder or config_folder()) / "methods.yaml"

@@ -126,6 +126,12 @@ def public_files(wildcards):
     return JOBS.public[wildcards.task]
 
 
+def origin_flag(wildcards):
+    """Where public data come from: a mirror; or the hub, with a lock for what the project does not pin."""
+    mirror, lock = STUDY.config.data_mirror, STUDY.lock
+    return f"--mirror {shlex.quote(mirror)}" if mirror else f"--lock {shlex.quote(str(lock))}"
+
+
 def corpus_files(wildcards):
     return JOBS.corpora[wildcards.name]
 

@@ -101,19 +101,21 @@ def code_in_use(study: LoadedStudy) -> set[str]:
 
 
 def config_files(study: LoadedStudy) -> Members:
-    """The study's file and its table of methods: at their places in the checkout, or from outside of it in study/."""
+    """The study's file, its pins and its methods: at their places in the checkout, or from outside of it in study/."""
     own, table = study.config.method_table, study.table
-    found: Members = {os.path.relpath(path): path for path in (study.file, table)}
+    pins = [study.lock] if study.lock.exists() else []
+    found: Members = {os.path.relpath(path): path for path in (study.file, table, *pins)}
     if not any(name.startswith("..") for name in found) and not Path(own or "").is_absolute():
         return found
+    beside: Members = {f"{STUDY}/{path.name}": path for path in (study.file, *pins)}
     if own is None:
-        return {f"{STUDY}/{study.file.name}": study.file, f"config/{table.name}": table}
+        return beside | {f"config/{table.name}": table}
     text, count = study.file.read_text(encoding="utf-8"), 1
     if own != table.name:
         text, count = re.subn(r"(?m)^method_table:.*$", lambda _: f"method_table: {json.dumps(table.name)}", text)
     if count != 1 or table.name == study.file.name:
         raise BadInput(f"{study.file}: method_table: not archived: put the table beside the study's file")
-    return {f"{STUDY}/{study.file.name}": text.encode(), f"{STUDY}/{table.name}": table.read_bytes()}
+    return beside | {f"{STUDY}/{study.file.name}": text.encode(), f"{STUDY}/{table.name}": table}
 
 
 def chosen_there(study: LoadedStudy) -> str:

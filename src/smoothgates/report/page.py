@@ -25,8 +25,9 @@ def render(
     runs: pd.DataFrame,
     costs: pd.DataFrame,
     origins: list[tuple[str, list[str]]],
+    made_up: list[str],
 ) -> str:
-    """HTML text. Everything but the figures is escaped."""
+    """HTML text. Everything but the figures is escaped. `made_up`: sources whose rows stand in for a data set's."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
@@ -52,6 +53,7 @@ def render(
         run_count=len(trained.drop_duplicates(["task", "regime", "method", "seed"])),
         costs=costs.to_dict("records"),
         origins=origins,
+        made_up=made_up,
     )
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from smoothgates.analysis.collect import CELL
+from smoothgates.tasks.sources import STAND_IN
 
 MINUS = "−"
 
@@ -144,6 +145,12 @@ def data_table(manifests: list[dict]) -> pd.DataFrame:
                 }
             )
     return pd.DataFrame(rows)
+
+
+def made_up(manifests: list[dict]) -> list[str]:
+    """Public sources that rows stand in for which were made up: on these no score means anything."""
+    facts = [item for data in manifests for item in data["sources"].items()]
+    return sorted({source for source, fact in facts if fact["from"] == STAND_IN})
 
 
 def save_table(frame: pd.DataFrame, folder: Path, name: str) -> None:

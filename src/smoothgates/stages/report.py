@@ -37,6 +37,7 @@ def run(spec_text: str, analysis: Path, gates: Path, data: list[Path], out: Path
     execution = Execution("report", spec, inputs=[analysis, *frames, *data, gates, gate_curves])
     paths = Paths(spec.study, analysis.parent.parent.as_posix())
     manifests, unknown = sound(data)
+    known = [read_json(path, DATA_SCHEMA) for path in manifests]
     records, lost = executions(results_of(paths, parse(AnalyseSpec, compared["spec"], str(analysis)), spec))
     catalogue = read_json(gates, "smoothgates.gates")["gates"]
     summaries = pd.DataFrame(compared["summaries"])
@@ -64,7 +65,7 @@ def run(spec_text: str, analysis: Path, gates: Path, data: list[Path], out: Path
         "scores": tables.score_table(summaries, comparisons, methods),
         "answers": tables.answers_table(runs, methods),
         "stability": tables.stability_table(runs, methods),
-        "data": tables.data_table([read_json(path, DATA_SCHEMA) for path in manifests]),
+        "data": tables.data_table(known),
     }
     if len(routed):
         shown["routing"] = tables.routing_table(routed, methods)
@@ -82,6 +83,7 @@ def run(spec_text: str, analysis: Path, gates: Path, data: list[Path], out: Path
             runs=runs,
             costs=costs(records),
             origins=origins(records),
+            made_up=tables.made_up(known),
         )
         write_atomically(new / out.name, page.encode())
     drawn = [folder / "figures" / f"{name}.{suffix}" for name in wanted for suffix in ("svg", "pdf")]

@@ -6,10 +6,14 @@ from pathlib import Path
 from smoothgates.documents import parse_json, read_text
 from smoothgates.errors import BadInput
 from smoothgates.files import digest, parquet_rows
-from smoothgates.tasks.sources import Located, convert, one_line
+from smoothgates.tasks.sources import STAND_IN, Located, convert, one_line
 from smoothgates.tasks.task import Example, Source
 
 SUFFIXES = (".jsonl", ".parquet", ".json")
+STAND_INS = Path("config/stand_ins")
+"""A mirror of rows that were made up, for rehearsals."""
+MARK = "STAND_INS.md"
+"""Of a mirror whose rows stand in for those of the data sets."""
 SUMS = "SHA256SUMS"
 """Of a mirror, as `sha256sum` writes it: paths relative to the mirror."""
 
@@ -35,7 +39,8 @@ def load_mirrored(name: str, source: Source, mirror: Path) -> tuple[list[Example
         if expected[relative] != found:
             raise BadInput(f"{path}: damaged: sha256 is {found}, {SUMS} says {expected[relative]}")
     examples, facts = convert(name, source, read_rows(path))
-    return examples, {"from": "mirror", "file": relative, "file_sha256": found, **facts}
+    origin = STAND_IN if (mirror / MARK).exists() else "mirror"
+    return examples, {"from": origin, "file": relative, "file_sha256": found, **facts}
 
 
 def read_sums(path: Path) -> dict[str, str]:
