@@ -5,7 +5,6 @@ from pathlib import Path
 import pandas as pd
 
 from smoothgates.analysis.collect import CELL
-from smoothgates.tasks.sources import STAND_IN
 
 MINUS = "−"
 
@@ -150,7 +149,7 @@ def data_table(manifests: list[dict]) -> pd.DataFrame:
 def made_up(manifests: list[dict]) -> list[str]:
     """Public sources that rows stand in for which were made up: on these no score means anything."""
     facts = [item for data in manifests for item in data["sources"].items()]
-    return sorted({source for source, fact in facts if fact["from"] == STAND_IN})
+    return sorted({source for source, fact in facts if fact.get("made_up")})
 
 
 def save_table(frame: pd.DataFrame, folder: Path, name: str) -> None:

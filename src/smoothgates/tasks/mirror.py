@@ -6,7 +6,7 @@ from pathlib import Path
 from smoothgates.documents import parse_json, read_text
 from smoothgates.errors import BadInput
 from smoothgates.files import digest, parquet_rows
-from smoothgates.tasks.sources import STAND_IN, Located, convert, one_line
+from smoothgates.tasks.sources import Located, convert, one_line
 from smoothgates.tasks.task import Example, Source
 
 SUFFIXES = (".jsonl", ".parquet", ".json")
@@ -39,8 +39,8 @@ def load_mirrored(name: str, source: Source, mirror: Path) -> tuple[list[Example
         if expected[relative] != found:
             raise BadInput(f"{path}: damaged: sha256 is {found}, {SUMS} says {expected[relative]}")
     examples, facts = convert(name, source, read_rows(path))
-    origin = STAND_IN if (mirror / MARK).exists() else "mirror"
-    return examples, {"from": origin, "file": relative, "file_sha256": found, **facts}
+    origin = {"from": "stand-in rows", "made_up": True} if (mirror / MARK).exists() else {"from": "mirror"}
+    return examples, {**origin, "file": relative, "file_sha256": found, **facts}
 
 
 def read_sums(path: Path) -> dict[str, str]:

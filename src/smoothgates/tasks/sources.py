@@ -15,10 +15,6 @@ Located = tuple[str, Row]
 """Where a row stands, in words, and the row."""
 
 
-STAND_IN = "stand-in rows"
-"""Where examples come from that were made up for rehearsals, in the words of manifest and report."""
-
-
 @dataclass(frozen=True)
 class Corpus:
     """Passages to search: a file inside a tar archive on the hub."""
