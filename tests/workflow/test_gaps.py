@@ -83,7 +83,7 @@ SPOILT = {
     "scores of another run": (scores_of_another_run, f"{SCORE}: {RECORD} does not account for it"),
     "scores of another study": (scores_of_another_study, f"{SCORE}: {RECORD} does not account for it"),
     "no record": (RECORD.unlink, f"{RECORD}: no such file"),
-    "a damaged record": (lambda: RECORD.write_text("{"), f"{RECORD}: cannot be read as JSON"),
+    "a damaged record": (lambda: RECORD.write_text("{"), f"{RECORD}: not JSON"),
     "an edited record": (lambda: edit(RECORD, seconds=0), f"{RECORD}: its bytes differ from what was written"),
     "no scores": (SCORE.unlink, f"{SCORE}: no such file"),
     "an edited policy": (lambda: edit(RUN / "model.json", rollouts=9), f"{RUN}/model.json: its bytes are not those"),
