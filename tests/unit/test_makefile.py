@@ -35,6 +35,18 @@ def test_a_name_is_a_word_whatever_it_holds(folder, target, name):
     assert not (folder / "PWNED").exists()
 
 
+@pytest.mark.parametrize("name", ["erf", "a'; touch PWNED; '", "$(touch PWNED)"])
+def test_a_gate_is_named_by_its_user_and_read_by_no_shell(folder, name):
+    assert make(folder, "check-gate", f"NAME={name}").returncode == 0
+    assert f'{{"gate": "{name}"}}' in (folder / "told").read_text().splitlines()
+    assert not (folder / "PWNED").exists()
+
+
+def test_without_a_name_no_gate_is_checked(folder):
+    assert make(folder, "check-gate", NAME="").returncode == 0
+    assert '{"gate": ""}' in (folder / "told").read_text().splitlines()
+
+
 def test_a_study_in_any_folder_has_its_report_named(folder):
     assert "The report: reports/probe/index.html" in make(folder, "study", "STUDY=meine Studien ü/probe.yaml").stdout
     assert "The report: reports/mine/index.html" in make(folder, "study", STUDY="mine").stdout
