@@ -51,6 +51,8 @@ def _readable(path: Path) -> None:
 
 
 def _writable(path: Path) -> None:
+    if path == Path("-"):
+        raise BadInput("-: expected a file to write, standard output is none")
     if path.is_dir():
         raise BadInput(f"{path}: expected a file to write, this is a folder")
     place = next(folder for folder in path.absolute().parents if folder.exists())

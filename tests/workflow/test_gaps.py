@@ -190,6 +190,13 @@ def test_scores_that_changed_after_they_were_analysed_are_refused(place):
         reported()
 
 
+def test_a_score_that_is_gone_is_told_from_one_that_changed(place):
+    """`make report` may not make it again: `make study` does, once the analysis that it went into is gone as well."""
+    SCORE.unlink()
+    with pytest.raises(BadInput, match=rf"{SCORE}: is gone since .*: delete {COMPARISONS} too, and `make study` makes"):
+        reported()
+
+
 def test_figures_belong_to_their_page(place, monkeypatch):
     """A report that fails half-way leaves the old page with its old figures, and nothing of its own."""
     before = {path: path.read_bytes() for path in Path("reports").rglob("*") if path.is_file()}

@@ -25,8 +25,9 @@ def checked_analysis(spec: ReportSpec, analysis: Path, others: Iterable[Path]) -
             raise BadInput(f"{analysis}: spec.{key}: expected {wanted}, got {found}: {again(analysis)}")
     read = read_record(Path(record_of(analysis.as_posix())))["inputs"]
     for path, made in (read | {each["file"]: each["sha256"] for each in compared["gaps"]}).items():
-        if digest_now(Path(path)) != made:
-            raise BadInput(f"{path}: has changed since {analysis} was made: {again(analysis)}")
+        if (now := digest_now(Path(path))) != made:
+            then = again(analysis) if now else f"delete {analysis} too, and `make study` makes both again"
+            raise BadInput(f"{path}: {'has changed' if now else 'is gone'} since {analysis} was made: {then}")
     today = {name: method.model_dump(mode="json") for name, method in spec.methods.items()}
     for name, rows in compared["methods"].items():
         if others := [row for row in rows if row != today.get(name)]:
