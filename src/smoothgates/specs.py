@@ -333,5 +333,7 @@ class ReportSpec(Record):
     """Names of the methods in the order of figures and tables."""
     moe: tuple[str, ...] = ()
     """Regimes whose policies have experts, and start from `warm_start_moe`."""
+    notes: dict[str, str] = Field(default={})
+    """What the page says that the study can tell and cannot, by title."""
     indexes: tuple[str, ...] = ()
     """Names of the indexes that its tasks search."""

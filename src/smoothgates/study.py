@@ -168,6 +168,7 @@ class LoadedStudy:
             methods=self.methods,
             order=tuple(self.methods),
             moe=self.config.moe_regimes,
+            notes=self.config.notes,
             indexes=tuple(sorted(self.config.indexes)),
         )
 

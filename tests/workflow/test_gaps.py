@@ -190,6 +190,14 @@ def test_scores_that_changed_after_they_were_analysed_are_refused(place):
         reported()
 
 
+def test_the_page_says_nothing_of_another_study(place):
+    """What is true of the laptop study stands in its own file; and all figures are drawn to one scale."""
+    page = reported()
+    for word in ("106k", "laptop", "lag4", "reuse16", "1 regimes"):
+        assert word not in page, word
+    assert page.count("<svg ") == page.count('<svg style="--natural: ') > 3
+
+
 def test_a_score_that_is_gone_is_told_from_one_that_changed(place):
     """`make report` may not make it again: `make study` does, once the analysis that it went into is gone as well."""
     SCORE.unlink()
