@@ -10,7 +10,14 @@ import pytest
 SHOW = '#!/bin/sh\nprintf "%s\\n" "$@" >> told\n'
 
 
-EVIL = ["a;touch PWNED;b.yaml", "$(touch PWNED)", "$(shell touch PWNED)", "`touch PWNED`", "it's 1.yaml", "'; touch PWNED; '"]
+EVIL = [
+    "a;touch PWNED;b.yaml",
+    "$(touch PWNED)",
+    "$(shell touch PWNED)",
+    "`touch PWNED`",
+    "it's 1.yaml",
+    "'; touch PWNED; '",
+]
 
 
 @pytest.fixture
