@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from smoothgates.custody import show
+from smoothgates.account import read_record
+from smoothgates.custody import archive, show
 from smoothgates.custody.pruned import PRUNED, pruned_note
 from smoothgates.custody.verify import verify
-from smoothgates.files import write_json
+from smoothgates.errors import BadInput
+from smoothgates.files import digest, write_json
 from smoothgates.jobs import jobs_of
 
 RUN = Path("results/smoke/train/math/near/erf/seed0")
@@ -159,6 +161,17 @@ def test_results_of_another_study_are_foreign(made):
     audit = verify(made.study)
     assert {state for job, state in audit.states} == {"foreign", "not yet"}
     assert audit.jobs("not yet") == [made.job("report")]
+
+
+@pytest.mark.parametrize("path", ["../../outside", f"{RUN}/../outside", "/outside", "config/methods.yaml"])
+def test_no_record_accounts_for_files_elsewhere(path, made):
+    """An archive would take them along, and unpack them there."""
+    outputs = read_record(RUN / "run.json")["outputs"]
+    made.amend(f"{RUN}/run.json", outputs={**outputs, path: digest(Path("config/methods.yaml"))})
+    why = f"outputs: {path} does not lie beside it"
+    assert ("damaged", str(RUN / "run.json"), why) in found(verify(made.study))
+    with pytest.raises(BadInput, match="does not lie beside it"):
+        archive.run(made.study, Path("out.tar.gz"), weights=True)
 
 
 def test_what_a_killed_process_left_is_no_fault(made):
