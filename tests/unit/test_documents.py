@@ -304,11 +304,11 @@ def test_a_line_without_end_is_one_line_whoever_reads_it(name, tmp_path, monkeyp
     monkeypatch.setattr(documents, "MOST_JSON", 1000)
     path = tmp_path / name
     with (gzip.open if path.suffix == ".gz" else open)(path, "wb") as file:
-        file.write(b'{"id": "0", "contents": "x"}\n\n{"id": "1", "contents": "' + bytes(5000))
+        file.write(b'{"id": "0", "contents": "x"}\n{"id": "1", "contents": "' + bytes(5000))
     readers = [lambda: list(read_passages([path]))]
     if path.suffix != ".gz":
         readers += [lambda: list(read_rows(path)), lambda: score.run("math", "answer", path, tmp_path / "out.jsonl")]
-        path.write_bytes(b'\n{"id": "' + bytes(5000))
+        path.write_bytes(b'{"id": "' + bytes(5000))
     for read in readers:
         with pytest.raises(BadInput, match=rf"{name}:\d: a line of more than"):
             read()
