@@ -1,7 +1,7 @@
 """What manifests and records must hold, whoever wrote them: files beside them, and what readers ask of them.
 
 They are checked where they are read, so that one that was edited, or came from elsewhere, is one line. They hold more
-than this; nobody reads that without being ready for its absence.
+than this, for people and for the report.
 """
 
 from pathlib import PurePosixPath
