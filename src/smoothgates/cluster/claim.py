@@ -7,9 +7,8 @@ import platform
 import time
 from pathlib import Path
 
-import psutil
-
 from smoothgates.errors import BadInput, TryAgain
+from smoothgates.train.lease import alive
 
 FOLDER = Path(".snakemake/cluster")
 SILENCE = 20.0
@@ -70,7 +69,7 @@ class Claim:
         facts = self._read()
         if not facts:
             return ""
-        if facts["host"] == platform.node() and not psutil.pid_exists(facts["pid"]):
+        if facts["host"] == platform.node() and not alive(facts["pid"]):
             alone = facts["snakemake"]
             return f": its Snakemake goes on alone, process {alone}; `kill -INT {alone}` ends it and its jobs"
         return f" ({facts['host']}, process {facts['pid']})"

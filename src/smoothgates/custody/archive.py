@@ -6,11 +6,11 @@ import io
 import json
 import os
 import re
-import subprocess
 import tarfile
 from pathlib import Path
 
 from smoothgates.custody import crate
+from smoothgates.custody.git import git_files
 from smoothgates.custody.pruned import PRUNED, folder_in, pruned_folders, pruned_note
 from smoothgates.custody.results import Result, files_below, results_of
 from smoothgates.custody.show import causes, counts, in_short
@@ -82,17 +82,6 @@ def source_files(study: LoadedStudy) -> Members:
     elif unknown := sorted(name for name in code_in_use(study) - names if not name.startswith("..")):
         raise BadInput(f"{unknown[0]}: not archived: jobs of the study use it, and git does not know it: git add it")
     return {name: Path(name) for name in names if Path(name).is_file() or Path(name).is_symlink()}
-
-
-def git_files(*below: str) -> set[str]:
-    """The files that git keeps in the working directory, or in some folders of it; none where it keeps none."""
-    try:
-        done = subprocess.run(
-            ["git", "ls-files", "-z", "--", *below], capture_output=True, encoding="utf-8", errors="surrogateescape"
-        )
-    except OSError:
-        return set()
-    return set(done.stdout.split("\0")) - {""}
 
 
 def code_in_use(study: LoadedStudy) -> set[str]:

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from smoothgates.cluster.claim import claimed
-from smoothgates.custody.removal import human, is_folder, removal, remove, tracked
+from smoothgates.custody.git import tracked
+from smoothgates.custody.removal import human, is_folder, removal, remove
 from smoothgates.custody.work import at_work, look_around
 from smoothgates.dag.alone import alone
 from smoothgates.errors import BadInput, TryAgain

@@ -10,8 +10,9 @@ from functools import partial
 from pathlib import Path
 
 from smoothgates.account import read_record
+from smoothgates.custody.git import tracked
 from smoothgates.custody.pruned import PRUNED, pruned_folders, pruned_note
-from smoothgates.custody.removal import Left, Removal, delete, human, quiet, removal, remove, tracked
+from smoothgates.custody.removal import Left, Removal, delete, human, quiet, removal, remove
 from smoothgates.custody.results import digests
 from smoothgates.custody.verify import Audit, verify
 from smoothgates.custody.work import QUIET, Needs, look_around, unneeded
