@@ -17,11 +17,11 @@ from smoothgates.documents import parse_json, read_text
 from smoothgates.errors import BadInput
 
 TEMPORARY = re.compile(r"\..+\.(?P<pid>\d+)@(?P<host>.*)\.smoothgates")
-"""Names that `temporary` gives. What bears one stays behind when its process is killed, and nobody else's file does."""
+"""Names that `temporary` gives, and nothing else: what has one and no living process was left by a kill."""
 
 
 def temporary(path: Path) -> Path:
-    """A name beside a file or folder, for this process to write it under until it is whole."""
+    """A temporary name beside a file or folder, for this process to write it under until it is whole."""
     return path.with_name(f".{path.name}.{os.getpid()}@{platform.node()}.smoothgates")
 
 
@@ -50,7 +50,7 @@ def write_atomically(path: Path, data: bytes, parents: bool = True) -> None:
 
 @contextmanager
 def guarded(path: Path) -> Iterator[None]:
-    """The sole right to rewrite a file, among all processes that ask for it. Those that die leave it to the others."""
+    """Hold the sole right to rewrite a file, among all processes that ask for it; it ends with the process."""
     guard = path.with_name(f".{path.name}.guard")
     path.parent.mkdir(parents=True, exist_ok=True)
     while True:
@@ -60,7 +60,7 @@ def guarded(path: Path) -> Iterator[None]:
                 current = os.path.samestat(os.fstat(file.fileno()), guard.stat())
             except FileNotFoundError:
                 current = False
-            if current:  # and not one that its last holder took away meanwhile
+            if current:  # not a guard that its last holder has just deleted
                 try:
                     yield
                 finally:

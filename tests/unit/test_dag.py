@@ -115,7 +115,7 @@ def test_many_causes_are_counted(here, capsys):
         said(causes, f"train/{i}", "returned non-zero exit status 1", f"ValueError: {i}")
     causes.tell()
     told = capsys.readouterr().err.splitlines()
-    assert told[0] == "9 causes, of which these are the last 5:"
+    assert told[0] == "9 causes, the last 5 of them:"
     assert len(told) == 11
 
 

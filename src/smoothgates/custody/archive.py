@@ -49,7 +49,7 @@ Members = dict[str, Path | bytes]
 def run(study: LoadedStudy, out: Path, weights: bool = False) -> None:
     """Write the archive `out` (.tar.gz), a Workflow Run RO-Crate, and say what it lacks.
 
-    BadInput if results are damaged or unaccounted for, a link is among the files, or git does not know what jobs use.
+    BadInput if results are damaged or unaccounted for, a link is among the files, or git does not track what jobs use.
     """
     audit = verify(study)
     if bad := [finding for finding in audit.findings if finding.kind != "stale" and not finding.is_stray]:
@@ -80,7 +80,7 @@ def source_files(study: LoadedStudy) -> Members:
         found = [file for name in SOURCE for file in (files_below(Path(name)) if Path(name).is_dir() else [Path(name)])]
         names = {str(file) for file in found if not any(part.endswith(MADE) or part[0] == "." for part in file.parts)}
     elif unknown := sorted(name for name in code_in_use(study) - names if not name.startswith("..")):
-        raise BadInput(f"{unknown[0]}: not archived: jobs of the study use it, and git does not know it: git add it")
+        raise BadInput(f"{unknown[0]}: not archived: jobs of the study use it, but git does not track it: git add it")
     return {name: Path(name) for name in names if Path(name).is_file() or Path(name).is_symlink()}
 
 
@@ -139,7 +139,7 @@ def refuse_links(members: Members) -> None:
     for content in members.values():
         for path in (content, *content.parents) if isinstance(content, Path) else ():
             if path.is_symlink() and path not in ELSEWHERE:
-                raise BadInput(f"{path}: not archived: is a link; put what it leads to in its place")
+                raise BadInput(f"{path}: not archived: is a link: replace it with what it leads to")
 
 
 def version(study: LoadedStudy, audit: Audit, done: list[Result], weights: bool) -> dict:

@@ -22,7 +22,9 @@ def run(study: str, yes: bool = False, work: Path = Path("work")) -> None:
     """
     file, _ = shrunk_from(path := study_path(study))
     if not file.is_file():
-        raise BadInput(f"{file}: no such file: expected a study; what one without a file left is to be deleted by hand")
+        raise BadInput(
+            f"{file}: no such file: expected a study; the results of one whose file is gone are to be deleted by hand"
+        )
     paths = Paths(name := name_of(path))
     if yes and (why := at_work_on(paths, work)):
         raise TryAgain(f"{paths.results}: nothing is removed: {why}")

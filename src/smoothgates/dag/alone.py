@@ -51,7 +51,7 @@ def alone(study: str) -> Iterator[None]:
 
 
 def release(study: str) -> None:
-    """For whoever knows that nobody is at work on a study any more, also not on another host."""
+    """Forget who held a study. The caller must know that nobody is at work on it any more, on another host either."""
     clear(study)
     (FOLDER / study).unlink(missing_ok=True)
 

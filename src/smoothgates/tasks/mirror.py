@@ -13,7 +13,7 @@ SUFFIXES = (".jsonl", ".parquet", ".json")
 STAND_INS = Path("config/stand_ins")
 """A mirror of rows that were made up, for rehearsals."""
 MARK = "STAND_INS.md"
-"""Of a mirror whose rows stand in for those of the data sets."""
+"""File that marks a mirror whose rows are made up."""
 SUMS = "SHA256SUMS"
 """Of a mirror, as `sha256sum` writes it: paths relative to the mirror."""
 
