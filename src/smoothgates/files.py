@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from smoothgates.documents import parse_json, read_text
 from smoothgates.errors import BadInput
@@ -48,6 +48,21 @@ def write_atomically(path: Path, data: bytes, parents: bool = True) -> None:
         unfinished.unlink(missing_ok=True)
 
 
+def lock(file: int | IO, path: Path, wait: bool = False) -> bool:
+    """Lock an open file of this path; False if another process holds the lock, unless it is to `wait`.
+
+    The kernel ends the lock with the last process that has the file open. Raises BadInput if the file system has no
+    locks.
+    """
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        raise BadInput(f"{path}: this file system has no locks ({error.strerror})") from None
+    return True
+
+
 @contextmanager
 def guarded(path: Path) -> Iterator[None]:
     """Hold the sole right to rewrite a file, among all processes that ask for it; it ends with the process."""
@@ -55,7 +70,7 @@ def guarded(path: Path) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     while True:
         with open(guard, "ab") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            lock(file, guard, wait=True)
             try:
                 current = os.path.samestat(os.fstat(file.fileno()), guard.stat())
             except FileNotFoundError:
