@@ -3,10 +3,10 @@
 JSON lines on stdin and stdout, one request at a time: {"id", "golds", "answer"} → {"id", "reason"}. It ends with stdin.
 
 Two processes, for quick replacement: a template that has done the imports, and its fork that judges. The judge is bound
-by the kernel, not by anyone's attention: CPU time, wall time and, on Linux, memory. The kernel of macOS does not bound
-memory, so there the template watches it. When the judge dies, the template answers `timeout` in its place and forks
-another, which takes milliseconds. math-verify's own timeouts are off: they are in wall time, so that a loaded machine
-turns right into wrong, and they make `verify` return False without a word.
+by the kernel, not by anyone's attention: CPU time, wall time and, on Linux, memory; macOS bounds none, so there the
+template looks at the judge's. When it dies, the template answers `timeout` in its place and forks another, which takes
+milliseconds. math-verify's own timeouts are off: they are in wall time, so
+that a loaded machine turns right into wrong, and they make `verify` return False without a word.
 """
 
 import gc
