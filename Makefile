@@ -81,8 +81,8 @@ check-gate: $(READY)  ## Is a gate what its file says? make check-gate NAME=erf
 lock: .venv-lock/.ready  ## After changing a pin in pyproject.toml: rewrite the locks from the package index's metadata
 	PATH="$$PWD/.venv-lock/bin:$$PATH" .venv-lock/bin/python envs/lock.py
 
-# $(call locked,BIN,LOCK): what a lock holds, each file held to its hash. First what builds those that have no wheel: pip
-# would fetch it by itself, unseen by any hash.
+# $(call locked,BIN,LOCK): what a lock holds, each file checked against its hash. First what builds the packages without a
+# wheel: pip would fetch it by itself, without checking a hash.
 PIP = python -m pip install --quiet --disable-pip-version-check
 define locked
 	grep '^setuptools==' $(2) | $(1)/$(PIP) --no-deps --require-hashes -r /dev/stdin
@@ -90,7 +90,7 @@ define locked
 endef
 
 # Torch's build is the user's choice: the first that pip finds in this version, without a hash. What the index's own build
-# needs beside it is in train.lock; one with a local version ("+cpu") says by itself what it needs.
+# needs besides is in train.lock; a build with a local version ("+cpu") names its own requirements.
 TORCH = $(shell grep -o '^torch==[0-9.]*' envs/train.lock)
 
 $(READY): pyproject.toml envs/venv.txt envs/train.lock

@@ -74,6 +74,6 @@ urllib3==2.8.0 --hash=sha256:0cf3cae568d36aa9576b28dfb35f11328f1cb974ca7647d9475
 wrapt==2.5.2 --hash=sha256:0743950d3dda9940e56f81f5334ba051c4fe2e1421e4e4a4ef8eb8fb86a90894 --hash=sha256:594c6d10b9cfb951a09f7338531a41d31194e7eee9dee206c0a8992421682719 --hash=sha256:61eb54e9540ea522c2c4752a57549a83d3c67e6704ed708403d28e067aaf90f0 --hash=sha256:b632d90ac0d04e3ba8821b19954d6c36ea8f714b75db53c58015025fefccb1ac
 yte==1.9.4 --hash=sha256:5dac63303d3e6bc2ebadc36ece3c3fb09343772fe6e25e9356d9baf8f9dfaf6d
 LOCK
-# First what builds those that have no wheel: pip would fetch it by itself, unseen by any hash.
+# First what builds the packages without a wheel: pip would fetch it by itself, without checking a hash.
 grep '^setuptools==' "$lock" | python -m pip install --no-deps --require-hashes -r /dev/stdin
 python -m pip install --no-deps --require-hashes --no-build-isolation -r "$lock"

@@ -7,8 +7,8 @@ NAME.lock            what NAME needs: of control, train and report the versions 
                      because vLLM wants some packages older
 NAME.post-deploy.sh  the lock once more, as a script for conda
 
-All have the sha256 of the package index's files for the platforms that they are for, and a marker where not all of
-these need a package. Torch is apart where its build is the user's choice: then no hash of the index's could fit.
+All have the sha256 of the package index's files for their platforms, and a marker where not all of these need a
+package. Torch is left out where its build is the user's choice: no hash of the index's could fit every build.
 Versions stay as they are where they still fit. To renew all, delete venv.txt and the locks first.
 Needs uv, which resolves from metadata: no wheel is downloaded, and no GPU is needed for the CUDA environment.
 """
@@ -32,7 +32,7 @@ EVERYWHERE = (LINUX, LINUX_ARM, MAC)
 GPUS = (LINUX,)
 SCALE = ("x86_64-manylinux_2_31",)
 MACOS = "14.0"
-"""The oldest that wheels are chosen for."""
+"""The oldest version that wheels are chosen for."""
 MARKERS = {
     EVERYWHERE: "",
     (LINUX, LINUX_ARM): " ; sys_platform == 'linux'",
@@ -42,7 +42,7 @@ MARKERS = {
 }
 """By the platforms that need a package. `smoothgates.environments` reads these and no others."""
 APART = ("torch", "cuda-", "nvidia-", "triton")
-"""How the packages begin that come with torch's build."""
+"""Prefixes of the packages that come with torch's build."""
 
 HEAD = """\
 # Made by `make lock` from {source}. For Python 3.11 on {where}.
@@ -64,7 +64,7 @@ cat > "$lock" <<'LOCK'
 {build}python -m pip install --no-deps --require-hashes --no-build-isolation -r "$lock"
 """
 BUILD = """\
-# First what builds those that have no wheel: pip would fetch it by itself, unseen by any hash.
+# First what builds the packages without a wheel: pip would fetch it by itself, without checking a hash.
 grep '^setuptools==' "$lock" | python -m pip install --no-deps --require-hashes -r /dev/stdin
 """
 
@@ -133,7 +133,7 @@ def pins_of(path: Path) -> list[str]:
 
 
 def write(path: Path, pins: dict[str, list[str]], source: str = "pyproject.toml", apart: tuple[str, ...] = ()) -> str:
-    """The lock that this leaves in a file: `pins` without what begins as `apart`."""
+    """Write a lock, and return its text: `pins` without the packages whose names begin with one of `apart`."""
     kept = {platform: [pin for pin in wanted if not pin.startswith(apart)] for platform, wanted in pins.items()}
     lock = HEAD.format(source=source, where=WHERE[tuple(pins)]) + hashed(kept)
     path.write_text(lock)

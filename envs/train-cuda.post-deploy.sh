@@ -219,6 +219,6 @@ xxhash==4.1.0 --hash=sha256:5e713f5db9e1a8aafac59a45cc1ffce11ca507730f5dc12e212e
 yarl==1.25.1 --hash=sha256:681c758b0490f9e96b78e5fa8e8dc6e648e9185bb6eaebe73183c33ea0c445f3 --hash=sha256:d5add7b4ca7afeea91d52e4d4e4db3b1fe9885b71f07054560d8c4296b7441a2
 z3-solver==4.15.4.0 --hash=sha256:7e103a6f203f505b8b8b8e5c931cc407c95b61556512d4921c1ddc0b3f41b08e
 LOCK
-# First what builds those that have no wheel: pip would fetch it by itself, unseen by any hash.
+# First what builds the packages without a wheel: pip would fetch it by itself, without checking a hash.
 grep '^setuptools==' "$lock" | python -m pip install --no-deps --require-hashes -r /dev/stdin
 python -m pip install --no-deps --require-hashes --no-build-isolation -r "$lock"

@@ -78,6 +78,6 @@ typing-inspection==0.4.5 --hash=sha256:bc210535442b39e1bf2805e0c7a17dfd6a4ace760
 tzdata==2026.6 --hash=sha256:0a10eec6e13ef16b627fabed9a5f2ba61a62b1c67f327305f4e7e412a70b4aec
 xxhash==4.1.0 --hash=sha256:5e713f5db9e1a8aafac59a45cc1ffce11ca507730f5dc12e212ea7b73d9debde --hash=sha256:796b8e5212ba90ebc8afac5ae3615502acd0d65363730cccd1d629b0fe7e87f6 --hash=sha256:f948b71013e0a0922176563dd4538967e2d7717b845bd61e0407f2e410962050
 LOCK
-# First what builds those that have no wheel: pip would fetch it by itself, unseen by any hash.
+# First what builds the packages without a wheel: pip would fetch it by itself, without checking a hash.
 grep '^setuptools==' "$lock" | python -m pip install --no-deps --require-hashes -r /dev/stdin
 python -m pip install --no-deps --require-hashes --no-build-isolation -r "$lock"

@@ -1,4 +1,4 @@
 from smoothgates.cli import main
 
-if __name__ == "__main__":  # what draws figures may import this file once more
+if __name__ == "__main__":  # processes that draw figures may import this file again
     main()

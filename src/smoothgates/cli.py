@@ -41,7 +41,9 @@ def prepare(
     spec: Spec,
     out: Out,
     mirror: Annotated[Path | None, typer.Option(help="Folder that holds the public data sets as files.")] = None,
-    lock: Annotated[Path | None, typer.Option(help="Lock that pins data sets of the hub on their first use.")] = None,
+    lock: Annotated[
+        Path | None, typer.Option(help="Lock file that data sets of the hub are pinned in on first use.")
+    ] = None,
 ) -> None:
     """Make or load a task's examples: what to train on, and the benchmarks."""
     from smoothgates.stages import prepare as stage
@@ -81,7 +83,7 @@ def train(
     save_seconds: Annotated[float, typer.Option(help="Least time between two checkpoints.")] = 60.0,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start over, whatever earlier attempts left.")] = False,
     wait: Annotated[float, typer.Option(help="Seconds to wait for another process that is at the same run.")] = 60.0,
-    gate: Annotated[Path | None, typer.Option(help="What `check-gate` wrote of the method's gate.")] = None,
+    gate: Annotated[Path | None, typer.Option(help="Manifest that `check-gate` wrote for the method's gate.")] = None,
 ) -> None:
     """Train a policy by RL with one method, or go on where an earlier attempt ended."""
     from smoothgates.stages import train as stage
@@ -117,7 +119,7 @@ def gates(
     if spec and curves and out:
         stage.run(spec, curves, out)
     elif spec or curves:
-        raise BadInput("gates: --spec and --curves: expected both of them, and --out")
+        raise BadInput("gates: expected --spec, --curves and --out together")
     elif out:
         write_atomically(out, stage.markdown().encode())
     else:
@@ -129,7 +131,7 @@ def check_gate(
     spec: Annotated[str, typer.Option(help='Canonical JSON of which gate, {"gate": NAME}, or @file.')],
     out: Annotated[Path | None, typer.Option(help="Manifest to write.")] = None,
 ) -> None:
-    """Is a gate's weight the derivative of its value, and all else what its file says?"""
+    """Check that a gate is what its file says: the weight is the derivative of the value, and so on."""
     from smoothgates.stages import check_gate as stage
 
     stage.run(spec, out)
@@ -262,7 +264,7 @@ def clean(
     yes: Annotated[bool, typer.Option(help="Do it, instead of showing what would go.")] = False,
     work: Annotated[Path, typer.Option(help="Where its runs are at work, if any are.")] = Path("work"),
 ) -> None:
-    """Forget a study's results, logs and report, but not what git keeps of them."""
+    """Delete a study's results, logs and report, except what git tracks."""
     from smoothgates.custody import clean as custody
 
     custody.run(study, yes, work)
@@ -358,7 +360,7 @@ def _single_thread() -> None:
 
 
 REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG)
-"""What a file system says of names and rights, whichever program asks."""
+"""Errors of the file system about names and permissions, which are the user's to fix."""
 
 
 def main() -> None:
@@ -382,7 +384,7 @@ def main() -> None:
 
 
 def _speak_utf8() -> None:
-    """Names of files and what is printed are UTF-8 under any locale: where Python begins otherwise, it begins again."""
+    """File names and output are UTF-8 under any locale: if Python has started otherwise, it is started again."""
     if sys.getfilesystemencoding() != "utf-8" and os.environ.get("PYTHONUTF8") != "1":
         os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], {**os.environ, "PYTHONUTF8": "1"})
     for stream in (sys.stdout, sys.stderr):

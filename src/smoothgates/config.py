@@ -149,7 +149,7 @@ class Study(Record):
     @classmethod
     def _not_the_control(cls, regimes: dict[str, Regime]) -> dict[str, Regime]:
         if CONTROL in regimes:
-            raise ValueError(f"'{CONTROL}' is what runs without RL are called: expected another name")
+            raise ValueError(f"'{CONTROL}' is reserved for runs without RL: choose another name")
         return regimes
 
     @model_validator(mode="after")
@@ -185,7 +185,7 @@ class Study(Record):
                 if asked >= positions:
                     raise ValueError(
                         f"architecture.max_position_embeddings: {positions} is too few: tasks.{name}.protocol allows"
-                        f" completions of {asked} tokens, and a prompt comes before them"
+                        f" completions of {asked} tokens, and the prompt needs room too"
                     )
         return self
 
@@ -197,7 +197,7 @@ class Study(Record):
             raise ValueError(f"reference: '{self.reference}' is not among {key}.methods")
         for part, names in (("regimes", block.regimes), ("methods", block.methods)):
             if len(set(names)) < len(names):
-                raise ValueError(f"{key}.{part}: a name stands twice in {list(names)}")
+                raise ValueError(f"{key}.{part}: duplicate name in {list(names)}")
 
     @model_validator(mode="after")
     def _regimes_of_experts_apart(self) -> "Study":

@@ -1,6 +1,6 @@
 """Text, YAML and JSON from outside, read as plain data within bounds: whatever is wrong with a file is one line.
 
-What comes out holds texts, whole numbers of 64 bits, finite numbers, true, false, null, lists, and mappings by text.
+The result consists of strings, 64-bit integers, finite floats, true, false, null, lists, and mappings with string keys.
 """
 
 import json
@@ -15,17 +15,17 @@ import yaml
 from smoothgates.errors import BadInput
 
 MOST_YAML = 1 << 20
-"""Bytes of a YAML file. People write them, and the largest here has 10 kB."""
+"""Bytes of a YAML file. People write these; the largest here has 10 kB."""
 MOST_JSON = 1 << 25
 """Bytes of a JSON file, or of a line of JSONL: large tokenizers have a third of it. Empty lists, the worst that it can
 hold, take 25 times as much memory.
 """
 MOST_NODES = 100_000
-"""Values in a YAML file, counted anew for each alias of them."""
+"""Values in a YAML file, counted again for each alias."""
 DEEPEST = 50
-"""Lists and mappings within one another."""
+"""Levels of nested lists and mappings."""
 WHOLE = 1 << 63
-"""Bound of whole numbers on either side."""
+"""Integers are smaller than this in magnitude."""
 
 READ_AS = {
     "bool": "true or false",
@@ -36,7 +36,7 @@ READ_AS = {
     "value": "a default value",
     "merge": "a merge",
 }
-"""What YAML 1.1 makes of texts that stand without quotes, by tag."""
+"""What YAML 1.1 makes of unquoted text, by tag."""
 _TAG = "tag:yaml.org,2002:"
 
 
@@ -46,7 +46,7 @@ def read_text(path: Path, most: int = MOST_JSON) -> str:
         with open(path, "rb") as file:
             data = file.read(most + 1)
         if len(data) > most:
-            raise BadInput(f"{path}: has more than {most >> 20} MiB")
+            raise BadInput(f"{path}: is larger than {most >> 20} MiB")
         return data.decode("utf-8")
     except FileNotFoundError:
         raise BadInput(f"{path}: no such file") from None
@@ -55,7 +55,7 @@ def read_text(path: Path, most: int = MOST_JSON) -> str:
 
 
 def read_yaml(path: Path) -> dict:
-    """A YAML file that is one mapping. Keys that stand twice are an error: YAML would keep the last."""
+    """A YAML file that is one mapping. A duplicate key is an error: YAML would keep the last one."""
     text = read_text(path, MOST_YAML)
     try:
         loader = _Composer(text)
@@ -94,29 +94,29 @@ def parse_json(text: str | bytes, where: str) -> Any:
             json.dumps(data, ensure_ascii=False).encode()
         return data
     except UnicodeEncodeError:
-        raise BadInput(f"{where}: holds half of a surrogate pair, which is no text") from None
+        raise BadInput(f"{where}: contains a lone surrogate, which is not text") from None
     except RecursionError:
-        raise BadInput(f"{where}: not JSON (too many brackets within one another)") from None
+        raise BadInput(f"{where}: not JSON (nested too deeply)") from None
     except ValueError as error:
         raise BadInput(f"{where}: not JSON ({error})") from None
 
 
 class _Composer(yaml.SafeLoader):
-    """Composes no deeper than is allowed, so that brackets cannot exhaust the stack."""
+    """Composes no deeper than allowed, so that brackets cannot exhaust the stack."""
 
     depth = 0
 
     def compose_node(self, parent, index):
         self.depth += 1
         if self.depth > DEEPEST:
-            raise _fault(f"more than {DEEPEST} lists and mappings within one another", self.peek_event().start_mark)
+            raise _fault(f"nested more than {DEEPEST} levels deep", self.peek_event().start_mark)
         node = super().compose_node(parent, index)
         self.depth -= 1
         return node
 
 
 class _Plain:
-    """From a graph of nodes to data. Aliases are followed here, so that what they unfold to can be counted."""
+    """Turns a graph of nodes into data. Aliases are followed here, so that what they expand to can be counted."""
 
     def __init__(self, loader: yaml.SafeLoader):
         self.loader, self.count, self.depth = loader, 0, 0
@@ -124,14 +124,14 @@ class _Plain:
     def of(self, node: yaml.Node) -> Any:
         self.count += 1
         if self.count > MOST_NODES:
-            raise _fault(f"more than {MOST_NODES} values, those that aliases repeat included", node.start_mark)
+            raise _fault(f"more than {MOST_NODES} values, counting what aliases repeat", node.start_mark)
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node)
         if node.tag not in (f"{_TAG}seq", f"{_TAG}map"):
-            raise _fault(f"the tag '{node.tag}' is not known here", node.start_mark)
+            raise _fault(f"unknown tag '{node.tag}'", node.start_mark)
         self.depth += 1
         if self.depth > DEEPEST:
-            raise _fault("an alias stands within what it names, or others too deeply", node.start_mark)
+            raise _fault("an alias is part of what it names, or aliases are nested too deeply", node.start_mark)
         made = self._mapping(node) if isinstance(node, yaml.MappingNode) else [self.of(item) for item in node.value]
         self.depth -= 1
         return made
@@ -148,12 +148,12 @@ class _Plain:
                     merged = more | merged
                 continue
             if not isinstance(key_node, yaml.ScalarNode):
-                raise _fault("expected a text as key, not a list or mapping", key_node.start_mark)
+                raise _fault("expected a string as the key, not a list or mapping", key_node.start_mark)
             key = self.of(key_node)
             if not isinstance(key, str):
                 raise _fault(f"key {_misread(key_node)}", key_node.start_mark)
             if key in own:
-                raise _fault(f"key '{key}' stands twice", key_node.start_mark)
+                raise _fault(f"duplicate key '{key}'", key_node.start_mark)
             own[key] = self.of(value_node)
         return merged | own
 
@@ -161,7 +161,7 @@ class _Plain:
         kind, text = node.tag.removeprefix(_TAG), node.value
         if kind == "str":
             if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
-                raise _fault("a text holds a NUL or half of a surrogate pair", node.start_mark)
+                raise _fault("a string contains a NUL or a lone surrogate", node.start_mark)
             return text
         make = {
             "null": self.loader.construct_yaml_null,
@@ -178,15 +178,15 @@ class _Plain:
         if isinstance(value, float) and not math.isfinite(value):
             raise _fault(f"`{text[:40]}` is not a finite number", node.start_mark)
         if isinstance(value, int) and abs(value) >= WHOLE:
-            raise _fault("a whole number has more than 64 bits", node.start_mark)
+            raise _fault("an integer has more than 64 bits", node.start_mark)
         return value
 
 
 def _misread(node: yaml.ScalarNode) -> str:
     kind = node.tag.removeprefix(_TAG)
     if kind not in READ_AS:
-        return f"`{node.value[:40]}` has the tag '{node.tag}', which is not known here"
-    return f"`{node.value[:40]}` is read as {READ_AS[kind]} by YAML: put it in quotes to have the text"
+        return f"`{node.value[:40]}` has the unknown tag '{node.tag}'"
+    return f"`{node.value[:40]}` is read as {READ_AS[kind]} by YAML: put it in quotes to make it a string"
 
 
 def _fault(problem: str, mark: yaml.Mark) -> yaml.MarkedYAMLError:
@@ -197,7 +197,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict:
     found = dict(pairs)
     if len(found) < len(pairs):
         [(key, _)] = Counter(key for key, _ in pairs).most_common(1)
-        raise ValueError(f"key '{key}' stands twice")
+        raise ValueError(f"duplicate key '{key}'")
     return found
 
 

@@ -39,7 +39,7 @@ def locked(env: str) -> dict[str, str]:
     """Version of each package that an environment's lock pins for this platform."""
     lines = re.findall(r"^([\w.-]+)==(\S+)(?: ; (.*?))?(?: --hash.*)?$", _lock(env), re.MULTILINE)
     here = {"sys_platform": sys.platform, "platform_machine": platform.machine()}
-    # The markers of envs/lock.py, which are of no other form: no package is needed to read them.
+    # envs/lock.py writes no other form of marker, so no package is needed to read them.
     return {
         name: version
         for name, version, marker in lines

@@ -1,7 +1,7 @@
 """Errors that become one line on stderr and an exit code that says what to do."""
 
 LONGEST = 1000
-"""Characters of a message."""
+"""Most characters of a message."""
 
 
 class _OneLine(Exception):
@@ -14,8 +14,8 @@ class _OneLine(Exception):
 
 
 class BadInput(_OneLine):
-    """The user's to mend, exit code 2. Names the file and the key, and says what was expected."""
+    """For the user to fix; exit code 2. Names the file and the key, and says what was expected."""
 
 
 class TryAgain(_OneLine):
-    """Nobody's to mend, exit code 75: the same command may succeed later."""
+    """Nothing to fix; exit code 75: the same command may succeed later."""

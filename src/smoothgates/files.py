@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from smoothgates.documents import parse_json, read_text
 from smoothgates.errors import BadInput
@@ -19,11 +19,11 @@ from smoothgates.manifests import SHAPES
 from smoothgates.records import parse
 
 TEMPORARY = re.compile(r"\..+\.(?P<pid>\d+)@(?P<host>.*)\.smoothgates")
-"""Names that `temporary` gives. What bears one stays behind when its process is killed, and nobody else's file does."""
+"""Names that `temporary` gives, and nothing else: what has one and no living process was left by a kill."""
 
 
 def temporary(path: Path) -> Path:
-    """A name beside a file or folder, for this process to write it under until it is whole."""
+    """A temporary name beside a file or folder, for this process to write it under until it is whole."""
     return path.with_name(f".{path.name}.{os.getpid()}@{platform.node()}.smoothgates")
 
 
@@ -50,19 +50,34 @@ def write_atomically(path: Path, data: bytes, parents: bool = True) -> None:
         unfinished.unlink(missing_ok=True)
 
 
+def lock(file: int | IO, path: Path, wait: bool = False) -> bool:
+    """Lock an open file of this path; False if another process holds the lock, unless it is to `wait`.
+
+    The kernel ends the lock with the last process that has the file open. Raises BadInput if the file system has no
+    locks.
+    """
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        raise BadInput(f"{path}: this file system has no locks ({error.strerror})") from None
+    return True
+
+
 @contextmanager
 def guarded(path: Path) -> Iterator[None]:
-    """The sole right to rewrite a file, among all processes that ask for it. Those that die leave it to the others."""
+    """Hold the sole right to rewrite a file, among all processes that ask for it; it ends with the process."""
     guard = path.with_name(f".{path.name}.guard")
     path.parent.mkdir(parents=True, exist_ok=True)
     while True:
         with open(guard, "ab") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            lock(file, guard, wait=True)
             try:
                 current = os.path.samestat(os.fstat(file.fileno()), guard.stat())
             except FileNotFoundError:
                 current = False
-            if current:  # and not one that its last holder took away meanwhile
+            if current:  # not a guard that its last holder has just deleted
                 try:
                     yield
                 finally:

@@ -32,11 +32,11 @@ class Job:
     outputs: tuple[str, ...]
     """As Snakemake knows them; what else they name is in their records."""
     waits: tuple[str, ...] = ()
-    """Those of its inputs that only say that it may run: no bit of the result depends on them."""
+    """Inputs that only say that it may run: no bit of the result depends on them."""
 
     @property
     def sources(self) -> list[str]:
-        """Those that it is made from."""
+        """The inputs that it is made from."""
         return [path for path in self.inputs if path not in self.waits]
 
     @property
@@ -89,7 +89,7 @@ class Jobs:
         return Job("index", "index", name, spec, (), self.corpora[name], (self.paths.index.format(name=name),))
 
     def check_gate(self, gate: str) -> Job:
-        """One job serves all methods with the gate, and is told nothing of them: a new temperature checks nothing."""
+        """One job serves all methods with the gate and is told nothing of them: a new temperature reruns no check."""
         path = self.paths.gate_check.format(gate=gate)
         return Job("check_gate", "check_gate", gate, CheckGateSpec(gate=gate), (f"gates.{gate}",), (), (path,))
 
@@ -153,7 +153,7 @@ class Jobs:
         return Job("analyse", "analyse", "", self.study.analyse_spec(), (), tuple(scores), outputs)
 
     def report(self) -> Job:
-        """Its record is an output too: Snakemake leaves an old page alone, and the record tells whether it is one."""
+        """Its record is an output too: Snakemake keeps an old page, and the record tells whether it is current."""
         data = [self.paths.data.format(task=task) for task in self.tasks]
         inputs = (self.paths.comparisons, *self.paths.tables, *data, self.paths.gates, self.paths.gate_curves)
         return Job(

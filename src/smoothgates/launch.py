@@ -30,8 +30,8 @@ GRACE = 5.0
 PORTS = range(20000, 30000)
 """Below the ports that systems hand out by themselves."""
 PORT = "SMOOTHGATES_PORT"
-"""Variable by which all launchers of a step come to the same port. It is drawn for each step: nobody on the network
-knows it beforehand, and jobs that run side by side do not meet."""
+"""Variable that gives all launchers of a step the same port. It is drawn at random for each step, so that nobody on the
+network knows it beforehand and jobs that run side by side do not collide."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def place_of(environment: Mapping[str, str], address: Callable[[str], str], priv
         raise BadInput(f"launch: expected one launcher a node, got {tasks} on {nodes}: srun -N {nodes} -n {nodes}")
     port = environment.get(PORT, "")
     if not (port.isdigit() and int(port) in PORTS):
-        raise BadInput(f"launch: {PORT}: expected the port that `launch --nodes {nodes}` draws, got '{port}'")
+        raise BadInput(f"launch: {PORT}: expected the port drawn by `launch --nodes {nodes}`, got '{port}'")
     first = address(environment["SLURM_STEP_NODELIST"])
     host = f"[{first}]" if ":" in first else first
     return Place(nodes, int(environment["SLURM_NODEID"]), f"tcp://{host}:{port}")

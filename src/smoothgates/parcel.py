@@ -1,4 +1,4 @@
-"""What one rank tells another, as bytes: JSON and tensors, never pickles. Whoever reads them runs no code of theirs."""
+"""Messages between ranks, as bytes: JSON and tensors, never pickles, so that reading one runs no code."""
 
 import json
 from typing import Any
@@ -11,7 +11,7 @@ TEXT = "json"
 
 
 def packed(item: Any) -> bytes:
-    """Lists, tuples, dictionaries with names for keys, text, numbers, None, and tensors of main memory in any of these.
+    """Lists, tuples, dictionaries with string keys, strings, numbers, None, and CPU tensors inside any of these.
 
     Raises TypeError for anything else.
     """
@@ -29,7 +29,7 @@ def packed(item: Any) -> bytes:
 
 
 def unpacked(data: bytes) -> Any:
-    """The item; tuples have become lists. Raises SafetensorError, ValueError or LookupError where it is no parcel."""
+    """The item; tuples have become lists. Raises SafetensorError, ValueError or LookupError if it is no parcel."""
     tensors = load(data)
     text = bytes(tensors.pop(TEXT).numpy())
     return json.loads(text, object_hook=lambda each: tensors[each[TENSOR]] if each.keys() == {TENSOR} else each)

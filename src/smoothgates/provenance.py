@@ -193,7 +193,7 @@ def gpus() -> int:
 
 
 def processor() -> str:
-    """Model of the processor: the same seed gives the same bits on one kind alone."""
+    """Model of the processor: the same seed gives the same bits on one kind only."""
     try:
         named = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.MULTILINE)
     except OSError:

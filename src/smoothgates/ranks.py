@@ -1,7 +1,7 @@
 """The processes that train one policy together. Alone, all of this costs nothing, not even torch's import.
 
-Where they meet, `launch` has told: in a file of one machine, whose ranks then listen on its loopback interface alone,
-or at the address of the first of several nodes. They tell each other JSON and tensors (`parcel`), and never unpickle.
+`launch` tells them where to meet: in a file on one machine, where they then listen on the loopback interface alone, or
+at the address of the first of several nodes. They exchange JSON and tensors (`parcel`), and never unpickle.
 """
 
 import atexit
@@ -50,7 +50,7 @@ class Ranks:
         return items[self.rank * part : (self.rank + 1) * part]
 
     def gather(self, item: T) -> list[T]:
-        """Everyone's, in the order of ranks: what `parcel` packs. Of others, tuples come as lists."""
+        """Everyone's item, in the order of ranks: anything that `parcel` packs. Others' tuples arrive as lists."""
         if self.size == 1:
             return [item]
         import torch
@@ -113,11 +113,11 @@ class Ranks:
 
 
 def begin_group(seconds: float | None = None) -> None:
-    """Start torch's process group where `launch` has said, or of this process alone, and see to its end.
+    """Start torch's process group at the meeting place that `launch` gives, or of this process alone; it ends at exit.
 
-    `seconds`: how long to wait for others, by default as torch does. Left to the interpreter's end, the group has
-    threads that abort the process, one in twenty. Raises BadInput, TryAgain where the port is taken, else what
-    torch raises.
+    `seconds`: how long to wait for the others, by default torch's own time limit. If the group were left to the end of
+    the interpreter, its threads would abort one process in twenty. Raises BadInput, TryAgain if the port is in use, and
+    otherwise what torch raises.
     """
     import torch
     import torch.distributed as dist
@@ -125,7 +125,9 @@ def begin_group(seconds: float | None = None) -> None:
     place = {"rank": int(os.environ.get("RANK", 0)), "world_size": int(os.environ.get("WORLD_SIZE", 1))}
     meeting = os.environ.get(MEETING, "")
     if place["world_size"] > 1 and not meeting:
-        raise BadInput(f"{MEETING}: expected a place where ranks meet; `python -m smoothgates launch` starts them")
+        raise BadInput(
+            f"{MEETING}: expected a meeting place for the ranks; start them with `python -m smoothgates launch`"
+        )
     place |= {"init_method": meeting} if meeting else {"store": dist.HashStore()}
     if not meeting.startswith("tcp:"):
         os.environ.update(dict.fromkeys(INTERFACES, loopback()))
@@ -136,5 +138,7 @@ def begin_group(seconds: float | None = None) -> None:
     except dist.DistNetworkError as error:
         if "EADDRINUSE" not in str(error):
             raise
-        raise TryAgain(f"launch: the port of {meeting} is taken on this node: another is drawn next time") from None
+        raise TryAgain(
+            f"launch: the port of {meeting} is already in use on this node; the next attempt draws another"
+        ) from None
     atexit.register(dist.destroy_process_group)

@@ -38,7 +38,7 @@ def parse(kind: type[R], data: Any, where: str) -> R:
     # Through JSON: strict about numbers, yet arrays may become tuples.
     text = json.dumps(data)
     if _NUL.search(text):
-        raise BadInput(f"{where}: a text holds a NUL, which no path can")
+        raise BadInput(f"{where}: a string contains a NUL, which no path may")
     try:
         return kind.model_validate_json(text)
     except ValidationError as error:
@@ -51,9 +51,9 @@ def parse_spec(kind: type[R], text: str) -> R:
         where = text[1:]
         return parse(kind, parse_json(read_text(Path(where)), where), where)
     try:
-        text = os.fsencode(text).decode("utf-8")  # whatever the locale made of the command line's bytes
+        text = os.fsencode(text).decode("utf-8")  # whatever the locale made of the bytes on the command line
     except UnicodeError:
-        raise BadInput("--spec: no UTF-8 text") from None
+        raise BadInput("--spec: not UTF-8") from None
     return parse(kind, parse_json(text, "--spec"), "--spec")
 
 
@@ -68,6 +68,6 @@ def _describe(error: ValidationError) -> str:
         hint = " (YAML reads 1e-6 as text: write 1.0e-6)" if "e" in first["input"].lower() else ""
         message = f"expected a number, got the text '{first['input']}'{hint}"
     elif first["type"] == "string_type" and isinstance(first["input"], bool):
-        message = "expected a text, got true or false (YAML reads yes, no, on and off so: put them in quotes)"
+        message = "expected a string, got true or false (YAML reads yes, no, on and off as these: put them in quotes)"
     more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
     return f"{key}: {message}{more}" if key else f"{message}{more}"

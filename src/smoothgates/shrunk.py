@@ -79,7 +79,7 @@ def with_stand_in_data(study: Study) -> Study:
 
 
 def whole(task: str, data: Data) -> Data:
-    """All rows of public sources, where there are so few."""
+    """With all rows of public sources, as the stand-ins have few."""
     public = load_task(task).sources
 
     def all_of(part: Part) -> Part:

@@ -1,5 +1,5 @@
-"""How large the whole numbers of configs and specs may be. They end where nobody's study goes, so that a slip of the
-keyboard is one line and not a full disk.
+"""Bounds on the integers of configs and specs. No real study comes near them; a typing error is then one line and not a
+full disk.
 """
 
 from typing import Annotated

@@ -210,14 +210,16 @@ def study_path(name: str, folder: Path | None = None) -> Path:
     try:
         name.encode()
     except UnicodeEncodeError:
-        raise BadInput(f"{name}: a study's name is UTF-8 text") from None
+        raise BadInput(f"{name}: expected the name of a study in UTF-8") from None
     return Path(name) if name.endswith((".yaml", ".yml")) else (folder or config_folder()) / f"{name}.yaml"
 
 
 def name_of(path: Path) -> str:
     """Name of the study in a file: what its folders are called, and no word of a shell. Raises BadInput."""
     if not re.fullmatch(r"[A-Za-z0-9_-]+", path.stem):
-        raise BadInput(f"{path}: expected a name of letters, digits, _ and - before .yaml: result folders bear it")
+        raise BadInput(
+            f"{path}: expected a name of letters, digits, _ and - before .yaml: folders of results are named after it"
+        )
     return path.stem
 
 

@@ -1,4 +1,4 @@
-"""What Linux and macOS tell in different ways."""
+"""What Linux and macOS report in different ways."""
 
 import os
 import resource
@@ -6,18 +6,18 @@ import sys
 
 
 def cores() -> int:
-    """That this process may use, or that the machine has where the system binds no process to some of them."""
+    """How many this process may use; all of the machine's where the system cannot bind a process to some of them."""
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def peak_bytes() -> int:
-    """Most main memory that this process has held so far. Linux counts in KiB."""
+    """Peak of this process's main memory so far. The kernel reports KiB on Linux, bytes on macOS."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def loopback() -> str:
-    """The network interface that no other machine reaches: `lo` on Linux, `lo0` on macOS."""
+    """The network interface that no other machine can reach: `lo` on Linux, `lo0` on macOS."""
     import psutil
 
     found = psutil.net_if_addrs().items()

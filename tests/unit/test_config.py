@@ -98,7 +98,7 @@ BAD_STUDIES = [
     ("checkpoint_every", None, "checkpoint_every: Field required"),
     ("method_table", "nowhere.yaml", "nowhere.yaml: no such file"),
     ("tasks", {}, "tasks: Dictionary should have at least 1 item"),
-    ("regimes.control", LAPTOP["regimes"]["near"], "regimes: 'control' is what runs without RL are called"),
+    ("regimes.control", LAPTOP["regimes"]["near"], "regimes: 'control' is reserved for runs without RL"),
     (
         "architecture.max_position_embeddings",
         32,
@@ -177,7 +177,7 @@ BAD_METHODS = [
     ("grpo: {gate: none, tau: 1}", "gate 'none' takes no scale, got tau"),
     ("grpo: {gate: none, weights: {kind: magic}}", "grpo: weights"),
     ("grpo: {gate: none, beta: 1}", "grpo: beta: unknown key"),
-    ("grpo: {gate: none}\ngrpo: {gate: none}", "key 'grpo' stands twice"),
+    ("grpo: {gate: none}\ngrpo: {gate: none}", "duplicate key 'grpo'"),
     ("grpo: [", "methods.yaml"),
     ("- grpo", "expected a mapping"),
 ]

@@ -1,5 +1,7 @@
 """Around Snakemake: one at a time for a study, no lock outlives its owner, and a failure ends with its cause."""
 
+import errno
+import fcntl
 import json
 import logging
 import os
@@ -9,10 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from smoothgates.cluster.claim import Claim
 from smoothgates.dag.alone import FOLDER, LOCKS, alone
 from smoothgates.dag.causes import Causes
 from smoothgates.dag.run import check_writable
 from smoothgates.errors import BadInput
+from smoothgates.files import guarded
 
 
 @pytest.fixture
@@ -49,6 +53,18 @@ def test_the_lock_of_a_killed_one_is_cleared_and_no_other(here, capsys):
         assert not stale.exists()
         assert live.exists()
     assert f"cleared the lock of process {killed.pid} " in capsys.readouterr().err
+
+
+def test_a_file_system_without_locks_is_one_line(here, monkeypatch):
+    """Lustre, as many clusters mount it."""
+
+    def none(*_):
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr(fcntl, "flock", none)
+    for hold in (lambda: alone("mine").__enter__(), lambda: guarded(here / "x").__enter__(), lambda: Claim("mine")):
+        with pytest.raises(BadInput, match=r"this file system has no locks \(Function not implemented\)$"):
+            hold()
 
 
 def test_one_on_another_host_is_named_with_the_way_to_unlock(here):
@@ -115,7 +131,7 @@ def test_many_causes_are_counted(here, capsys):
         said(causes, f"train/{i}", "returned non-zero exit status 1", f"ValueError: {i}")
     causes.tell()
     told = capsys.readouterr().err.splitlines()
-    assert told[0] == "9 causes, of which these are the last 5:"
+    assert told[0] == "9 causes, the last 5 of them:"
     assert len(told) == 11
 
 

@@ -27,12 +27,12 @@ def place(tmp_path) -> Path:
 @pytest.mark.parametrize(
     ("name", "fault"),
     [
-        ("folder", "expected a file to write, this is a folder"),
-        ("file/x.json", "is no folder"),
-        ("file/a/b/x.json", "is no folder"),
+        ("folder", "expected a file to write, not a folder"),
+        ("file/x.json", "is not a folder"),
+        ("file/a/b/x.json", "is not a folder"),
         ("n" * 300, "File name too long"),
-        ("a\0b", "a name with a NUL"),
-        ("\udcff.json", "its name is no UTF-8 text"),
+        ("a\0b", "its name contains a NUL"),
+        ("\udcff.json", "its name is not UTF-8"),
     ],
 )
 def test_what_cannot_be_written_is_one_line(name, fault, place):
@@ -45,7 +45,12 @@ def test_what_cannot_be_written_is_one_line(name, fault, place):
 
 @pytest.mark.parametrize(
     ("name", "fault"),
-    [("folder", "this is a folder"), ("none", "no such file"), ("file/x", "no such file"), ("\udcff", "no UTF-8")],
+    [
+        ("folder", "expected a file, not a folder"),
+        ("none", "no such file"),
+        ("file/x", "no such file"),
+        ("\udcff", "not UTF-8"),
+    ],
 )
 def test_what_cannot_be_read_is_one_line(name, fault, place):
     for given in (place / name, [place / "file", place / name]):
@@ -61,7 +66,7 @@ def test_what_continues_a_file_writes_to_no_stream():
 
 def test_a_folder_to_fill_is_none_inside_a_file(place):
     assert to_fill(place / "folder/new/deep") == place / "folder/new/deep"
-    with pytest.raises(BadInput, match="is no folder"):
+    with pytest.raises(BadInput, match="is not a folder"):
         to_fill(place / "file")
 
 

@@ -75,7 +75,7 @@ BROKEN = [
         "half_width is 3.66667, but weight is not ½ there; at ratio 4.66667",
     ),
     (replace(CLIP, half_width=lambda clip: math.inf), "half_width is infinite; at ratio 1.0004"),
-    (replace(CLIP, half_width=lambda clip: -clip), "half_width is -0.0003, expected a distance"),
+    (replace(CLIP, half_width=lambda clip: -clip), "half_width is -0.0003, expected a positive distance"),
     (replace(ARCTAN, half_width=lambda: 1), "half_width raises TypeError"),
     (
         replace(CLIP, value=lambda r, s, p: CLIP.value(r, float(s), p)),

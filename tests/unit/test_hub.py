@@ -9,7 +9,6 @@ import shutil
 import subprocess
 import sys
 import tarfile
-from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from fnmatch import fnmatch
 from pathlib import Path
@@ -31,27 +30,36 @@ SOURCES = {f"{task}/{name}": source for task in NAMES for name, source in load_t
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 ROWS = [{"question": f"What is {i} + 1?", "answer": str(i + 1)} for i in range(100)]
 SCRIPT = """
-import json, sys, time
+import contextlib, io, json, sys, time
 time.sleep = lambda seconds: None  # the client waits 23 s before it gives up a hub that is down
 from pathlib import Path
 from smoothgates.tasks.hub import fetch_corpus, load_pinned, pin
 from smoothgates.tasks.sources import Corpus, example_of
 from smoothgates.tasks.task import Source
-verb, hub, revision, lock = sys.argv[1:]
 read = lambda row: example_of("", row["question"], [row["answer"]])
-source = Source(read, hub, revision, ("part-*.parquet",))
-try:
+
+def act(verb, hub, revision, out):
+    source = Source(read, hub, revision, ("part-*.parquet",))
     if verb == "pin":
-        pin({"math/x": source}, Path(lock))
+        pin({"math/x": source}, Path(out))
     elif verb in ("load", "first"):
-        locks = (Path(lock),) if verb == "load" else (Path("none.yaml"), Path(lock))
+        locks = (Path(out),) if verb == "load" else (Path("none.yaml"), Path(out))
         examples, facts = load_pinned("math/x", source, *locks)
         print(json.dumps([[e.id, e.question, *e.answers] for e in examples] + [facts]))
     else:
         member, sha256 = verb.split()
-        fetch_corpus(Corpus(hub, revision, "corpus.gz", sha256, member), Path(lock))
-except Exception as error:
-    print(type(error).__name__, error)
+        fetch_corpus(Corpus(hub, revision, "corpus.gz", sha256, member), Path(out))
+
+def attempt(words):
+    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as told:
+        try:
+            act(*words)
+        except Exception as error:
+            print(type(error).__name__, error)
+    left = Path(words[-1])
+    return out.getvalue().strip(), told.getvalue(), left.read_text() if left.exists() else ""
+
+print(json.dumps([attempt(words) for words in json.loads(sys.argv[1])]))
 """
 
 
@@ -110,7 +118,7 @@ class TestPins:
 
 @pytest.fixture(scope="module")
 def tried(tmp_path_factory, fake_hub):
-    """What each try printed, by its name. Each has a process of its own: the hub's client reads its settings once."""
+    """What each try printed, by its name. Each state of the hub has its process: the client reads its settings once."""
     folder = tmp_path_factory.mktemp("hub")
     lock, corpus = folder / "lock.yaml", folder / "corpus.jsonl"
     archive = io.BytesIO()
@@ -127,121 +135,110 @@ def tried(tmp_path_factory, fake_hub):
     }
     environment = {**os.environ, "HF_HOME": str(folder / "home"), "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
 
-    said = defaultdict(list)
-
-    def attempt(verb: str, hub: str = "org/set", revision: str = COMMIT, out: Path = lock, **settings: str) -> str:
+    def attempts(*tries: tuple[str, ...], **settings: str) -> list[tuple[str, str, str]]:
+        """What each try returned or raised, what it said, and what was then in its file."""
         done = subprocess.run(
-            [sys.executable, "-c", SCRIPT, verb, hub, revision, str(out)],
+            [sys.executable, "-c", SCRIPT, json.dumps(tries)],
             env={**environment, **settings},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
         )
         assert done.returncode == 0, done.stderr
-        said[verb].append(done.stderr)
-        return done.stdout.strip()
+        return json.loads(done.stdout)
 
-    own, shared = folder / "mine.lock.yaml", folder / "ours.lock.yaml"
+    def words(verb: str, hub: str = "org/set", revision: str = COMMIT, out: Path = lock) -> tuple[str, ...]:
+        return verb, hub, revision, str(out)
 
-    def first() -> tuple[str, str, str]:
-        """What was loaded, what was said, and the lock afterwards."""
-        loaded = attempt("first", out=own)
-        return loaded, said["first"][-1], own.read_text()
-
-    def several() -> set[str]:
-        with ThreadPoolExecutor(3) as pool:
-            loaded = set(pool.map(lambda _: attempt("first", out=shared), range(3)))
-        tried["said by several"] = "".join(said["first"][-3:])
-        tried["lock of several"] = shared.read_text()
-        return loaded
-
-    tried = {}
+    own, shared, other = (folder / name for name in ("mine.lock.yaml", "ours.lock.yaml", "other.jsonl"))
+    online = {
+        "pin": words("pin"),
+        "online": words("load"),
+        "no such revision": words("pin", revision="f" * 40),
+        "no such set": words("pin", hub="org/none"),
+        "first use": words("first", out=own),
+        "second use": words("first", out=own),
+        "corpus": words(f"deep/passages.jsonl {archived}", out=corpus),
+        "no such member": words(f"other.jsonl {archived}", out=other),
+        "damaged corpus": words(f"deep/passages.jsonl {'a' * 64}", out=other),
+    }
     with fake_hub("org/set", COMMIT, files) as endpoint:
         environment |= {"HF_ENDPOINT": endpoint}
-        tried |= {
-            "pin": attempt("pin"),
-            "online": attempt("load"),
-            "no such revision": attempt("pin", revision="f" * 40),
-            "no such set": attempt("pin", hub="org/none"),
-            "first use": first(),
-            "second use": first(),
-            "first use by several": several(),
-            "corpus": attempt(f"deep/passages.jsonl {archived}", out=corpus),
-            "no such member": attempt(f"other.jsonl {archived}", out=folder / "other.jsonl"),
-            "damaged corpus": attempt(f"deep/passages.jsonl {'a' * 64}", out=folder / "other.jsonl"),
-        }
-    tried["the hub is down, all is cached"] = attempt("load")
-    tried["offline"] = attempt("load", HF_HUB_OFFLINE="1")
-    tried["the hub is down"] = attempt("load", HF_HOME=str(folder / "empty"))
-    tried["offline, nothing cached"] = attempt("load", HF_HOME=str(folder / "empty"), HF_HUB_OFFLINE="1")
+        tried = dict(zip(online, attempts(*online.values()), strict=True))
+        with ThreadPoolExecutor(3) as pool:
+            tried["several"] = [found for (found,) in pool.map(attempts, [words("first", out=shared)] * 3)]
+    nowhere, offline = {"HF_HOME": str(folder / "empty")}, {"HF_HUB_OFFLINE": "1"}
+    (tried["the hub is down, all is cached"],) = attempts(words("load"))
+    (tried["the hub is down"],) = attempts(words("load"), **nowhere)
+    (tried["offline, nothing cached"],) = attempts(words("load"), **nowhere, **offline)
     fewer = folder / "fewer.yaml"
     fewer.write_text(re.sub(r"    part-1.*\n", "", lock.read_text()))
-    tried["more files"] = attempt("load", out=fewer, HF_HUB_OFFLINE="1")
+    tried["offline"], tried["more files"] = attempts(words("load"), words("load", out=fewer), **offline)
     cached = next((folder / "home").rglob("part-1.parquet"))
     for damage, keep in (("flipped", None), ("truncated", 700)):
         data = bytearray(cached.read_bytes()[:keep])
         data[600] ^= 1
         cached.resolve().write_bytes(data)
-        tried[damage] = attempt("load", HF_HUB_OFFLINE="1")
+        tried[damage], tried[f"{damage}, pinned by first use"] = attempts(
+            words("load"), words("first", out=own), **offline
+        )
         tried[f"{damage} digest"] = hashlib.sha256(data).hexdigest()
-    tried["flipped, pinned by first use"] = attempt("first", out=own, HF_HUB_OFFLINE="1")
-    tried["lock"] = lock.read_text()
     tried["left behind"] = sorted(path.name for path in folder.iterdir())
-    tried["corpus file"] = corpus.read_text()
-    tried["other file"] = str((folder / "other.jsonl").exists())
     return tried
 
 
 class TestHub:
     def test_pinning_writes_what_the_hub_holds(self, tried):
-        assert tried["pin"] == ""
+        printed, _, lock = tried["pin"]
+        assert printed == ""
         for path, rows in (("part-0.parquet", ROWS[:60]), ("part-1.parquet", ROWS[60:])):
-            assert f"    {path}: {hashlib.sha256(parquet(rows)).hexdigest()}\n" in tried["lock"]
-        assert f"math/x:\n  revision: {COMMIT}\n  files:\n" in tried["lock"]
-        assert "other.parquet" not in tried["lock"]
+            assert f"    {path}: {hashlib.sha256(parquet(rows)).hexdigest()}\n" in lock
+        assert f"math/x:\n  revision: {COMMIT}\n  files:\n" in lock
+        assert "other.parquet" not in lock
 
     def test_the_first_use_pins_what_is_not_pinned_and_says_so_in_one_line(self, tried):
         loaded, told, lock = tried["first use"]
-        assert loaded == tried["online"]
+        assert loaded == tried["online"][0]
         assert re.fullmatch(rf"math/x: pinned in \S+/mine\.lock\.yaml: org/set@{COMMIT}, sha256 of 2 files\n", told)
-        assert lock == tried["lock"]
+        assert lock == tried["pin"][2]
 
     def test_later_uses_are_held_to_that_pin(self, tried):
-        loaded, told, lock = tried["second use"]
-        assert (loaded, told, lock) == (tried["online"], "", tried["first use"][2])
-        assert "part-1.parquet: damaged: sha256 is" in tried["flipped, pinned by first use"]
-        assert "mine.lock.yaml says" in tried["flipped, pinned by first use"]
+        assert tried["second use"] == [tried["online"][0], "", tried["first use"][2]]
+        fault = tried["flipped, pinned by first use"][0]
+        assert re.search(r"part-1\.parquet: damaged: sha256 is \w+, \S+/mine\.lock\.yaml says", fault)
 
     def test_of_several_at_once_one_pins_and_nothing_is_left_behind(self, tried):
-        assert tried["first use by several"] == {tried["online"]}
-        assert tried["said by several"].count("pinned in") == 1
-        assert tried["lock of several"] == tried["lock"]
+        loaded, told, locks = map(list, zip(*tried["several"], strict=True))
+        assert loaded == [tried["online"][0]] * 3
+        assert "".join(told).count("pinned in") == 1
+        assert locks == [tried["pin"][2]] * 3
         assert not any("guard" in name for name in tried["left behind"])
 
     def test_rows_come_in_the_order_of_the_files_and_no_other_file_is_read(self, tried):
-        *examples, facts = json.loads(tried["online"])
+        *examples, facts = json.loads(tried["online"][0])
         assert examples == [[f"x-{i}", row["question"], row["answer"]] for i, row in enumerate(ROWS)]
         assert facts["from"] == f"org/set@{COMMIT}"
         assert (facts["rows"], facts["dropped"]) == (100, 0)
         assert facts["rows_sha256"] == hashlib.sha256(b"".join(canonical(row) for row in ROWS)).hexdigest()
 
     def test_what_is_cached_needs_no_hub(self, tried):
-        assert tried["offline"] == tried["the hub is down, all is cached"] == tried["online"]
+        assert tried["offline"][0] == tried["the hub is down, all is cached"][0] == tried["online"][0]
 
     def test_what_is_not_cached_is_one_line(self, tried):
-        assert tried["offline, nothing cached"].startswith("BadInput math/x: org/set@")
-        assert "HF_HUB_OFFLINE" in tried["offline, nothing cached"]
-        assert len(tried["offline, nothing cached"].splitlines()) == 1
+        fault = tried["offline, nothing cached"][0]
+        assert fault.startswith("BadInput math/x: org/set@")
+        assert "HF_HUB_OFFLINE" in fault
+        assert len(fault.splitlines()) == 1
 
     def test_a_hub_that_is_down_is_worth_another_try(self, tried):
-        assert re.fullmatch(r"TryAgain math/x: org/set@\w+: the hub cannot be reached .*", tried["the hub is down"])
+        assert re.fullmatch(r"TryAgain math/x: org/set@\w+: the hub cannot be reached .*", tried["the hub is down"][0])
 
     def test_an_unknown_revision_is_one_line(self, tried):
-        assert tried["no such revision"] == f"BadInput math/x: org/set@{'f' * 40}: no such revision on the hub"
+        assert tried["no such revision"][0] == f"BadInput math/x: org/set@{'f' * 40}: no such revision on the hub"
 
     def test_an_unknown_set_is_one_line(self, tried):
         assert (
-            tried["no such set"]
+            tried["no such set"][0]
             == f"BadInput math/x: org/none@{COMMIT}: no such data set on the hub, or no access to it"
         )
 
@@ -251,18 +248,18 @@ class TestHub:
         found = tried[f"{damage} digest"]
         assert found != pinned
         assert re.fullmatch(
-            rf"BadInput \S+/part-1\.parquet: damaged: sha256 is {found}, \S+ says {pinned}", tried[damage]
+            rf"BadInput \S+/part-1\.parquet: damaged: sha256 is {found}, \S+ says {pinned}", tried[damage][0]
         )
 
     def test_other_files_than_pinned_are_named(self, tried):
-        assert "has the files ['part-0.parquet', 'part-1.parquet']" in tried["more files"]
-        assert tried["more files"].endswith("says ['part-0.parquet']")
+        assert "has the files ['part-0.parquet', 'part-1.parquet']" in tried["more files"][0]
+        assert tried["more files"][0].endswith("says ['part-0.parquet']")
 
     def test_a_corpus_is_unpacked_whole_or_not_at_all(self, tried):
-        assert (tried["corpus"], tried["corpus file"]) == ("", "{}\n{}")
-        assert tried["no such member"].endswith("corpus.gz holds no other.jsonl")
-        assert re.search(f"corpus.gz: damaged: sha256 is .* expected {'a' * 64}$", tried["damaged corpus"])
-        assert tried["other file"] == "False"
+        assert (tried["corpus"][0], tried["corpus"][2]) == ("", "{}\n{}")
+        assert tried["no such member"][0].endswith("corpus.gz holds no other.jsonl")
+        assert re.search(f"corpus.gz: damaged: sha256 is .* expected {'a' * 64}$", tried["damaged corpus"][0])
+        assert "other.jsonl" not in tried["left behind"]
 
 
 def test_a_study_pins_once_and_has_nothing_to_do_then(tmp_path, fake_hub):

@@ -62,7 +62,7 @@ def test_all_nodes_of_a_step_come_to_one_port_that_nobody_can_know_beforehand(mo
 @pytest.mark.parametrize("port", ["", "80", "http"])
 def test_a_step_without_a_drawn_port_is_refused(port):
     with pytest.raises(
-        BadInput, match=rf"SMOOTHGATES_PORT: expected the port that `launch --nodes 3` draws, got '{port}'"
+        BadInput, match=rf"SMOOTHGATES_PORT: expected the port drawn by `launch --nodes 3`, got '{port}'"
     ):
         place({**STEP, "SMOOTHGATES_PORT": port})
 

@@ -62,7 +62,7 @@ def test_a_generator_with_too_few_examples_is_named_and_never_waited_for(tmp_pat
     monkeypatch.setitem(load_task("math").generators, "few", few)
     part = {"source": "few", "rows": 6}
     spec = {"task": "math", "train": [part], "benchmarks": {}, "seed": 0}
-    with pytest.raises(BadInput, match=r"math\.data: few: rows: 6 asked for, there are 5 distinct ones"):
+    with pytest.raises(BadInput, match=r"math\.data: few: rows: 6 asked for, but only 5 distinct ones are"):
         prepare.run(json.dumps(spec), tmp_path / "manifest.json")
     assert not list(tmp_path.iterdir())
 

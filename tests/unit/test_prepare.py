@@ -52,8 +52,8 @@ class TestDistinct:
         generator = load_task(task).generators[source]
         held = sum(prepare.on_side(generator, example, True) for example in generator.every())
         for rows, asked, message in (
-            (5, held + 1, f"rows: {held + 1} asked for, there are {held} distinct ones held out"),
-            (10_000_000, 5, r"rows: 10000000 asked for, there are \d+ distinct ones to train on"),
+            (5, held + 1, f"rows: {held + 1} asked for, but only {held} distinct ones are held out"),
+            (10_000_000, 5, r"rows: 10000000 asked for, but only \d+ distinct ones are for training"),
         ):
             with pytest.raises(BadInput, match=rf"{task}\.data: {source}: {message}$"):
                 prepare.run(spec_of(task, source, rows, asked).canonical(), tmp_path / "m.json")

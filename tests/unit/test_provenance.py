@@ -48,21 +48,18 @@ def test_stages_do_not_depend_on_what_they_do_not_use():
     assert "tasks/toolqa/environment.py" in names("evaluate", "tasks.toolqa")
 
 
-def loaded(statement: str, package: str) -> bool:
-    code = f"import sys; {statement}; print('{package}' in sys.modules)"
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "True\n"
+def loaded(statement: str) -> set[str]:
+    code = f"import sys; {statement}; print(*sys.modules)"
+    return {*subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()}
 
 
 def test_heavy_imports_stay_where_they_are_used():
-    assert not loaded("import smoothgates.study, smoothgates.provenance", "torch")
-    assert not loaded("import smoothgates.stages.report", "torch")
-    assert not loaded("import smoothgates.stages.analyse", "torch")
-    assert not loaded("import smoothgates.train.session", "transformers")
-    assert not loaded("import smoothgates.train.session", "torch._dynamo")
-    for package in ("datasets", "sympy", "bm25s", "faiss", "numpy"):
-        assert not loaded(
-            "import smoothgates.config; [smoothgates.config.load_task(t) for t in ('math', 'toolqa')]", package
-        )
+    start = loaded("import smoothgates.namesake, smoothgates.jobs, smoothgates.stages.train, smoothgates.custody.prune")
+    assert not start & {"torch", "psutil", "numpy", "pandas", "pyarrow", "transformers", "snakemake"}
+    assert "torch" not in loaded("import smoothgates.stages.report, smoothgates.stages.analyse")
+    assert not loaded("import smoothgates.train.session") & {"transformers", "torch._dynamo"}
+    tasks = loaded("import smoothgates.config; [smoothgates.config.load_task(t) for t in ('math', 'toolqa')]")
+    assert not tasks & {"datasets", "sympy", "bm25s", "faiss", "numpy"}
 
 
 def test_gpu_hours_are_those_of_all_attempts_and_ranks(tmp_path, monkeypatch):

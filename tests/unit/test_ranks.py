@@ -218,5 +218,5 @@ def test_a_taken_port_is_drawn_again_and_ranks_without_a_meeting_are_refused(mon
     with socket.create_server(("", 0)) as taken:
         place = f"tcp://127.0.0.1:{taken.getsockname()[1]}"
         monkeypatch.setenv(MEETING, place)
-        with pytest.raises(TryAgain, match=f"the port of {place} is taken"):
+        with pytest.raises(TryAgain, match=f"the port of {place} is already in use"):
             begin_group(10)

@@ -218,11 +218,11 @@ def test_more_verdicts_than_rows_are_bad_input(tmp_path):
     [
         ({"task": "toolqa"}, "--task logic, not toolqa"),
         ({"reward": "boxed"}, "--reward answer, not boxed"),
-        ({"completion": "another"}, "other rows than these"),
-        ({"answer": "(1) Zoey is a knight"}, "other rows than these"),
-        ({"more": True}, "other rows than these"),
+        ({"completion": "another"}, "made with other rows"),
+        ({"answer": "(1) Zoey is a knight"}, "made with other rows"),
+        ({"more": True}, "made with other rows"),
         ({"code": True}, "another version of the judge"),
-        ({"note": None}, "no out.jsonl.score.json says what its verdicts were made from"),
+        ({"note": None}, "there is no out.jsonl.score.json to say what its verdicts were made from"),
         ({"note": "{"}, "out.jsonl.score.json: not JSON"),
         ({"note": '{"schema": "mine"}'}, "out.jsonl.score.json: schema: expected"),
     ],
@@ -299,7 +299,7 @@ def test_a_second_writer_is_kept_off_and_the_lock_dies_with_the_first(tmp_path):
     second = subprocess.run(command("--in", source, "--out", out), capture_output=True, text=True, check=False)
     assert (second.returncode, second.stdout) == (75, "")
     assert second.stderr.splitlines() == [
-        f"try again: {out}: another process writes to it; wait for it, or choose another --out"
+        f"try again: {out}: another process is writing to it; wait for it, or choose another --out"
     ]
     first.kill()
     first.wait()
@@ -310,7 +310,7 @@ def test_a_second_writer_is_kept_off_and_the_lock_dies_with_the_first(tmp_path):
 def test_an_output_that_is_deleted_meanwhile_is_not_reported_as_written(tmp_path, monkeypatch, judged):
     source, out = write(tmp_path / "in.jsonl", [RIGHT]), tmp_path / "out.jsonl"
     monkeypatch.setattr(score, "resume", lambda *_: out.unlink() or 0)
-    with pytest.raises(TryAgain, match="was deleted or replaced while it was written"):
+    with pytest.raises(TryAgain, match="was deleted or replaced while it was being written"):
         score.run("logic", "answer", source, out)
 
 
@@ -325,8 +325,8 @@ def test_rows_that_change_while_they_are_judged_are_bad_input(tmp_path, monkeypa
 @pytest.mark.parametrize(
     ("out", "fault"),
     [
-        ("", "expected a file"),
-        ("fifo", "expected a file"),
+        ("", "is not a regular file"),
+        ("fifo", "is not a regular file"),
         ("in.jsonl", "is the file to read"),
         ("link", "is the file to read"),
         ("hard", "is the file to read"),

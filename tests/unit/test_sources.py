@@ -182,7 +182,7 @@ class TestMirror:
             ('{"question": "a"}', "KeyError: 'answer'"),
             ('{"question": 3, "answer": "#### 1"}', "AttributeError"),
             ("[" * 100_000, "not JSON"),
-            ('{"question": "\\ud800", "answer": "#### 1"}', "half of a surrogate pair"),
+            ('{"question": "\\ud800", "answer": "#### 1"}', "lone surrogate"),
             ('{"question": "a", "answer": "#### 1", "weight": NaN}', "NaN is not a finite number"),
             ('{"question": "", "answer": "#### 1"}', None),
         ],
@@ -218,7 +218,7 @@ class TestMirror:
         row = {"id": "1", "question": "q", "answer": "1"}
         (tmp_path / "twice.json").write_text(json.dumps([row, row]))
         (tmp_path / "none.json").write_text("[]")
-        with pytest.raises(BadInput, match=r"twice\.json: id '1' stands twice"):
+        with pytest.raises(BadInput, match=r"twice\.json: duplicate id '1'"):
             load_mirrored("twice", MATH["math500"], tmp_path)
         with pytest.raises(BadInput, match="none: holds no usable row"):
             load_mirrored("none", MATH["math500"], tmp_path)

@@ -57,7 +57,7 @@ rule report:
         curves=PATHS.gate_curves,
         code=code("report", "report"),
     output:
-        page=update(PATHS.page),  # the old page stays until the new one is whole; without its record it is no result
+        page=update(PATHS.page),  # the old page stays until the new one is whole; without its record it does not count
         record=record_of(PATHS.page),
     log:
         f"{PATHS.logs}/report.log",

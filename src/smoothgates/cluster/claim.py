@@ -1,15 +1,14 @@
 """One controller for a study in a working directory."""
 
-import fcntl
 import json
 import os
 import platform
 import time
 from pathlib import Path
 
-import psutil
-
-from smoothgates.errors import BadInput, TryAgain
+from smoothgates.errors import TryAgain
+from smoothgates.files import lock
+from smoothgates.train.lease import alive
 
 FOLDER = Path(".snakemake/cluster")
 SILENCE = 20.0
@@ -24,17 +23,13 @@ class Claim:
     """
 
     def __init__(self, study: str):
-        """Raises TryAgain if another controller is alive."""
+        """Raises TryAgain if another controller is alive, BadInput if the file system has no locks."""
         self.path = FOLDER / f"{study}.json"
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
         os.set_inheritable(self.descriptor, True)
-        try:
-            fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise TryAgain(f"another controller of {study} is at work here{self._whose()}") from None
-        except OSError as error:
-            raise BadInput(f"{self.path}: this file system has no locks ({error.strerror})") from None
+        if not lock(self.descriptor, self.path):
+            raise TryAgain(f"another controller of {study} is at work here{self._whose()}")
         self.left_behind = self._read()
         """What a controller that was killed said of itself; empty after an orderly end."""
         if self.left_behind.get("host", platform.node()) != platform.node() and self._beats():
@@ -70,7 +65,7 @@ class Claim:
         facts = self._read()
         if not facts:
             return ""
-        if facts["host"] == platform.node() and not psutil.pid_exists(facts["pid"]):
+        if facts["host"] == platform.node() and not alive(facts["pid"]):
             alone = facts["snakemake"]
             return f": its Snakemake goes on alone, process {alone}; `kill -INT {alone}` ends it and its jobs"
         return f" ({facts['host']}, process {facts['pid']})"
@@ -85,12 +80,10 @@ class Claim:
 
 
 def claimed(study: str) -> bool:
-    """Whether a controller of this study is alive in this working directory."""
+    """Whether a controller of this study is alive in this working directory. Raises BadInput if that cannot be told."""
+    path = FOLDER / f"{study}.json"
     try:
-        with open(FOLDER / f"{study}.json", "rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with open(path, "rb") as file:
+            return not lock(file, path)
     except FileNotFoundError:
         return False
-    except OSError:
-        return True
-    return False

@@ -6,11 +6,11 @@ import io
 import json
 import os
 import re
-import subprocess
 import tarfile
 from pathlib import Path
 
 from smoothgates.custody import crate
+from smoothgates.custody.git import git_files
 from smoothgates.custody.pruned import PRUNED, folder_in, pruned_folders, pruned_note
 from smoothgates.custody.results import Result, files_below, results_of
 from smoothgates.custody.show import causes, counts, in_short
@@ -49,7 +49,7 @@ Members = dict[str, Path | bytes]
 def run(study: LoadedStudy, out: Path, weights: bool = False) -> None:
     """Write the archive `out` (.tar.gz), a Workflow Run RO-Crate, and say what it lacks.
 
-    BadInput if results are damaged or unaccounted for, a link is among the files, or git does not know what jobs use.
+    BadInput if results are damaged or unaccounted for, a link is among the files, or git does not track what jobs use.
     """
     audit = verify(study)
     if bad := [finding for finding in audit.findings if finding.kind != "stale" and not finding.is_stray]:
@@ -80,19 +80,8 @@ def source_files(study: LoadedStudy) -> Members:
         found = [file for name in SOURCE for file in (files_below(Path(name)) if Path(name).is_dir() else [Path(name)])]
         names = {str(file) for file in found if not any(part.endswith(MADE) or part[0] == "." for part in file.parts)}
     elif unknown := sorted(name for name in code_in_use(study) - names if not name.startswith("..")):
-        raise BadInput(f"{unknown[0]}: not archived: jobs of the study use it, and git does not know it: git add it")
+        raise BadInput(f"{unknown[0]}: not archived: jobs of the study use it, but git does not track it: git add it")
     return {name: Path(name) for name in names if Path(name).is_file() or Path(name).is_symlink()}
-
-
-def git_files(*below: str) -> set[str]:
-    """The files that git keeps in the working directory, or in some folders of it; none where it keeps none."""
-    try:
-        done = subprocess.run(
-            ["git", "ls-files", "-z", "--", *below], capture_output=True, encoding="utf-8", errors="surrogateescape"
-        )
-    except OSError:
-        return set()
-    return set(done.stdout.split("\0")) - {""}
 
 
 def code_in_use(study: LoadedStudy) -> set[str]:
@@ -150,7 +139,7 @@ def refuse_links(members: Members) -> None:
     for content in members.values():
         for path in (content, *content.parents) if isinstance(content, Path) else ():
             if path.is_symlink() and path not in ELSEWHERE:
-                raise BadInput(f"{path}: not archived: is a link; put what it leads to in its place")
+                raise BadInput(f"{path}: not archived: is a link: replace it with what it leads to")
 
 
 def version(study: LoadedStudy, audit: Audit, done: list[Result], weights: bool) -> dict:

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from smoothgates.cluster.claim import claimed
-from smoothgates.custody.removal import human, is_folder, removal, remove, tracked
+from smoothgates.custody.git import tracked
+from smoothgates.custody.removal import human, is_folder, removal, remove
 from smoothgates.custody.work import at_work, look_around
 from smoothgates.dag.alone import alone
 from smoothgates.errors import BadInput, TryAgain
@@ -22,7 +23,9 @@ def run(study: str, yes: bool = False, work: Path = Path("work")) -> None:
     """
     file, _ = shrunk_from(path := study_path(study))
     if not file.is_file():
-        raise BadInput(f"{file}: no such file: expected a study; what one without a file left is to be deleted by hand")
+        raise BadInput(
+            f"{file}: no such file: expected a study; the results of one whose file is gone are to be deleted by hand"
+        )
     paths = Paths(name := name_of(path))
     refuse_namesake(file, name)
     if yes and (why := at_work_on(paths, work)):

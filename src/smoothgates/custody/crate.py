@@ -128,7 +128,7 @@ def file(described: tuple[str, tuple[int, str]]) -> dict:
 
 
 def span(facts: Iterable[dict]) -> tuple[datetime, datetime]:
-    """When the first of some results was begun, and the last one finished."""
+    """When the first of some results was begun and the last one finished."""
     began = [(datetime.strptime(each["began"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC), each) for each in facts]
     return min(start for start, _ in began), max(start + timedelta(seconds=each["seconds"]) for start, each in began)
 

@@ -10,8 +10,9 @@ from functools import partial
 from pathlib import Path
 
 from smoothgates.account import read_record
+from smoothgates.custody.git import tracked
 from smoothgates.custody.pruned import PRUNED, pruned_folders, pruned_note
-from smoothgates.custody.removal import Left, Removal, delete, human, quiet, removal, remove, tracked
+from smoothgates.custody.removal import Left, Removal, delete, human, quiet, removal, remove
 from smoothgates.custody.results import digests
 from smoothgates.custody.verify import Audit, verify
 from smoothgates.custody.work import QUIET, Needs, look_around, unneeded
@@ -24,7 +25,7 @@ from smoothgates.train.lease import alive
 
 FOREIGN = "foreign"
 LONG = 24 * QUIET
-"""Seconds without a change after which a process on another host has ended, whatever it did."""
+"""Seconds without a change after which a process on another host is taken to have ended."""
 
 
 def run(
@@ -64,12 +65,12 @@ def strays(audit: Audit) -> list[Removal]:
 
 
 def leftovers(audit: Audit) -> Iterator[Removal]:
-    """Temporary files of processes that have ended without a word."""
+    """Temporary files of processes that were killed."""
     return (removal(path, "left by a killed process") for path in map(Path, audit.leftovers) if abandoned(path))
 
 
 def abandoned(path: Path) -> bool:
-    """Whether the process that writes under this temporary name is no more."""
+    """Whether the process that wrote under this temporary name has ended."""
     said = TEMPORARY.fullmatch(path.name)
     if said["host"] != platform.node():
         return quiet(path, LONG)

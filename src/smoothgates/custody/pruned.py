@@ -38,7 +38,7 @@ def pruned_folders(record: Path, outputs: Iterable[str]) -> set[str]:
     folders = note.get("folders")
     for folder in folders if isinstance(folders, list) else ["no list"]:
         if folder not in list(may_go) or (record.parent / folder).is_symlink():
-            raise BadInput(f"{path}: folders: {folder!r} is nothing that may be left out")
+            raise BadInput(f"{path}: folders: {folder!r} may not be left out")
     return set(folders)
 
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from smoothgates.custody.archive import git_files
 from smoothgates.custody.results import files_below
 from smoothgates.errors import BadInput
 
@@ -70,12 +69,6 @@ def delete(path: Path) -> None:
 def lies_in(path: Path, root: Path) -> bool:
     """Whether a path is below a folder with no link on the way. The folder may itself be a link, to a larger disk."""
     return root in path.parents and path.parent.resolve() == root.resolve() / path.parent.relative_to(root)
-
-
-def tracked(roots: Iterable[Path]) -> frozenset[Path]:
-    """What git keeps below some folders, and every folder on the way to it."""
-    files = [Path(name) for name in git_files(*map(str, roots))]
-    return frozenset(each for file in files for each in (file, *file.parents))
 
 
 def quiet(path: Path, seconds: float) -> bool:

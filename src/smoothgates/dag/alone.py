@@ -1,6 +1,5 @@
 """One Snakemake at a time for a study in a working directory. What a killed one left locked is cleared."""
 
-import fcntl
 import json
 import os
 import platform
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import TextIO
 
 from smoothgates.errors import BadInput
+from smoothgates.files import lock
 from smoothgates.paths import Paths
 
 FOLDER = Path(".snakemake/studies")
@@ -23,17 +23,15 @@ AT_WORK = "is at work on this study"
 
 @contextmanager
 def alone(study: str) -> Iterator[None]:
-    """Hold a study for this process. Raises BadInput that says who else holds it.
+    """Hold a study for this process. Raises BadInput that says who else holds it, or that there are no locks here.
 
     The kernel ends the hold with the process, however that ends, and no child inherits it.
     """
     path = FOLDER / study
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "a+", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise BadInput(f"{Paths(study).results}: {_who(_read(file))} {AT_WORK}") from None
+        if not lock(file, path):
+            raise BadInput(f"{Paths(study).results}: {_who(_read(file))} {AT_WORK}")
         left = _read(file)
         if left and left["host"] != platform.node():
             # Not every file system shares its locks among hosts, so holding the file does not tell.
@@ -51,7 +49,7 @@ def alone(study: str) -> Iterator[None]:
 
 
 def release(study: str) -> None:
-    """For whoever knows that nobody is at work on a study any more, also not on another host."""
+    """Forget who held a study. The caller must know that nobody is at work on it any more, on another host either."""
     clear(study)
     (FOLDER / study).unlink(missing_ok=True)
 
@@ -61,12 +59,12 @@ def clear(study: str) -> bool:
     paths = Paths(study)
     own = (f"{paths.results}/", f"{paths.reports}/")
     found = [
-        lock
-        for lock in LOCKS.glob("*.lock")
-        if any(line.startswith(own) for line in lock.read_text(encoding="utf-8").splitlines())
+        each
+        for each in LOCKS.glob("*.lock")
+        if any(line.startswith(own) for line in each.read_text(encoding="utf-8").splitlines())
     ]
-    for lock in found:
-        lock.unlink()
+    for each in found:
+        each.unlink()
     return bool(found)
 
 

@@ -1,4 +1,4 @@
-"""Why jobs failed or stopped, in the last words of their logs: what the terminal ends with."""
+"""Why jobs failed or stopped, from the last lines of their logs: what the terminal ends with."""
 
 import logging
 import re
@@ -13,11 +13,11 @@ STOPPING = ("Terminating processes on user request", "Will exit after finishing 
 """How Snakemake answers SIGINT and SIGTERM."""
 AGAIN = 75
 SHOWN = 5
-"""Causes that are told; many jobs may share one."""
+"""Causes that are shown; many jobs may share one."""
 
 
 class Causes(logging.Filter):
-    """Of Snakemake's messages: where one gives a failed job's whole command, the cause takes its place, and is kept."""
+    """In Snakemake's messages, puts the cause in the place of a failed job's whole command, and remembers it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ class Causes(logging.Filter):
                 logs[self.word(code), cause_of(log, code)].append(log)
         told = sorted(logs, reverse=True)
         if len(told) > SHOWN:
-            print(f"{len(told)} causes, of which these are the last {SHOWN}:", file=sys.stderr)
+            print(f"{len(told)} causes, the last {SHOWN} of them:", file=sys.stderr)
         for word, cause in told[-SHOWN:]:
             first, *others = logs[word, cause]
             print(f"{word} {name_of(first)}{f' and {len(others)} more' if others else ''}: {cause}", file=sys.stderr)

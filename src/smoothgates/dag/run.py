@@ -64,7 +64,7 @@ def missing(text: str) -> str:
     """What `make report` lacks while its study is unfinished, in one line instead of one for each file."""
     files = [line.strip() for line in text.partition("affected files:")[2].splitlines() if line.strip()]
     more = f" and {len(files) - 1} more" if len(files) > 1 else ""
-    return f"{files[0] if files else text}{more}: not there, and no rule that may run makes it: `make study` first"
+    return f"{files[0] if files else text}{more}: missing, and no rule that may run makes it: `make study` first"
 
 
 def refuse(text: str) -> None:

@@ -2,7 +2,7 @@
 
 To add a gate, add a file. It then appears in the plots, the property tests, the catalogue in
 docs/gates.md and the names that `config/methods.yaml` may use. Importing this package is cheap:
-gate files use tensor methods only and need no torch until they are called. It raises BadInput if a file is no gate.
+gate files use tensor methods only and need no torch until they are called. It raises BadInput if a file holds no gate.
 """
 
 import os

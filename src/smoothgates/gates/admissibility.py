@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, fields
 from smoothgates.gates.gate import Gate
 
 CHECK_SCALE = {"tau": 10.0, "clip": 0.2, "none": 1.0}
-"""At which gates are checked, by what their scale means."""
+"""Scale at which gates are checked, by what it means."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What every gate must be, whatever it claims. Trainings wait for this check, because nothing after it would notice.
+"""What must hold for every gate, whatever it claims. Trainings wait for this check: nothing after it would notice.
 
 Gradients are made from f′ alone (objective/loss.py): one that is not the derivative of its f trains to a report all the
 same, about a gate that is not the one in the formula. All is checked in double precision, for both signs of the
@@ -17,11 +17,11 @@ from smoothgates.gates.admissibility import CHECK_SCALE, failures
 from smoothgates.gates.gate import Gate
 
 SCALES = {"tau": (0.3, 1.0, 5.0, 10.0, 15.0), "clip": (3e-4, 0.2, 0.5, 4.0), "none": (1.0,)}
-"""At which gates are checked, by what their scale means: as narrow and as wide as methods have them."""
+"""Scales at which gates are checked, by what the scale means: as narrow and as wide as methods use."""
 FARTHEST = 20.0
-"""Of |log r|: the loss lets nothing beyond through (objective/ratio.py)."""
+"""Largest |log r| that the loss lets through (objective/ratio.py)."""
 STEP = 2e-4
-"""Of log r: less than the narrowest clip."""
+"""Step in log r, smaller than the narrowest clip."""
 TOLERANCE = 1e-9
 """Of a weight, relative, in double precision."""
 
@@ -66,7 +66,7 @@ class Case:
     def check_derivative(self) -> None:
         """Between two ratios f rises by the mean of f′, which Simpson's rule gives.
 
-        It is off by no more than f′ bends on the way. So this holds across the kink of a hard clip, too.
+        The rule is off by no more than f′ bends in between, so the check holds across the kink of a hard clip, too.
         """
         ratio, length = grid(), grid().diff()
         between = ratio[:-1] + length / 2
@@ -104,7 +104,7 @@ class Case:
         except Exception as error:
             self.refuse(f"half_width raises {type(error).__name__}: {error}")
         if not width > 0:
-            self.refuse(f"half_width is {width:g}, expected a distance")
+            self.refuse(f"half_width is {width:g}, expected a positive distance")
         return width
 
     def of(self, name: str, ratio: Tensor) -> Tensor:
@@ -146,7 +146,7 @@ def check_elementwise(gate: Gate, scale: float) -> None:
 
 
 def check_widths(gate: Gate) -> None:
-    """A method may give a half-width instead of τ, which is found by their product being a constant."""
+    """A method may give a half-width instead of τ, which is found because their product is constant."""
     unit = Case(gate, 1.0, True).width()
     for scale in SCALES["tau"]:
         width = Case(gate, scale, True).width()
@@ -155,6 +155,6 @@ def check_widths(gate: Gate) -> None:
 
 
 def grid() -> Tensor:
-    """Ratios (n,) whose logarithms are equally far apart, over all that the loss lets through; 1 is among them."""
+    """Ratios (n,) evenly spaced in their logarithm, over all that the loss lets through; 1 is among them."""
     steps = round(FARTHEST / STEP)
     return (torch.arange(-steps, steps + 1, dtype=torch.float64) * STEP).exp()

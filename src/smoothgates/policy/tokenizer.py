@@ -6,7 +6,7 @@ text: for public data. Read and written as `tokenizer.json` by the `tokenizers` 
 
 transformers' AutoTokenizer makes Qwen2's own tokenizer of any folder whose model is a Qwen2, whatever class the folder
 names: a byte-level BPE that takes vocabulary, merges and added tokens from the files, and splits as Qwen2 does. So
-`bytes` splits like that, and `words` are listed once more, as tokens that are found before anything is split.
+`bytes` splits like that, and `words` are also listed as added tokens, which are found before anything is split.
 """
 
 import json
@@ -36,7 +36,7 @@ CHAT_TEMPLATE = (
     + EOS
     + "{% endif %}{% endfor %}"
 )
-"""Of the compact policy, for those who load it elsewhere. It knows one turn only: what the system says begins it."""
+"""Of the compact policy, for those who load it elsewhere. There is only one turn, which the system's message begins."""
 STAND_IN_TEMPLATE = (
     "{% for message in messages %}{% if message.role == 'system' %}{{ message.content }}\n"
     + "{% elif message.role == 'user' %}"
@@ -128,7 +128,7 @@ def settings_of(tokenizer: Tokenizer, template: str) -> dict[str, Any]:
 
 
 def described(token: AddedToken) -> dict[str, str | bool]:
-    """As JSON has it."""
+    """A token as JSON."""
     keys = ("content", "single_word", "lstrip", "rstrip", "normalized", "special")
     return {key: getattr(token, key) for key in keys}
 

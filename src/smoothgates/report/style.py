@@ -16,7 +16,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 START = "fork" if sys.platform == "linux" else "spawn"
-"""How drawing processes begin: at once by a fork, which macOS's own libraries do not survive."""
+"""How drawing processes start: by a fork, which is fast, except on macOS, whose own libraries do not survive one."""
 MARKERS = "osD^vP*Xh<>p"
 INK, FAINT = "#1b1f24", "#9aa3ad"
 

@@ -1,4 +1,4 @@
-"""Files that belong together: all of them are new, or all are old."""
+"""Files that belong together are put in place only when all of them are written."""
 
 import shutil
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from smoothgates.files import temporary
 def together(folder: Path) -> Iterator[Path]:
     """A temporary folder, whose files take their places below `folder` once all of them are written.
 
-    Those in its own folders go first, so that a page comes after the figures beside it. After an exception none goes.
+    Files in subfolders go first, so that a page comes after its figures. After an exception none goes.
     """
     unfinished = temporary(folder / "page")
     shutil.rmtree(unfinished, ignore_errors=True)  # of a killed process that had the same number

@@ -155,7 +155,7 @@ def plain(answers: Answers) -> dict:
 
 
 def restored(found: dict) -> Answers:
-    """The answers of which `found` is what came through `plain`."""
+    """The inverse of `plain`."""
     verdicts = [Verdict(**verdict) for verdict in found["verdicts"]]
     return Answers(**{**found, "completions": Completions(**found["completions"]), "verdicts": verdicts})
 

@@ -1,6 +1,6 @@
 """vLLM's process as the trainer sees it: started, asked, ended.
 
-Between the two are pipes of parent and child, which nobody else can open: there pickles do no harm.
+They talk through pipes between parent and child, which nobody else can open, so pickles do no harm there.
 """
 
 import os
@@ -89,7 +89,7 @@ def environment(own: dict[str, str], gpu: bool) -> dict[str, str]:
     (False, '3')
     """
     kept = {name: value for name, value in own.items() if name not in (*OF_RANKS, *OF_TORCH)}
-    own_machine = dict.fromkeys(INTERFACES, loopback())  # alone, it has nobody to listen to
+    own_machine = dict.fromkeys(INTERFACES, loopback())  # it is alone: nobody else has to reach it
     return {**DEFAULTS, **({} if gpu else ON_CPU), **kept, **SETTINGS, **own_machine}
 
 

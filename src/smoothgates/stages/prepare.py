@@ -21,9 +21,9 @@ from smoothgates.tasks.task import Example, Generator
 HELDOUT_SHARE = 8
 """One pattern in this many is held out."""
 IDLE = 500
-"""Draws in a row without a new example after which all that there are get counted."""
+"""Draws in a row without a new example, after which the generator is asked for all that it has."""
 PATIENCE = 20_000
-"""The same where a generator cannot list its examples: then it is taken to have no more."""
+"""The same for a generator that cannot list its examples: it is then taken to have no more."""
 
 
 def run(spec_text: str, out: Path, mirror: Path | None = None, lock: Path | None = None) -> None:
@@ -67,19 +67,21 @@ def examples(
     if part.source in task.generators:
         made = generated(task.generators[part.source], part.rows, heldout, spec.seed)
         if len(made) < part.rows:
-            side = "held out" if heldout else "to train on"
+            side = "held out" if heldout else "for training"
             asked = f"{spec.task}.data: {part.source}: rows: {part.rows} asked for"
-            raise BadInput(f"{asked}, there are {len(made)} distinct ones {side}")
+            raise BadInput(f"{asked}, but only {len(made)} distinct ones are {side}")
         return made, {"from": "generated"}
     name, source = f"{spec.task}/{part.source}", task.sources[part.source]
     found, facts = load_mirrored(name, source, mirror) if mirror else load_pinned(name, source, own=lock)
     if part.rows and len(found) < part.rows:
-        raise BadInput(f"{spec.task}.data: {part.source}: rows: {part.rows} asked for, the data set has {len(found)}")
+        raise BadInput(
+            f"{spec.task}.data: {part.source}: rows: {part.rows} asked for, but the data set has {len(found)}"
+        )
     return found[: part.rows], facts
 
 
 def generated(generator: Generator, rows: int, heldout: bool, seed: int) -> list[Example]:
-    """Distinct examples of one side; all there are, where these are fewer than `rows`."""
+    """Distinct examples of one side; all of them if there are fewer than `rows`."""
     stream = generator.generate(python_stream(seed, "problems"))
     chosen: dict[str, Example] = {}
     idle, every = 0, generator.every
@@ -94,7 +96,7 @@ def generated(generator: Generator, rows: int, heldout: bool, seed: int) -> list
             own = [example for example in every() if on_side(generator, example, heldout)]
             if len(own) < rows:
                 return own
-            every = None  # they suffice
+            every = None  # there are enough
     return list(chosen.values())
 
 

@@ -1,8 +1,8 @@
 """score: verdicts on completions of any model, by the code that rewards training.
 
 Verdicts are appended as they are made. Killed at any moment and run again, it continues after the last whole line,
-and ends with the bytes of an uninterrupted run. `OUT.score.json` says what they are made from: by what else they are
-never continued.
+and ends with the bytes of an uninterrupted run. `OUT.score.json` records what they are made from; a run with anything
+else never continues them.
 """
 
 import errno
@@ -58,13 +58,13 @@ def run(task: str, reward: str, source: Path, out: Path) -> None:
                     verdicts.write(lines)
                     verdicts.flush()
         if digest(rows) != sha256:
-            raise BadInput(f"{source}: changed while it was read: delete {out}, and judge it once more")
+            raise BadInput(f"{source}: changed while it was read: delete {out} and run again")
     print(f"{out}: {len(ids)} verdicts, {len(ids) - done} of them new")
 
 
 @contextmanager
 def opened(source: Path) -> Iterator[BinaryIO]:
-    """The rows, to be read more than once. What cannot be, as a pipe, is copied to a temporary file first."""
+    """The rows, open to be read more than once. A pipe, which cannot be, is copied to a temporary file first."""
     piped = str(source) == "-"
     with ExitStack() as stack:
         try:
@@ -79,7 +79,7 @@ def opened(source: Path) -> Iterator[BinaryIO]:
 
 @contextmanager
 def writing(out: Path) -> Iterator[None]:
-    """Errors of the file system become BadInput, but for those of a full disk."""
+    """Errors of the file system become BadInput, except those of a full disk."""
     try:
         yield
     except OSError as error:
@@ -90,26 +90,28 @@ def writing(out: Path) -> Iterator[None]:
 
 @contextmanager
 def alone_at(out: Path, rows: BinaryIO) -> Iterator[BinaryIO]:
-    """The file of verdicts, to be read and appended to by this process alone: its lock ends with it, however it ends.
+    """The file of verdicts, open for this process alone to read and append to. The lock ends with the process.
 
-    Raises BadInput; TryAgain if another process is at it, or if it does not stay in its place.
+    Raises BadInput; TryAgain if another process has the lock, or if the file is deleted or replaced meanwhile.
     """
     with ExitStack() as stack:
         with writing(out):
             if out.exists() and os.path.samestat(out.stat(), os.fstat(rows.fileno())):
                 raise BadInput(f"--out: {out} is the file to read; name another")
             if out.exists() and not out.is_file():
-                raise BadInput(f"--out: expected a file, {out} is something else")
+                raise BadInput(f"--out: {out} is not a regular file")
             out.parent.mkdir(parents=True, exist_ok=True)
             file = stack.enter_context(open(out, "a+b"))
             try:
-                # A process's lock, not a file's: judges that it has forked do not keep it when it is killed.
+                # The lock of a process, not of an open file: judges that it forked do not keep it when it is killed.
                 fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except (BlockingIOError, PermissionError):
-                raise TryAgain(f"{out}: another process writes to it; wait for it, or choose another --out") from None
+                raise TryAgain(
+                    f"{out}: another process is writing to it; wait for it, or choose another --out"
+                ) from None
         yield file
         if not out.exists() or not os.path.samestat(out.stat(), os.fstat(file.fileno())):
-            raise TryAgain(f"{out}: was deleted or replaced while it was written")
+            raise TryAgain(f"{out}: was deleted or replaced while it was being written")
 
 
 def claim(out: Path, verdicts: BinaryIO, facts: dict[str, str]) -> None:
@@ -120,7 +122,7 @@ def claim(out: Path, verdicts: BinaryIO, facts: dict[str, str]) -> None:
     begun = os.fstat(verdicts.fileno()).st_size > 0
     if not note.exists():
         if begun:
-            raise BadInput(f"{out}: no {note.name} says what its verdicts were made from; {INSTEAD}")
+            raise BadInput(f"{out}: there is no {note.name} to say what its verdicts were made from; {INSTEAD}")
         found = {}
     else:
         try:
@@ -132,7 +134,7 @@ def claim(out: Path, verdicts: BinaryIO, facts: dict[str, str]) -> None:
         was = {
             "task": f"--task {found.get('task')}, not {facts['task']}",
             "reward": f"--reward {found.get('reward')}, not {facts['reward']}",
-            "sha256": "other rows than these",
+            "sha256": "other rows",
             "code": "another version of the judge",
         }
         raise BadInput(f"{out}: its verdicts were made with {was[differing[0]]}; {INSTEAD}")

@@ -1,6 +1,6 @@
 """Data sets of the Hugging Face Hub: files at a pinned commit, with pinned checksums.
 
-The pins stand in `config/sources.lock.yaml`. What is not pinned there is pinned when a study uses it first, in a lock
+The pins are in `config/sources.lock.yaml`. What is not pinned there is pinned when a study first uses it, in a lock
 beside the study. The files are fetched by commit and verified, then read by `datasets`: once it is offline,
 `datasets.load_dataset` with a hub's name takes the latest cached version, whatever its commit, and finds none at all if
 files were named (datasets 5.2). Once fetched, HF_HUB_OFFLINE=1 works.
@@ -48,7 +48,7 @@ def read_pins(lock: Path) -> dict[str, Pin]:
 def load_pinned(name: str, source: Source, lock: Path = LOCK, own: Path | None = None) -> tuple[list[Example], dict]:
     """Examples from the hub, and facts; BadInput unless their files are those that are pinned.
 
-    What `lock` does not pin is held to `own`, the lock beside the study, which the first use adds it to.
+    What `lock` does not pin is checked against `own`, the lock beside the study; the first use adds it there.
     """
     _check_on_hub(name, source)
     where = lock if own is None or name in read_pins(lock) else own
@@ -85,7 +85,7 @@ def pin(chosen: dict[str, Source], lock: Path = LOCK) -> None:
 
 
 def write_pin(name: str, source: Source, files: dict[str, Path], lock: Path, replace: bool = True) -> Pin:
-    """Add a pin to a lock, and say so in one line; returns what the lock has then. Others that write it wait."""
+    """Add a pin to a lock, and say so in one line; returns the pin that the lock then has. Other writers wait."""
     new = Pin(revision=source.revision, files={path: digest(file) for path, file in files.items()})
     with guarded(lock):
         pins = read_pins(lock)

@@ -13,7 +13,7 @@ SUFFIXES = (".jsonl", ".parquet", ".json")
 STAND_INS = Path("config/stand_ins")
 """A mirror of rows that were made up, for rehearsals."""
 MARK = "STAND_INS.md"
-"""Of a mirror whose rows stand in for those of the data sets."""
+"""File that marks a mirror whose rows are made up."""
 MOST_ARRAY = 1 << 28
 """Bytes of a data set that is one JSON array, and so in memory at once; a larger one is to be JSONL or parquet."""
 SUMS = "SHA256SUMS"

@@ -45,7 +45,7 @@ def convert(name: str, source: Source, rows: Iterable[Located]) -> tuple[list[Ex
         if example:
             example = example if example.id else replace(example, id=f"{Path(name).name}-{count}")
             if example.id in examples:
-                raise BadInput(f"{where}: id '{example.id}' stands twice")
+                raise BadInput(f"{where}: duplicate id '{example.id}'")
             examples[example.id] = example
         count += 1
     if not examples:

@@ -1,0 +1,22 @@
+"""What git keeps: it goes into an archive, and is never removed."""
+
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+
+
+def git_files(*below: str) -> set[str]:
+    """The files that git tracks in the working directory, or in some folders of it; none outside of a repository."""
+    try:
+        done = subprocess.run(
+            ["git", "ls-files", "-z", "--", *below], capture_output=True, encoding="utf-8", errors="surrogateescape"
+        )
+    except OSError:
+        return set()
+    return set(done.stdout.split("\0")) - {""}
+
+
+def tracked(roots: Iterable[Path]) -> frozenset[Path]:
+    """The tracked files below some folders, and every folder on the way to them."""
+    files = [Path(name) for name in git_files(*map(str, roots))]
+    return frozenset(each for file in files for each in (file, *file.parents))
