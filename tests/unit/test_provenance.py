@@ -54,7 +54,7 @@ def test_heavy_imports_stay_where_they_are_used():
     assert not loaded("import smoothgates.stages.analyse", "torch")
     assert not loaded("import smoothgates.train.session", "transformers")
     assert not loaded("import smoothgates.train.session", "torch._dynamo")
-    for package in ("datasets", "sympy", "bm25s", "faiss", "numpy"):
+    for package in ("datasets", "flint", "bm25s", "faiss", "numpy"):
         assert not loaded(
             "import smoothgates.config; [smoothgates.config.load_task(t) for t in ('math', 'toolqa')]", package
         )

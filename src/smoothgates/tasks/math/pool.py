@@ -23,7 +23,7 @@ Comparison = tuple[Sequence[str], str]
 """Golds, any of which will do, and the answer."""
 
 START_SECONDS = 120
-"""Importing sympy takes 0.4 s here, but a cluster's file system may be asleep."""
+"""Importing takes a tenth of a second, but a cluster's file system may be asleep."""
 
 
 class Worker:
@@ -38,7 +38,7 @@ class Worker:
             stdout=subprocess.PIPE,
             bufsize=0,
             start_new_session=True,  # Ctrl-C is for the trainer, and a kill must reach the worker's own child
-            # Of its own, so that nothing in the trainer's environment changes a verdict; sympy orders by hash.
+            # Of its own, so that nothing in the trainer's environment changes a verdict.
             env=kept | {"PYTHONPATH": str(package_root), "PYTHONHASHSEED": "0"},
         )
         self._ids = count()

@@ -1,0 +1,403 @@
+"""Values of trees: exactly where they are rational, else in balls that are sure to hold them (Arb, by python-flint).
+
+Nothing here simplifies. An infinite or undefined value is Undefined, so that it equals nothing.
+"""
+
+from collections.abc import Callable, Mapping
+
+from flint import acb, arb, ctx, fmpq, fmpz
+
+from smoothgates.tasks.math.formula.nodes import Node
+from smoothgates.tasks.math.formula.work import work
+
+PRECISIONS = (128, 512, 2048, 8192, 32768)
+"""Bits, each tried if the last did not decide."""
+AGREE = 400
+"""Bits in which two numbers agree before they count as equal, beyond those that small and large parts can hide."""
+HIDDEN_BY = 8
+"""Times so many bits can be hidden as a part is away from the ordinary: 1 − cos x is about x²."""
+MOST_BITS = 200_000
+"""Of an exact numerator or denominator; more is left to balls."""
+MOST_TERMS = 1000
+"""Of a sum."""
+
+Point = Mapping[str, fmpq]
+
+
+class Undefined(ArithmeticError):
+    """No finite value, or none that is known."""
+
+
+class Inexact(ArithmeticError):
+    """No rational number, or one that is too long."""
+
+
+def names(node: Node) -> frozenset[str]:
+    """The variables of a tree. What a call is called with belongs to its name.
+
+    >>> sorted(names(("add", ("name", "x"), ("sum", "k", ("name", "a"), ("name", "n"), ("name", "k")))))
+    ['a', 'n', 'x']
+    """
+    if node[0] == "name":
+        return frozenset([node[1]])
+    if node[0] == "call":
+        return frozenset([called(node)])
+    found = frozenset().union(*(names(part) for part in node[1:] if isinstance(part, tuple) and part))
+    return found - {node[1]} if node[0] in ("sum", "prod") else found
+
+
+def called(node: Node) -> str:
+    """The name of a call with its arguments, as a variable."""
+    return repr(node)
+
+
+# --- exactly --------------------------------------------------------------------------------------------------------
+
+
+def exact(node: Node, at: Point) -> fmpq:
+    """The rational value; Inexact if there is none, Undefined if it divides by zero."""
+    work.spend(1)
+    match node:
+        case ("num", value, _):
+            return fmpq(value.numerator, value.denominator)
+        case ("name", name) if name in at:
+            return at[name]
+        case ("call", *_) if called(node) in at:
+            return at[called(node)]
+        case ("neg", a):
+            return -exact(a, at)
+        case ("add", a, b):
+            return _short(exact(a, at) + exact(b, at))
+        case ("mul", a, b):
+            return _short(exact(a, at) * exact(b, at))
+        case ("div", a, b):
+            above, below = exact(a, at), exact(b, at)
+            if not below:
+                raise Undefined
+            return _short(above / below)
+        case ("pow", a, b):
+            return _exact_power(exact(a, at), exact(b, at))
+        case ("unit", a, "%"):
+            return exact(a, at) / 100
+        case ("fn", name, *arguments):
+            return _exact_function(name, [exact(argument, at) for argument in arguments])
+        case ("sum" | "prod", *_):
+            found = fmpq(node[0] == "prod")
+            for point in _indices(node, at):
+                term = exact(node[4], point)
+                found = _short(found + term if node[0] == "sum" else found * term)
+            return found
+    raise Inexact
+
+
+def _exact_power(base: fmpq, exponent: fmpq) -> fmpq:
+    if exponent.q != 1:
+        raise Inexact
+    power = int(exponent.p)
+    if not base and power <= 0:
+        raise Undefined
+    size = max(abs(base.p).bit_length(), base.q.bit_length())
+    if base not in (0, 1, -1) and size * abs(power) > MOST_BITS:
+        raise Inexact
+    if base in (0, 1):
+        return base
+    return fmpq(1 if power % 2 == 0 else -1) if base == -1 else _short(base**power)
+
+
+def _exact_function(name: str, arguments: list[fmpq]) -> fmpq:
+    first = arguments[0]
+    whole = all(argument.q == 1 for argument in arguments)
+    match name:
+        case "abs":
+            return abs(first)
+        case "floor":
+            return fmpq(first.p // first.q)
+        case "ceil":
+            return fmpq(-(-first.p // first.q))
+        case "fact" if whole and first < 0:
+            raise Undefined
+        case "fact" if whole and first <= 5000:
+            return fmpq(fmpz.fac_ui(int(first.p)))
+        case "binom" if whole and 0 <= arguments[1] <= first <= 5000:
+            return fmpq(fmpz.bin_uiui(int(first.p), int(arguments[1].p)))
+        case "sqrt" if first >= 0 and first.p.is_square() and first.q.is_square():
+            return fmpq(first.p.isqrt(), first.q.isqrt())
+        case "max" | "min":
+            return (max if name == "max" else min)(arguments)
+        case "gcd" | "lcm" if whole:
+            found = fmpz(first.p)
+            for argument in arguments[1:]:
+                found = found.gcd(argument.p) if name == "gcd" else found.lcm(argument.p)
+            return fmpq(found)
+    raise Inexact
+
+
+def _short(value: fmpq) -> fmpq:
+    bits = max(abs(value.p).bit_length(), value.q.bit_length())
+    work.spend(bits >> 10)
+    if bits > MOST_BITS:
+        raise Inexact
+    return value
+
+
+def _indices(node: Node, at: Point):
+    """Points at which the terms of a sum are taken; Undefined if its bounds are not whole, or too far apart."""
+    _, index, lower, upper, _ = node
+    try:
+        first, last = exact(lower, at), exact(upper, at)
+    except Inexact:
+        raise Undefined from None
+    if first.q != 1 or last.q != 1 or not 0 <= last - first < MOST_TERMS:
+        raise Undefined
+    return [{**at, index: fmpq(i)} for i in range(int(first.p), int(last.p) + 1)]
+
+
+# --- in balls -------------------------------------------------------------------------------------------------------
+
+
+class Balls:
+    """Evaluation of trees at a point, real or complex. `hidden`: bits that small and large parts can hide."""
+
+    def __init__(self, at: Point, field: type) -> None:
+        self.at = at
+        self.field = field
+        self.hidden = 0
+
+    def __call__(self, node: Node):
+        work.spend(2 + int((ctx.prec / 256) ** 1.5))
+        try:
+            value = self.field(exact(node, self.at))
+        except Inexact:
+            value = self.inexact(node)
+        if not value.is_finite():
+            raise Undefined
+        self.hidden += _extreme(value)
+        return value
+
+    def enough(self) -> int:
+        """Bits in which values must agree to be equal."""
+        return AGREE + HIDDEN_BY * self.hidden
+
+    def inexact(self, node: Node):
+        field = self.field
+        match node:
+            case ("num" | "name" | "call", *_):
+                return field(exact(node, self.at))
+            case ("const", "pi"):
+                return field(arb.pi())
+            case ("const", "e"):
+                return field(arb(1).exp())
+            case ("const", "i") if field is acb:
+                return acb(0, 1)
+            case ("neg", a):
+                return -self(a)
+            case ("add", a, b):
+                return self(a) + self(b)
+            case ("mul", a, b):
+                return self(a) * self(b)
+            case ("div", a, b):
+                return self(a) / self(b)
+            case ("pow", ("const", "e"), a) | ("fn", "exp", a):
+                return _nonzero(self(a).exp())
+            case ("pow", a, b):
+                base = self(a)
+                power = self.power(base, b)
+                return power if base.contains(0) else _nonzero(power)
+            case ("deg", a):
+                return self(a) * arb.pi() / 180
+            case ("unit", a, "%"):
+                return self(a) / 100
+            case ("fn", name, *arguments):
+                return self.function(name, arguments)
+            case ("sum" | "prod", *_):
+                found = field(node[0] == "prod")
+                for point in _indices(node, self.at):
+                    inner = Balls(point, field)
+                    term = inner(node[4])
+                    self.hidden += inner.hidden
+                    found = found + term if node[0] == "sum" else found * term
+                return found
+        raise Undefined
+
+    def power(self, base, b: Node):
+        wide = self(b)
+        try:
+            exponent = exact(b, self.at)
+        except Inexact:
+            if self.field is arb and not base > 0:
+                raise Undefined from None
+            return base**wide
+        if exponent.q == 1 and abs(exponent.p) < 2**31:
+            if base == 0 and exponent <= 0:
+                raise Undefined
+            return base ** int(exponent.p)
+        if exponent == fmpq(1, 2):
+            return self.root(base)
+        return base**wide
+
+    def root(self, base):
+        if self.field is arb and not base >= 0 and not base.contains(0):
+            raise Undefined
+        return base.sqrt()
+
+    def nth_root(self, value, n: int):
+        """The real root of a real number, negative too if n is odd; the principal one of a complex number."""
+        if self.field is acb:
+            return value ** acb(fmpq(1, n))
+        if value < 0 and n % 2:
+            return -((-value).root(n))
+        if value < 0:
+            raise Undefined
+        return value.root(n)
+
+    def whole(self, node: Node, most: int) -> int:
+        try:
+            value = exact(node, self.at)
+        except Inexact:
+            raise Undefined from None
+        if value.q != 1 or not 1 <= value <= most:
+            raise Undefined
+        return int(value.p)
+
+    def function(self, name: str, arguments: list[Node]):
+        value = self(arguments[0])
+        if name == "sqrt":
+            return self.root(value)
+        if name == "root":
+            return self.nth_root(value, self.whole(arguments[1], 1000))
+        if name == "logb":
+            base = self(arguments[1])
+            return value.log() / base.log()
+        if name == "lg":
+            return value.log() / self.field(10).log()
+        if name == "fact":
+            return _nonzero((value + 1).gamma())
+        if name == "binom":
+            k = self(arguments[1])
+            return (value + 1).gamma() / ((k + 1).gamma() * (value - k + 1).gamma())
+        if name == "abs":
+            return self.field(abs(value))
+        if name in ("tanh", "coth"):
+            self.hidden += int(float(abs(value).upper())) if abs(value) < 2**20 else 2**20  # so near is it to 1
+        if name in _METHODS and len(arguments) == 1:
+            return _METHODS[name](value)
+        if name in ("floor", "ceil", "max", "min") and self.field is arb:
+            if name in ("max", "min"):
+                others = [self(argument) for argument in arguments[1:]]
+                for other in others:
+                    value = value.max(other) if name == "max" else value.min(other)
+                return value
+            return value.floor() if name == "floor" else value.ceil()
+        raise Undefined
+
+
+_METHODS = {
+    "sin": lambda x: x.sin(),
+    "cos": lambda x: x.cos(),
+    "tan": lambda x: x.tan(),
+    "cot": lambda x: x.cot(),
+    "sec": lambda x: x.sec(),
+    "csc": lambda x: x.csc(),
+    "arcsin": lambda x: x.asin(),
+    "arccos": lambda x: x.acos(),
+    "arctan": lambda x: x.atan(),
+    "arccot": lambda x: (1 / x).atan(),
+    "arcsec": lambda x: (1 / x).acos(),
+    "arccsc": lambda x: (1 / x).asin(),
+    "sinh": lambda x: x.sinh(),
+    "cosh": lambda x: x.cosh(),
+    "tanh": lambda x: x.tanh(),
+    "coth": lambda x: x.coth(),
+    "ln": lambda x: x.log(),
+    "log": lambda x: x.log(),
+}
+
+
+def _nonzero(value):
+    """A power that may be zero for lack of exponents, and is not."""
+    if value.contains(0):
+        raise Undefined
+    return value
+
+
+def _extreme(value) -> int:
+    """How many bits a value is away from the ordinary, up or down; nothing if it may be zero."""
+    size = abs(value)
+    if size.contains(0):
+        return 0
+    _, exponent = size.mid().man_exp()
+    bits = abs(int(exponent) + int(size.mid().man_exp()[0].bit_length()))
+    return bits if bits > 32 else 0
+
+
+def agree(a: Node, b: Node, at: Point) -> bool | None:
+    """Whether two trees have the same value at a point; None if either has none, or it cannot be told.
+
+    Exactly where both are rational. Else balls grow smaller until they part, or until they agree in AGREE bits more
+    than small and large intermediate values can hide.
+    """
+    try:
+        return exact(a, at) == exact(b, at)
+    except Inexact:
+        pass
+    except Undefined:
+        return None
+    fields = (acb,) if _imaginary(a) or _imaginary(b) else (arb,) if at else (arb, acb)
+    for field in fields:
+        try:
+            return _ball_agree(a, b, at, field)
+        except Undefined:
+            continue
+    return None
+
+
+def _ball_agree(a: Node, b: Node, at: Point, field: type) -> bool | None:
+    def compare(balls: Balls) -> bool | None:
+        ours, theirs = balls(a), balls(b)
+        apart = abs(ours - theirs)
+        if not apart.contains(0):
+            return False
+        scale = arb(1) if abs(theirs).contains(0) else arb(1).min(abs(ours).max(abs(theirs)))
+        return True if apart.upper() < scale * arb(2) ** -balls.enough() else None
+
+    return _decided(compare, at, field)
+
+
+def sign(node: Node) -> int:
+    """1 or -1; 0 where the value is zero, unknown or undefined."""
+
+    def compare(balls: Balls) -> int | None:
+        value = balls(node)
+        return None if value.contains(0) else 1 if value > 0 else -1
+
+    try:
+        return _decided(compare, {}, arb) or 0
+    except Undefined:
+        return 0
+
+
+def _decided(decide: Callable[[Balls], int | None], at: Point, field: type) -> int | None:
+    """What is decided at the first precision that suffices; None if none does.
+
+    Undefined is final from the second precision on: at the first, a ball may just be too large for a root.
+    """
+    before = ctx.prec
+    try:
+        for precision in PRECISIONS:
+            ctx.prec = precision
+            balls = Balls(at, field)
+            try:
+                if (decision := decide(balls)) is not None:
+                    return decision
+            except Undefined:
+                if precision > PRECISIONS[0]:
+                    raise
+            if balls.enough() > PRECISIONS[-1]:
+                return None
+        return None
+    finally:
+        ctx.prec = before
+
+
+def _imaginary(node: Node) -> bool:
+    return node == ("const", "i") or any(_imaginary(part) for part in node if isinstance(part, tuple) and part)
