@@ -6,54 +6,61 @@ BIN := .venv/bin
 SCALE := .venv-scale/bin
 READY := .venv/.ready
 STUDY ?= laptop
-PAGE = reports/$(basename $(notdir $(STUDY)))/index.html
-SNAKEMAKE = PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 $(BIN)/snakemake --config study=$(STUDY) \
+override STUDY := $(value STUDY)
+export STUDY  # a path of any characters reaches the shell as $$STUDY, never as text of a command
+NAME = "$$(basename -- "$${STUDY%.y*ml}")"
+NUMERIC = tests/oracle tests/unit/test_gates.py tests/unit/test_identities.py $(shell grep -l '^from rounding' tests/unit/*.py)
+SNAKEMAKE = PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 $(BIN)/python -m snakemake --config "study=$$STUDY" \
 	--profile workflow/profiles/local
 
-.PHONY: study plan pending check report test test-papers test-scale test-faults test-envs test-slurm lint parity attack bench schema docs \
-	lock slurm scale clean
+.PHONY: study plan pending check report test test-kernels test-papers test-scale test-faults test-envs test-slurm lint \
+	parity attack bench schema docs check-gate lock slurm scale clean
 
-study: $(READY)  ## Run the study and write reports/$(STUDY)/index.html
+study: $(READY)  ## Run the study and write its report
 	$(SNAKEMAKE)
-	@echo "The report: $(PAGE)"
+	@echo "The report: reports/"$(NAME)/index.html
 
 plan: $(READY)  ## What the study takes: jobs, hours, disk, memory
-	$(BIN)/python -m smoothgates plan --study $(STUDY)
+	$(BIN)/python -m smoothgates plan --study "$$STUDY"
 
 pending: $(READY)  ## What would run, and why
 	$(SNAKEMAKE) --dry-run --quiet host
 
 check: $(READY)  ## Hold the finished laptop study to what it must show
-	OMP_NUM_THREADS=1 $(BIN)/pytest tests/laptop
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/laptop
 
 report: $(READY)  ## Rebuild the report from the scores; can never start a training
-	$(SNAKEMAKE) --allowed-rules report analyse gates --forcerun report -- $(PAGE)
+	$(SNAKEMAKE) --allowed-rules report analyse gates --forcerun report -- report
 
 test: $(READY) lint  ## Everything that needs no root and no network
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
-	@echo "Not among these, as they take root, packages, the network or more time: make test-papers, test-scale, test-faults, test-envs, test-slurm, parity"
+	@echo "Not among these, as they take root, packages, the network or more time: make test-kernels, test-papers, test-scale, test-faults, test-envs, test-slurm, parity"
+
+test-kernels: $(READY)  ## The numbers again, with the kernels of other processors
+	for kernels in ATEN_CPU_CAPABILITY=default ATEN_CPU_CAPABILITY=avx2 MKL_CBWR=COMPATIBLE; do \
+		env $$kernels OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile $(NUMERIC) || exit; done
 
 test-papers: $(READY)  ## Every paper's study, shrunk, run to its report
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m papers tests/workflow
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m papers tests/workflow
 
 test-scale: scale  ## vLLM and DeepSpeed on CPUs: each of them, and a whole study
 	CUDA_VISIBLE_DEVICES= OMP_NUM_THREADS=1 $(SCALE)/python -m pytest -n 2 --dist loadfile tests/scale
 
 test-faults: $(READY)  ## Kill -9, full disks, two trainers on one run (root, for a small disk)
-	OMP_NUM_THREADS=1 $(BIN)/pytest tests/faults
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/faults
 
 test-envs: $(READY)  ## Environments installed from the index, every hash checked
-	$(BIN)/pytest tests/envs
+	$(BIN)/python -m pytest tests/envs
 
 test-slurm: slurm  ## On a real SLURM on this host (its packages: .ci/slurm.sh)
-	OMP_NUM_THREADS=1 $(BIN)/pytest tests/slurm
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/slurm
 
 lint: $(READY)
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/snakefmt --check Snakefile workflow
-	$(BIN)/snakemake --lint
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m snakefmt --check Snakefile workflow
+	$(BIN)/python -m snakemake --lint
 
 parity: scale  ## Hold the losses to TRL's own code
 	OMP_NUM_THREADS=1 $(SCALE)/python -m pytest tests/parity
@@ -68,32 +75,51 @@ schema: $(READY)  ## After changing a config record
 	$(BIN)/python -m smoothgates schema
 
 docs: $(READY)  ## After changing a gate
-	$(BIN)/python -m smoothgates gates > docs/gates.md
+	$(BIN)/python -m smoothgates gates --out docs/gates.md
+
+check-gate: $(READY)  ## Is a gate what its file says? make check-gate NAME=erf
+	@$(BIN)/python -m smoothgates check-gate --spec '{"gate": "$(NAME)"}'
 
 lock: .venv-lock/.ready  ## After changing a pin in pyproject.toml: rewrite the locks from the package index's metadata
 	PATH="$(CURDIR)/.venv-lock/bin:$$PATH" .venv-lock/bin/python envs/lock.py
 
-$(READY): pyproject.toml envs/venv.txt
+# $(call locked,BIN,LOCK): what a lock holds, each file held to its hash. First what builds those that have no wheel: pip
+# would fetch it by itself, unseen by any hash.
+PIP = python -m pip install --quiet --disable-pip-version-check
+define locked
+	grep '^setuptools==' $(2) | $(1)/$(PIP) --no-deps --require-hashes -r /dev/stdin
+	$(1)/$(PIP) --no-deps --require-hashes --no-build-isolation -r $(2)
+endef
+
+# Torch's build is the user's choice: the first that pip finds in this version, without a hash. What the index's own build
+# needs beside it is in train.lock; one with a local version ("+cpu") says by itself what it needs.
+TORCH = $(shell grep -o '^torch==[0-9.]*' envs/train.lock)
+
+$(READY): pyproject.toml envs/venv.txt envs/train.lock
 	$(PYTHON) -c 'import sys; assert sys.version_info[:2] == (3, 11), "Python 3.11 is needed: make PYTHON=/path/to/python3.11"'
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check -c envs/venv.txt \
-		-e ".[control,train,report,test]"
+	$(call locked,$(BIN),envs/venv.txt)
+	$(BIN)/$(PIP) --no-deps $(TORCH)
+	if ls -d .venv/lib/python3.11/site-packages/torch-*+*.dist-info > /dev/null 2>&1; \
+		then $(BIN)/$(PIP) $(TORCH); else $(BIN)/$(PIP) --no-deps --require-hashes -r envs/train.lock; fi
+	$(BIN)/$(PIP) --no-deps --no-build-isolation -e .
 	touch $@
 
 slurm: $(READY)  ## Once, where the study is to run on a SLURM cluster: Snakemake's plugin
-	$(BIN)/pip install --quiet --disable-pip-version-check -c envs/venv.txt -e ".[slurm]"
+	$(call locked,$(BIN),envs/control.lock)
 
-.venv-lock/.ready:
+.venv-lock/.ready: envs/lock.txt
 	$(PYTHON) -m venv .venv-lock
-	.venv-lock/bin/pip install --quiet --disable-pip-version-check uv==0.13.9
+	.venv-lock/bin/$(PIP) --require-hashes -r envs/lock.txt
 	touch $@
 
 scale: .venv-scale/.ready  ## Once, to try vLLM and DeepSpeed on CPUs: a second environment, .venv-scale
 .venv-scale/.ready: envs/scale.txt
 	$(PYTHON) -m venv .venv-scale
-	$(SCALE)/pip install --quiet --disable-pip-version-check --no-deps -r envs/scale.txt
-	$(SCALE)/pip install --quiet --disable-pip-version-check --no-deps -e .
+	$(SCALE)/$(PIP) --no-deps $(TORCH)
+	$(call locked,$(SCALE),envs/scale.txt)
+	$(SCALE)/$(PIP) --no-deps --no-build-isolation -e .
 	touch $@
 
-clean:  ## Forget results, logs and reports of $(STUDY)
-	rm -rf results/$(STUDY) logs/$(STUDY) reports/$(STUDY)
+clean: $(READY)  ## Forget results, logs and report of a study
+	$(BIN)/python -m smoothgates clean --study "$$STUDY" --yes

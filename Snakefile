@@ -20,5 +20,5 @@ rule all:
     """The study's report."""
     default_target: True
     input:
-        PATHS.page,
+        REPORT.outputs,
     localrule: True

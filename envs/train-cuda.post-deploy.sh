@@ -2,8 +2,10 @@
 # Made by `make lock` from train-cuda.lock. Snakemake runs this when it has made the conda environment, and hashes this file
 # with it, but not what it would refer to: so the pins stand in it.
 set -euo pipefail
-python -m pip install --no-deps --require-hashes -r /dev/stdin <<'LOCK'
-# Made by `make lock` from pyproject.toml. For Python 3.11 and glibc 2.28 or newer on x86_64.
+lock=$(mktemp)
+trap 'rm "$lock"' EXIT
+cat > "$lock" <<'LOCK'
+# Made by `make lock` from pyproject.toml. For Python 3.11 on Linux (glibc 2.28 or newer) on x86_64.
 agent-detector==2.0.0 --hash=sha256:22c6a1c9c23894a12f55aea625f060b8d3330fba774de72d02d5442bb580417f
 aiohappyeyeballs==2.7.1 --hash=sha256:9243213661e29250eb41368e5daa826fc017156c3b8a11440826b2e3ed376472
 aiohttp==3.14.5 --hash=sha256:50a195903119008fe9cc68710535eb37f556ffffd6a7759afe70a2c145587045 --hash=sha256:efc21a454892828368b11c2c780de0ff8bc991f73f6b99c6b66e56205470929b
@@ -178,7 +180,7 @@ safetensors==0.8.0 --hash=sha256:fd6f3f93c9a0a7cc2788ee63fb763353d4bd2e89b0751bc
 sentencepiece==0.2.3 --hash=sha256:141dc0bef1e28a5cf7e41c8354ad6cc14525758278045286dcb5429b9906d39f
 sentry-sdk==2.75.0 --hash=sha256:9a10e97de2cbd42ad7e4a6e02a0d5af19de9811eb02445077d41ba14c08e170c
 setproctitle==1.3.8 --hash=sha256:1a6f6a3b2920f4362e8d924f9e5b084f0b2692a2c140e348abd2e3a07a1def73
-setuptools==84.2.1 --hash=sha256:ca140b45d5325a9478f880e351484f62fef15f336462e449ca0c03c873d589c2
+setuptools==78.1.1 --hash=sha256:c3a9c4211ff4c309edb8b8c4f1cbfa7ae324c4ba9f91ff254e3d305b9fd54561
 shellingham==1.5.4 --hash=sha256:7ecfff8f2fd72616f7481040475a65b2bf8af90a56c89140852d1120324e8686
 sniffio==1.3.1 --hash=sha256:2f6da418d1f1e0fddd844478f41680e794e6051915791a034ff65e5f100525a2
 sse-starlette==3.7.0 --hash=sha256:f1d3136caa12d129284fca3d2ded79bc9af943320b6472712955fea52a6d3eea
@@ -215,3 +217,6 @@ xxhash==4.1.0 --hash=sha256:5e713f5db9e1a8aafac59a45cc1ffce11ca507730f5dc12e212e
 yarl==1.25.1 --hash=sha256:681c758b0490f9e96b78e5fa8e8dc6e648e9185bb6eaebe73183c33ea0c445f3 --hash=sha256:d5add7b4ca7afeea91d52e4d4e4db3b1fe9885b71f07054560d8c4296b7441a2
 z3-solver==4.15.4.0 --hash=sha256:7e103a6f203f505b8b8b8e5c931cc407c95b61556512d4921c1ddc0b3f41b08e
 LOCK
+# First what builds those that have no wheel: pip would fetch it by itself, unseen by any hash.
+grep '^setuptools==' "$lock" | python -m pip install --no-deps --require-hashes -r /dev/stdin
+python -m pip install --no-deps --require-hashes --no-build-isolation -r "$lock"

@@ -1,3 +1,4 @@
 from smoothgates.cli import main
 
-main()
+if __name__ == "__main__":  # what draws figures may import this file once more
+    main()

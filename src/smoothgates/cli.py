@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from smoothgates.doors import to_fill, to_read, to_write
 from smoothgates.errors import BadInput, TryAgain
 
 # One thread a process: the laptop study runs its jobs side by side, and sums over threads differ in their last bits.
@@ -28,10 +29,10 @@ app.add_typer(cluster, name="cluster")
 
 
 Spec = Annotated[str, typer.Option(help="Canonical JSON of what to do, or @file.")]
-Data = Annotated[Path, typer.Option(help="Data manifest.")]
-Index = Annotated[Path | None, typer.Option(help="Manifest of the index that the policy may search.")]
+Data = Annotated[Path, typer.Option(help="Data manifest.", callback=to_read)]
+Index = Annotated[Path | None, typer.Option(help="Manifest of the index that the policy may search.", callback=to_read)]
 StudyName = Annotated[str, typer.Option(help="A name in config/, or the path of a YAML file of your own.")]
-Out = Annotated[Path, typer.Option(help="Manifest to write, last of all outputs.")]
+Out = Annotated[Path, typer.Option(help="Manifest to write, last of all outputs.", callback=to_write)]
 Words = Annotated[list[str] | None, typer.Argument(help="After --.")]
 
 
@@ -40,11 +41,12 @@ def prepare(
     spec: Spec,
     out: Out,
     mirror: Annotated[Path | None, typer.Option(help="Folder that holds the public data sets as files.")] = None,
+    lock: Annotated[Path | None, typer.Option(help="Lock that pins data sets of the hub on their first use.")] = None,
 ) -> None:
     """Make or load a task's examples: what to train on, and the benchmarks."""
     from smoothgates.stages import prepare as stage
 
-    stage.run(spec, out, mirror)
+    stage.run(spec, out, mirror, lock)
 
 
 @app.command()
@@ -52,7 +54,7 @@ def policy(
     spec: Spec,
     data: Data,
     out: Out,
-    start: Annotated[Path | None, typer.Option(help="model.json to continue from.")] = None,
+    start: Annotated[Path | None, typer.Option(help="model.json to continue from.", callback=to_read)] = None,
     mirror: Annotated[Path | None, typer.Option(help="Folder that holds models as ORGANISATION/NAME.")] = None,
 ) -> None:
     """Train a policy on demonstrations, or fetch a published one."""
@@ -66,28 +68,33 @@ def policy(
 def train(
     spec: Spec,
     data: Data,
-    policy: Annotated[Path, typer.Option(help="model.json of the warm start.")],
+    policy: Annotated[Path, typer.Option(help="model.json of the warm start.", callback=to_read)],
     out: Out,
-    metrics: Annotated[Path, typer.Option(help="Parquet of diagnostics to write, one row an update.")],
+    metrics: Annotated[
+        Path, typer.Option(help="Parquet of diagnostics to write, one row an update.", callback=to_write)
+    ],
     index: Index = None,
-    work: Annotated[Path, typer.Option(help="Folder for checkpoints of unfinished runs.")] = Path("work"),
+    work: Annotated[Path, typer.Option(help="Folder for checkpoints of unfinished runs.", callback=to_fill)] = Path(
+        "work"
+    ),
     wall_minutes: Annotated[float | None, typer.Option(help="Stop before so many are over, with exit code 75.")] = None,
     save_seconds: Annotated[float, typer.Option(help="Least time between two checkpoints.")] = 60.0,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start over, whatever earlier attempts left.")] = False,
     wait: Annotated[float, typer.Option(help="Seconds to wait for another process that is at the same run.")] = 60.0,
+    gate: Annotated[Path | None, typer.Option(help="What `check-gate` wrote of the method's gate.")] = None,
 ) -> None:
     """Train a policy by RL with one method, or go on where an earlier attempt ended."""
     from smoothgates.stages import train as stage
 
-    stage.run(spec, data, policy, out, metrics, index, stage.How(work, wall_minutes, save_seconds, fresh, wait))
+    stage.run(spec, data, policy, out, metrics, index, stage.How(work, wall_minutes, save_seconds, fresh, wait), gate)
 
 
 @app.command()
 def evaluate(
     spec: Spec,
     data: Data,
-    model: Annotated[list[Path], typer.Option(help="model.json; may be repeated.")],
-    out: Annotated[list[Path], typer.Option(help="Scores to write, one for each --model.")],
+    model: Annotated[list[Path], typer.Option(help="model.json; may be repeated.", callback=to_read)],
+    out: Annotated[list[Path], typer.Option(help="Scores to write, one for each --model.", callback=to_write)],
     index: Index = None,
 ) -> None:
     """Score every kept checkpoint of some runs."""
@@ -100,16 +107,32 @@ def evaluate(
 @app.command()
 def gates(
     spec: Annotated[str | None, typer.Option(help="Canonical JSON of which scales to draw, or @file.")] = None,
-    curves: Annotated[Path | None, typer.Option(help="Parquet of f, f′ and φ to write.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Catalogue to write.")] = None,
+    curves: Annotated[Path | None, typer.Option(help="Parquet of f, f′ and φ to write.", callback=to_write)] = None,
+    out: Annotated[Path | None, typer.Option(help="Catalogue to write.", callback=to_write)] = None,
 ) -> None:
-    """Tabulate every gate; without options, print the catalogue as Markdown."""
+    """Tabulate every gate. Without --spec and --curves the catalogue is Markdown; without --out it is printed."""
+    from smoothgates.files import write_atomically
     from smoothgates.stages import gates as stage
 
     if spec and curves and out:
         stage.run(spec, curves, out)
+    elif spec or curves:
+        raise BadInput("gates: --spec and --curves: expected both of them, and --out")
+    elif out:
+        write_atomically(out, stage.markdown().encode())
     else:
         typer.echo(stage.markdown(), nl=False)
+
+
+@app.command()
+def check_gate(
+    spec: Annotated[str, typer.Option(help='Canonical JSON of which gate, {"gate": NAME}, or @file.')],
+    out: Annotated[Path | None, typer.Option(help="Manifest to write.")] = None,
+) -> None:
+    """Is a gate's weight the derivative of its value, and all else what its file says?"""
+    from smoothgates.stages import check_gate as stage
+
+    stage.run(spec, out)
 
 
 @app.command()
@@ -124,9 +147,14 @@ def index(spec: Spec, out: Out) -> None:
 def score(
     task: Annotated[str, typer.Option(help="A task, by the name of its folder: logic, math, toolqa.")],
     source: Annotated[
-        Path, typer.Option("--in", help="JSONL rows {id, completion, answer} or {id, completion, example}.")
+        Path,
+        typer.Option(
+            "--in", help="JSONL rows {id, completion, answer} or {id, completion, example}.", callback=to_read
+        ),
     ],
-    out: Annotated[Path, typer.Option(help="JSONL of verdicts; continued where an earlier run stopped.")],
+    out: Annotated[
+        Path, typer.Option(help="JSONL of verdicts; continued where an earlier run stopped.", callback=to_write)
+    ],
     reward: Annotated[str, typer.Option(help="One of the task's rewards.")] = "answer",
 ) -> None:
     """Judge completions of any model with the code that rewards training."""
@@ -148,7 +176,7 @@ def pin(
 @app.command()
 def corpus(
     name: Annotated[str, typer.Argument(help="wiki18")],
-    out: Annotated[Path, typer.Option(help="JSONL of passages to write.")],
+    out: Annotated[Path, typer.Option(help="JSONL of passages to write.", callback=to_write)],
 ) -> None:
     """Fetch a corpus of passages from the hub, to build an index of."""
     from smoothgates.tasks.hub import fetch_corpus
@@ -174,10 +202,10 @@ def analyse(
 @app.command()
 def report(
     spec: Spec,
-    analysis: Annotated[Path, typer.Option(help="comparisons.json, its tables beside it.")],
-    gates: Annotated[Path, typer.Option(help="Catalogue of gates, its curves beside it.")],
-    data: Annotated[list[Path], typer.Option(help="Data manifest of a task; repeated.")],
-    out: Annotated[Path, typer.Option(help="HTML page to write.")],
+    analysis: Annotated[Path, typer.Option(help="comparisons.json, its tables beside it.", callback=to_read)],
+    gates: Annotated[Path, typer.Option(help="Catalogue of gates, its curves beside it.", callback=to_read)],
+    data: Annotated[list[Path], typer.Option(help="Data manifest of a task; repeated.", callback=to_read)],
+    out: Annotated[Path, typer.Option(help="HTML page to write.", callback=to_write)],
 ) -> None:
     """Write the report."""
     from smoothgates.stages import report as stage
@@ -206,9 +234,9 @@ def verify(
 ) -> None:
     """Say which results are stale, foreign or damaged, down to a byte. Exit code 1 if any is."""
     from smoothgates.custody import show
-    from smoothgates.study import load_study
+    from smoothgates.namesake import own_study
 
-    sys.exit(show.run(load_study(study), as_json))
+    sys.exit(show.run(own_study(study), as_json))
 
 
 @app.command()
@@ -221,35 +249,49 @@ def prune(
 ) -> None:
     """Free the disk of what no job needs any more."""
     from smoothgates.custody import prune as custody
-    from smoothgates.study import load_study
+    from smoothgates.namesake import own_study
 
-    custody.run(load_study(study), yes, checkpoints, foreign, work)
+    custody.run(own_study(study), yes, checkpoints, foreign, work)
+
+
+@app.command()
+def clean(
+    study: StudyName,
+    yes: Annotated[bool, typer.Option(help="Do it, instead of showing what would go.")] = False,
+    work: Annotated[Path, typer.Option(help="Where its runs are at work, if any are.")] = Path("work"),
+) -> None:
+    """Forget a study's results, logs and report, but not what git keeps of them."""
+    from smoothgates.custody import clean as custody
+
+    custody.run(study, yes, work)
 
 
 @app.command()
 def archive(
-    out: Annotated[Path, typer.Option(help="A .tar.gz to write.")],
+    out: Annotated[Path, typer.Option(help="A .tar.gz to write.", callback=to_write)],
     study: StudyName = "laptop",
     weights: Annotated[bool, typer.Option(help="Put in weights, checkpoints and indexes too.")] = False,
 ) -> None:
     """Pack source, results and report for a reviewer, who can rebuild the report from it."""
     from smoothgates.custody import archive as custody
-    from smoothgates.study import load_study
+    from smoothgates.namesake import own_study
 
-    custody.run(load_study(study), out, weights)
+    custody.run(own_study(study), out, weights)
 
 
 @app.command()
 def adopt(study: StudyName = "laptop") -> None:
     """Make results that were copied here Snakemake's own, if nothing is wrong with them."""
     from smoothgates.custody import adopt as custody
-    from smoothgates.study import load_study
+    from smoothgates.namesake import own_study
 
-    sys.exit(custody.run(load_study(study)))
+    sys.exit(custody.run(own_study(study)))
 
 
 @app.command()
-def schema(folder: Annotated[Path, typer.Argument(help="Where to write.")] = Path("workflow/schemas")) -> None:
+def schema(
+    folder: Annotated[Path, typer.Argument(help="Where to write.", callback=to_fill)] = Path("workflow/schemas"),
+) -> None:
     """Write the JSON schemas of the config files."""
     from smoothgates.schemas import write_schemas
 
@@ -313,7 +355,12 @@ def _single_thread() -> None:
     torch.set_num_threads(1)
 
 
+REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG)
+"""What a file system says of names and rights, whichever program asks."""
+
+
 def main() -> None:
+    _speak_utf8()
     try:
         app()
     except BadInput as error:
@@ -323,7 +370,18 @@ def main() -> None:
         print(f"try again: {error}", file=sys.stderr)
         sys.exit(75)
     except OSError as error:
+        if error.errno in REFUSED and error.filename is not None:
+            print(f"error: {BadInput(f'{os.fsdecode(error.filename)}: {error.strerror}')}", file=sys.stderr)
+            sys.exit(2)
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         print(f"try again: {error.strerror}; nothing half-written is left", file=sys.stderr)
         sys.exit(75)
+
+
+def _speak_utf8() -> None:
+    """Names of files and what is printed are UTF-8 under any locale: where Python begins otherwise, it begins again."""
+    if sys.getfilesystemencoding() != "utf-8" and os.environ.get("PYTHONUTF8") != "1":
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], {**os.environ, "PYTHONUTF8": "1"})
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(encoding="utf-8", errors="backslashreplace")

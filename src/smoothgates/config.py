@@ -2,10 +2,11 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, field_validator, model_validator
+from pydantic import Field, NonNegativeFloat, field_validator, model_validator
 
 from smoothgates.records import Record
 from smoothgates.retrieval.spec import IndexSpec
+from smoothgates.sizes import Seed, Updates
 from smoothgates.specs import (
     CONTROL,
     WORLD,
@@ -33,7 +34,7 @@ class Data(Record):
     train: Annotated[tuple[Part, ...], Field(min_length=1)]
     """Several parts are mixed in equal numbers."""
     benchmarks: Annotated[dict[Name, Part], Field(min_length=1)]
-    seed: NonNegativeInt = 0
+    seed: Seed = 0
 
 
 class Evaluation(Record):
@@ -44,7 +45,7 @@ class Evaluation(Record):
     """Also answer each problem once at temperature 0."""
     curve: Benchmark | None = None
     temperature: NonNegativeFloat = 1.0
-    seed: NonNegativeInt = 0
+    seed: Seed = 0
 
 
 class WithExperts(Record):
@@ -81,6 +82,11 @@ class Task(Record):
         """Whose regimes and methods are run, each regime with each method of its block."""
         return [self, *([self.moe] if self.moe else [])]
 
+    @property
+    def supervised(self) -> dict[str, Supervised | None]:
+        """Training on demonstrations, by key."""
+        return {"warm_start": self.warm_start, "sft": self.sft, "moe.warm_start": self.moe and self.moe.warm_start}
+
     @model_validator(mode="after")
     def _enough_problems(self) -> "Task":
         for name, evaluation in self.evaluation.items():
@@ -99,14 +105,14 @@ class Task(Record):
 class Study(Record):
     """Everything scientific about a study. How it is run (threads, memory, partitions) stands in the profiles."""
 
-    seeds: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1)]
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1, max_length=1000)]
     """Each fixes a warm start, its prompts, its samples and its minibatches: runs are paired by seed."""
     reference: str
     """Method that the others are compared with."""
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
     """Of every interval."""
-    method_table: str = "methods.yaml"
-    """File of method rows, relative to the study's file."""
+    method_table: str | None = None
+    """File of method rows, relative to the study's file. None: config/methods.yaml of the checkout."""
     architecture: Architecture | None = None
     """Of policies that begin with random weights."""
     model: Model | None = None
@@ -123,9 +129,9 @@ class Study(Record):
     """Folder that holds published models as ORGANISATION/NAME, read instead of the hub."""
     indexes: dict[Name, IndexSpec] = Field(default={})
     """What the tools of a task may search, each built once by its own rule."""
-    tasks: dict[TaskName, Task]
+    tasks: Annotated[dict[TaskName, Task], Field(min_length=1)]
     regimes: dict[Name, Regime]
-    checkpoint_every: PositiveInt
+    checkpoint_every: Updates
     """Rollouts between checkpoints that are kept for the learning curve."""
     gates: GatesSpec = GatesSpec(tau=(1.0, 5.0, 10.0), clip=0.2)
     """Temperatures at which the report draws the gates (Fig 1 of 2602.19345), and the hard clip's bound."""
@@ -136,6 +142,13 @@ class Study(Record):
         if len(set(seeds)) < len(seeds):
             raise ValueError(f"seeds must differ, got {list(seeds)}")
         return seeds
+
+    @field_validator("regimes")
+    @classmethod
+    def _not_the_control(cls, regimes: dict[str, Regime]) -> dict[str, Regime]:
+        if CONTROL in regimes:
+            raise ValueError(f"'{CONTROL}' is what runs without RL are called: expected another name")
+        return regimes
 
     @model_validator(mode="after")
     def _one_policy(self) -> "Study":
@@ -161,9 +174,22 @@ class Study(Record):
                 raise ValueError(f"tasks.{task_name}.moe: expected a study whose policy has no experts otherwise")
         return self
 
+    @model_validator(mode="after")
+    def _sizes_fit(self) -> "Study":
+        for name, task in self.tasks.items():
+            _check_sizes(f"tasks.{name}", task, self.regimes)
+            if self.architecture and not self.model_of(name):
+                asked, positions = task.protocol.most_tokens, self.architecture.max_position_embeddings
+                if asked >= positions:
+                    raise ValueError(
+                        f"architecture.max_position_embeddings: {positions} is too few: tasks.{name}.protocol allows"
+                        f" completions of {asked} tokens, and a prompt comes before them"
+                    )
+        return self
+
     def _check_block(self, block: Task | WithExperts, key: str) -> None:
         for regime in block.regimes:
-            if regime not in self.regimes or regime == CONTROL:
+            if regime not in self.regimes:
                 raise ValueError(f"{key}.regimes: '{regime}' is not among {sorted(self.regimes)}")
         if self.reference not in block.methods:
             raise ValueError(f"reference: '{self.reference}' is not among {key}.methods")
@@ -223,3 +249,21 @@ def _check_task(name: str, task: Task, tokenizer: str | None) -> None:
         raise ValueError(
             f"tasks.{name}.protocol.tools.retriever: '{WORLD}' is for generated examples, and only for them"
         )
+
+
+def _check_sizes(key: str, task: Task, regimes: dict[str, Regime]) -> None:
+    """What is drawn from a whole, or divided, is no larger than that; as far as it is known before the data are."""
+    rows = [part.rows for part in task.data.train]
+    if None not in rows:
+        taken = {"sampling.prompts": task.sampling.prompts}
+        taken |= {f"{name}.batch_size": part.batch_size for name, part in task.supervised.items() if part}
+        for name, count in taken.items():
+            if count > sum(rows):
+                raise ValueError(f"{key}.{name}: {count} is more than the {sum(rows)} rows of data.train")
+    completions = task.sampling.prompts * task.sampling.group
+    for regime in (name for block in task.blocks for name in block.regimes):
+        if regimes[regime].minibatches > completions:
+            raise ValueError(
+                f"regimes.{regime}.minibatches: {regimes[regime].minibatches} is more than the"
+                f" {completions} completions of a rollout of {key}"
+            )

@@ -1,6 +1,7 @@
 """Which pinned environment a stage runs in, and how far the one that it found is from its lock."""
 
 import hashlib
+import platform
 import re
 import sys
 from functools import cache
@@ -10,7 +11,7 @@ from smoothgates.errors import BadInput
 
 FOLDER = Path(__file__).resolve().parents[2] / "envs"
 ENVIRONMENTS = {
-    "train": ("prepare", "index", "policy", "train", "evaluate", "gates", "score", "probe"),
+    "train": ("prepare", "index", "policy", "train", "evaluate", "gates", "check_gate", "score", "probe"),
     "report": ("analyse", "report"),
 }
 CUDA_PARTS = ("cuda-", "nvidia-", "triton")
@@ -35,8 +36,15 @@ def lock_digest(env: str) -> str:
 
 @cache
 def locked(env: str) -> dict[str, str]:
-    """Version of each package that an environment's lock pins."""
-    return dict(re.findall(r"^([\w.-]+)==(\S+)", _lock(env), re.MULTILINE))
+    """Version of each package that an environment's lock pins for this platform."""
+    lines = re.findall(r"^([\w.-]+)==(\S+)(?: ; (.*?))?(?: --hash.*)?$", _lock(env), re.MULTILINE)
+    here = {"sys_platform": sys.platform, "platform_machine": platform.machine()}
+    # The markers of envs/lock.py, which are of no other form: no package is needed to read them.
+    return {
+        name: version
+        for name, version, marker in lines
+        if all(here[fact] == value for fact, value in re.findall(r"(\w+) == '(\w+)'", marker))
+    }
 
 
 def drift(env: str) -> dict[str, list[str | None]]:

@@ -1,14 +1,33 @@
 """Files that are whole or absent, and their digests."""
 
+import fcntl
+import glob
 import hashlib
 import json
 import os
+import platform
+import re
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from smoothgates.documents import parse_json, read_text
 from smoothgates.errors import BadInput
+
+TEMPORARY = re.compile(r"\..+\.(?P<pid>\d+)@(?P<host>.*)\.smoothgates")
+"""Names that `temporary` gives. What bears one stays behind when its process is killed, and nobody else's file does."""
+
+
+def temporary(path: Path) -> Path:
+    """A name beside a file or folder, for this process to write it under until it is whole."""
+    return path.with_name(f".{path.name}.{os.getpid()}@{platform.node()}.smoothgates")
+
+
+def temporaries(path: Path) -> list[Path]:
+    """What any process has left under such a name for this path."""
+    return list(path.parent.glob(f".{glob.escape(path.name)}.*@*.smoothgates"))
 
 
 def write_atomically(path: Path, data: bytes, parents: bool = True) -> None:
@@ -18,15 +37,35 @@ def write_atomically(path: Path, data: bytes, parents: bool = True) -> None:
     """
     if parents:
         path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    unfinished = temporary(path)
     try:
-        with open(temporary, "wb") as file:
+        with open(unfinished, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
+        unfinished.replace(path)
     finally:
-        temporary.unlink(missing_ok=True)
+        unfinished.unlink(missing_ok=True)
+
+
+@contextmanager
+def guarded(path: Path) -> Iterator[None]:
+    """The sole right to rewrite a file, among all processes that ask for it. Those that die leave it to the others."""
+    guard = path.with_name(f".{path.name}.guard")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        with open(guard, "ab") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            try:
+                current = os.path.samestat(os.fstat(file.fileno()), guard.stat())
+            except FileNotFoundError:
+                current = False
+            if current:  # and not one that its last holder took away meanwhile
+                try:
+                    yield
+                finally:
+                    guard.unlink()
+                return
 
 
 def place(source: Path, target: Path) -> None:
@@ -48,12 +87,7 @@ def write_json(path: Path, data: Any, parents: bool = True) -> None:
 
 def read_json(path: Path, schema: str) -> dict:
     """A JSON file that says it is of this schema, version 1."""
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise BadInput(f"{path}: no such file") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise BadInput(f"{path}: cannot be read as JSON ({error})") from None
+    data = parse_json(read_text(path), str(path))
     found = data.get("schema") if isinstance(data, dict) else None
     if found != schema or data.get("schema_version") != 1:
         raise BadInput(f"{path}: schema: expected '{schema}' version 1, got '{found}'")

@@ -12,6 +12,7 @@ from smoothgates.paths import Paths, record_of
 from smoothgates.provenance import code_digest, spec_digest
 from smoothgates.records import Record
 from smoothgates.retrieval.passages import corpus_files
+from smoothgates.specs import CheckGateSpec
 from smoothgates.study import CONTROL, LoadedStudy
 
 
@@ -30,6 +31,13 @@ class Job:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     """As Snakemake knows them; what else they name is in their records."""
+    waits: tuple[str, ...] = ()
+    """Those of its inputs that only say that it may run: no bit of the result depends on them."""
+
+    @property
+    def sources(self) -> list[str]:
+        """Those that it is made from."""
+        return [path for path in self.inputs if path not in self.waits]
 
     @property
     def records(self) -> list[str]:
@@ -49,6 +57,7 @@ class Jobs:
         self.public = {
             task: given(self.paths.data.format(task=task), planned, study.data_files, task) for task in self.tasks
         }
+        self.used_gates = list(dict.fromkeys(method.gate for method in study.methods.values()))
         self.corpora = {
             name: given(self.paths.index.format(name=name), planned, corpus_files, index.corpus)
             for name, index in study.config.indexes.items()
@@ -61,6 +70,7 @@ class Jobs:
         return [
             *(self.prepare(task) for task in self.tasks),
             *(self.index(name) for name in self.corpora),
+            *(self.check_gate(gate) for gate in self.used_gates),
             *(self.policy(*run) for run in runs if run[1] == CONTROL),
             *(self.train(*run) for run in runs if run[1] != CONTROL),
             *(self.evaluate(*arm, benchmark) for arm in arms for benchmark in self.tasks[arm[0]].evaluation),
@@ -77,6 +87,11 @@ class Jobs:
     def index(self, name: str) -> Job:
         spec = self.study.config.indexes[name]
         return Job("index", "index", name, spec, (), self.corpora[name], (self.paths.index.format(name=name),))
+
+    def check_gate(self, gate: str) -> Job:
+        """One job serves all methods with the gate, and is told nothing of them: a new temperature checks nothing."""
+        path = self.paths.gate_check.format(gate=gate)
+        return Job("check_gate", "check_gate", gate, CheckGateSpec(gate=gate), (f"gates.{gate}",), (), (path,))
 
     def policy(self, task: str, regime: str, method: str, seed: int) -> Job:
         """A policy without RL: a warm start, or the control that continues it."""
@@ -100,8 +115,9 @@ class Jobs:
             f"{task}/{regime}/{method}/seed{seed}",
             self.study.train_spec(task, regime, method, seed),
             self.train_parts(task, method),
-            (data, start, *self.searched(task)),
+            (data, start, *self.searched(task), self.checked(method)),
             (self.model(task, regime, method, seed), self.metrics(task, regime, method, seed)),
+            waits=(self.checked(method),),
         )
 
     def train_parts(self, task: str, method: str) -> tuple[str, str]:
@@ -137,18 +153,23 @@ class Jobs:
         return Job("analyse", "analyse", "", self.study.analyse_spec(), (), tuple(scores), outputs)
 
     def report(self) -> Job:
+        """Its record is an output too: Snakemake leaves an old page alone, and the record tells whether it is one."""
         data = [self.paths.data.format(task=task) for task in self.tasks]
         inputs = (self.paths.comparisons, *self.paths.tables, *data, self.paths.gates, self.paths.gate_curves)
-        return Job("report", "report", "", self.study.report_spec(), (), inputs, (self.paths.page,))
+        return Job(
+            "report", "report", "", self.study.report_spec(), (), inputs, (self.paths.page, record_of(self.paths.page))
+        )
 
     def model(self, task: str, regime: str, method: str, seed: int) -> str:
-        """Manifest of the policy that a run leaves; the warm start is one too."""
-        pattern = self.paths.warm_start if method == "warm_start" else self.paths.model
-        return pattern.format(task=task, regime=regime, method=method, seed=seed)
+        return self.paths.model_of(task, regime, method, seed)
 
     def start(self, task: str, regime: str, seed: int) -> str:
         """Manifest of the policy that runs of a regime start from."""
         return self.model(task, CONTROL, self.study.start_of(regime), seed)
+
+    def checked(self, method: str) -> str:
+        """What the check of the method's gate leaves."""
+        return self.paths.gate_check.format(gate=self.study.methods[method].gate)
 
     def models(self, task: str, regime: str, method: str) -> list[str]:
         return [self.model(task, regime, method, seed) for seed in self.seeds]

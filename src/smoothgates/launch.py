@@ -4,18 +4,21 @@ What a process must know of the others is derived inside the step that `srun` st
 """
 
 import os
+import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from smoothgates.errors import BadInput, TryAgain
+from smoothgates.ranks import MEETING
 
 TOGETHER = ("probe", "train")
 """Stages whose processes know of each other. Of any other, each would do the whole work."""
@@ -26,6 +29,9 @@ GRACE = 5.0
 """Seconds from SIGTERM to SIGKILL."""
 PORTS = range(20000, 30000)
 """Below the ports that systems hand out by themselves."""
+PORT = "SMOOTHGATES_PORT"
+"""Variable by which all launchers of a step come to the same port. It is drawn for each step: nobody on the network
+knows it beforehand, and jobs that run side by side do not meet."""
 
 
 @dataclass(frozen=True)
@@ -34,9 +40,9 @@ class Place:
 
     nodes: int
     node: int
-    """0 is the node where the ranks meet."""
-    address: str
-    port: int
+    """0 is the one that the ranks of several nodes meet on."""
+    meeting: str
+    """file:///path on one node, so that nothing listens there; tcp://address:port of node 0 of several."""
 
 
 def run(arguments: Sequence[str], alone: Callable[[], None], nodes: int = 1, processes: int | None = None) -> int:
@@ -49,43 +55,50 @@ def run(arguments: Sequence[str], alone: Callable[[], None], nodes: int = 1, pro
     if not arguments:
         raise BadInput("launch: expected a stage after --, for example: launch -- probe")
     if nodes > 1 and os.environ.get("SLURM_STEP_NUM_NODES") != str(nodes):
+        os.environ[PORT] = str(secrets.choice(PORTS))
         command = step_command(nodes, processes, arguments)
         os.execvp(command[0], command)
-    place = place_of(os.environ, first_address, free_port)
-    ranks = rank_environments(place, os.environ, processes, installed_gpus)
-    if place.nodes * len(ranks) == 1:
-        os.environ.update(ranks[0])
-        sys.argv[1:] = arguments
-        alone()
-        return 0
-    if arguments[0] not in TOGETHER:
-        raise BadInput(f"launch: {arguments[0]} runs in one process, got {place.nodes * len(ranks)}")
-    return supervise([sys.executable, "-m", "smoothgates", *arguments], ranks)
+    with tempfile.TemporaryDirectory(prefix="smoothgates-") as private:
+        place = place_of(os.environ, first_address, Path(private))
+        ranks = rank_environments(place, os.environ, processes, installed_gpus)
+        if place.nodes * len(ranks) == 1:
+            os.environ.update(ranks[0])
+            sys.argv[1:] = arguments
+            alone()
+            return 0
+        if arguments[0] not in TOGETHER:
+            raise BadInput(f"launch: {arguments[0]} runs in one process, got {place.nodes * len(ranks)}")
+        return supervise([sys.executable, "-m", "smoothgates", *arguments], ranks)
 
 
 def step_command(nodes: int, processes: int | None, arguments: Sequence[str]) -> list[str]:
     """One launcher on each node of this SLURM job. A bare srun would put them all on one node, silently."""
     wanted = [] if processes is None else ["--processes", str(processes)]
-    # Without --cpu-bind=none each launcher, and all of its ranks, would be bound to a single core.
-    step = ["srun", "-N", str(nodes), "-n", str(nodes), "--kill-on-bad-exit=1", "--wait=60", "--cpu-bind=none"]
-    return [*step, sys.executable, "-m", "smoothgates", "launch", *wanted, "--", *arguments]
+    # Without --cpu-bind=none each launcher, and all of its ranks, would be bound to a single core; without --export=ALL
+    # the port would not reach them where the site or the user exports less.
+    step = ["srun", "-N", str(nodes), "-n", str(nodes), "--kill-on-bad-exit=1", "--wait=60"]
+    bound = ["--cpu-bind=none", "--export=ALL"]
+    return [*step, *bound, sys.executable, "-m", "smoothgates", "launch", *wanted, "--", *arguments]
 
 
-def place_of(environment: Mapping[str, str], address: Callable[[str], str], port: Callable[[], int]) -> Place:
+def place_of(environment: Mapping[str, str], address: Callable[[str], str], private: Path) -> Place:
     """Where this launcher stands, from the variables of its step; alone where there is no step of several nodes.
 
-    `address` gives that of a list of nodes' first one, `port` a free port of this machine.
+    `address` gives that of a list of nodes' first one; `private` is a folder that nobody else may open.
+    Raises BadInput.
     """
     nodes = int(environment.get("SLURM_STEP_NUM_NODES", 1))
     if nodes == 1:
-        return Place(1, 0, "127.0.0.1", port())
+        return Place(1, 0, f"file://{private}/meeting")
     tasks = int(environment["SLURM_STEP_NUM_TASKS"])
     if tasks != nodes:
         raise BadInput(f"launch: expected one launcher a node, got {tasks} on {nodes}: srun -N {nodes} -n {nodes}")
-    # All nodes must come to the same port without a word: jobs and steps that run side by side to different ones.
-    number = int(environment["SLURM_JOB_ID"]) * 16 + int(environment["SLURM_STEP_ID"])
+    port = environment.get(PORT, "")
+    if not (port.isdigit() and int(port) in PORTS):
+        raise BadInput(f"launch: {PORT}: expected the port that `launch --nodes {nodes}` draws, got '{port}'")
     first = address(environment["SLURM_STEP_NODELIST"])
-    return Place(nodes, int(environment["SLURM_NODEID"]), first, PORTS[number % len(PORTS)])
+    host = f"[{first}]" if ":" in first else first
+    return Place(nodes, int(environment["SLURM_NODEID"]), f"tcp://{host}:{port}")
 
 
 def first_address(nodes: str) -> str:
@@ -99,13 +112,7 @@ def first_address(nodes: str) -> str:
 
 
 def _output(*words: str) -> str:
-    return subprocess.run(words, check=True, capture_output=True, text=True, timeout=60).stdout
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    return subprocess.run(words, check=True, capture_output=True, encoding="utf-8", timeout=60).stdout
 
 
 def installed_gpus() -> int:
@@ -133,8 +140,7 @@ def rank_environments(
             "LOCAL_RANK": str(i),
             "WORLD_SIZE": str(place.nodes * local),
             "LOCAL_WORLD_SIZE": str(local),
-            "MASTER_ADDR": place.address,
-            "MASTER_PORT": str(place.port),
+            MEETING: place.meeting,
             **({"CUDA_VISIBLE_DEVICES": ",".join(gpus[i * share : (i + 1) * share])} if gpus else {}),
         }
         for i in range(local)
@@ -147,7 +153,7 @@ class Rank:
     def __init__(self, command: Sequence[str], environment: dict[str, str]):
         self.number = environment["RANK"]
         self.process = subprocess.Popen(
-            command, env={**os.environ, **environment}, stderr=subprocess.PIPE, text=True, errors="replace"
+            command, env={**os.environ, **environment}, stderr=subprocess.PIPE, encoding="utf-8", errors="replace"
         )
         self.last: deque[str] = deque(maxlen=3)
         self.reader = threading.Thread(target=self._pass_on, daemon=True)

@@ -1,12 +1,16 @@
 """A method: one row of config/methods.yaml, composed of gate × ratio × weights × advantage × aggregation."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, PositiveInt, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from smoothgates.documents import read_yaml
+from smoothgates.errors import BadInput
 from smoothgates.gates import GATES
-from smoothgates.records import Record, parse, read_yaml
+from smoothgates.records import NAME, Record, parse
+from smoothgates.sizes import Tokens
 
 
 def _pair(value):
@@ -19,7 +23,14 @@ def _none(value):
     return None if value == "none" else value
 
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+def _known_gate(name: str) -> str:
+    if name not in GATES:
+        raise ValueError(f"unknown gate '{name}'; known: {', '.join(sorted(GATES))}")
+    return name
+
+
+GateName = Annotated[str, AfterValidator(_known_gate)]
+Positive = Annotated[float, Field(gt=0)]
 Pair = Annotated[tuple[Positive, Positive], BeforeValidator(_pair)]
 
 
@@ -47,13 +58,13 @@ Weights = Annotated[GrpoSg | AdvantageReweighting, Field(discriminator="kind")]
 class Constant(Record):
     """Divide by sequences × this constant (Dr. GRPO: the longest completion allowed)."""
 
-    constant: PositiveInt
+    constant: Tokens
 
 
 class Method(Record):
     """How one method keeps its updates in bounds."""
 
-    gate: str
+    gate: GateName
     """A file of `gates/`."""
     tau: Pair | None = None
     """Temperature of a smooth gate, [Â > 0, Â ≤ 0] or one number for both."""
@@ -72,13 +83,6 @@ class Method(Record):
     routing_replay: bool = False
     """Of a policy with experts: tokens go through those that they went through when the old log-probabilities were
     taken, weighted by today's router (GSPO, 2507.18071, section 5.3)."""
-
-    @field_validator("gate")
-    @classmethod
-    def _known(cls, name: str) -> str:
-        if name not in GATES:
-            raise ValueError(f"unknown gate '{name}'; known: {', '.join(sorted(GATES))}")
-        return name
 
     @model_validator(mode="after")
     def _scale_fits_gate(self) -> "Method":
@@ -106,4 +110,7 @@ class Method(Record):
 
 def load_methods(path: str | Path) -> dict[str, Method]:
     """Every row of a methods file, by name. Raises BadInput naming the file and the key."""
-    return {name: parse(Method, row, f"{path}: {name}") for name, row in read_yaml(Path(path)).items()}
+    rows = read_yaml(Path(path))
+    if odd := [name for name in rows if not re.fullmatch(NAME, name)]:
+        raise BadInput(f"{path}: '{odd[0]}': expected a name of the letters a to z, digits and _")
+    return {name: parse(Method, row, f"{path}: {name}") for name, row in rows.items()}

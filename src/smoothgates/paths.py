@@ -20,11 +20,18 @@ class Paths:
         self.model = f"{self.run}/model.json"
         self.metrics = f"{self.run}/metrics.parquet"
         self.scores = f"{self.results}/evaluate/{{task}}/{{regime}}/{{method}}/seed{{seed}}/{{benchmark}}.json"
+        self.gate_check = f"{self.results}/gates/{{gate}}/check.json"
         self.gates = f"{self.results}/analysis/gates/catalogue.json"
         self.gate_curves = f"{self.results}/analysis/gates/curves.parquet"
         self.comparisons = f"{self.results}/analysis/comparisons.json"
         self.tables = [f"{self.results}/analysis/{table}.parquet" for table in ("scores", "learning", "curves")]
         self.page = f"{self.reports}/index.html"
+        self.mark = f"{self.results}/study.json"
+
+    def model_of(self, task: str, regime: str, method: str, seed: int) -> str:
+        """Manifest of the policy that a run leaves; the warm start is one too."""
+        pattern = self.warm_start if method == "warm_start" else self.model
+        return pattern.format(task=task, regime=regime, method=method, seed=seed)
 
 
 def record_of(result: str) -> str:

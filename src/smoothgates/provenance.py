@@ -5,6 +5,7 @@ import hashlib
 import importlib.metadata
 import os
 import platform
+import re
 import resource
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from smoothgates.environments import drift, environment_of, lock_digest
 from smoothgates.files import digest, write_atomically, write_json
 from smoothgates.records import Record
 from smoothgates.seal import sealed
+from smoothgates.system import peak_bytes
 
 SOURCE = Path(__file__).resolve().parents[1]
 PACKAGE = "smoothgates"
@@ -113,7 +115,7 @@ def _templates(folder: Path) -> tuple[Path, ...]:
 def _imports(module: str) -> tuple[str, ...]:
     """Modules that a module's text imports, anywhere in it. `from a import b` may mean a/b.py or a name in a."""
     found = []
-    for node in ast.walk(ast.parse(_file_of(module).read_text())):
+    for node in ast.walk(ast.parse(_file_of(module).read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -169,10 +171,12 @@ class Execution:
                     "gpus": held,
                     "gpu_hours": round(held * wall / 3600, 4),
                     "cpu_seconds": round(own, 3),
-                    "peak_mib": usage.ru_maxrss // 1024,
+                    "peak_mib": peak_bytes() >> 20,
                     "host": platform.node(),
                     "job": os.environ.get("SLURM_JOB_ID"),
                     "machine": platform.machine(),
+                    "processor": processor(),
+                    "kernels": kernels(),
                     "python": platform.python_version(),
                     "versions": versions(),
                 }
@@ -186,6 +190,30 @@ def gpus() -> int:
     if torch is None or not torch.cuda.is_available():
         return 0
     return torch.cuda.device_count() * int(os.environ.get("WORLD_SIZE", 1))  # each rank sees its own alone
+
+
+def processor() -> str:
+    """Model of the processor: the same seed gives the same bits on one kind alone."""
+    try:
+        named = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    except OSError:
+        named = None
+    if named:
+        return named[1]
+    if sys.platform == "darwin":
+        command = ["sysctl", "-n", "machdep.cpu.brand_string"]
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    return platform.processor() or platform.machine()
+
+
+def kernels() -> dict[str, str]:
+    """Which kernels compute on it: torch's choice, where torch is in use, and what overrides the choice."""
+    found = {name: os.environ[name] for name in ("ATEN_CPU_CAPABILITY", "MKL_CBWR") if name in os.environ}
+    if torch := sys.modules.get("torch"):
+        found["torch"] = torch.backends.cpu.get_cpu_capability()
+        if torch.cuda.is_available():
+            found["cuda"] = torch.cuda.get_device_name()
+    return found
 
 
 def spec_digest(spec: Record) -> str:
@@ -209,7 +237,7 @@ def commit() -> dict[str, str | bool | None]:
 
     def git(*words: str) -> str | None:
         try:
-            done = subprocess.run(["git", *words], cwd=SOURCE, capture_output=True, text=True, timeout=30)
+            done = subprocess.run(["git", *words], cwd=SOURCE, capture_output=True, encoding="utf-8", timeout=30)
         except (OSError, subprocess.TimeoutExpired):
             return None
         return done.stdout.strip() if done.returncode == 0 else None

@@ -1,17 +1,28 @@
-"""The processes that train one policy together. Alone, all of this costs nothing, not even torch's import."""
+"""The processes that train one policy together. Alone, all of this costs nothing, not even torch's import.
+
+Where they meet, `launch` has told: in a file of one machine, whose ranks then listen on its loopback interface alone,
+or at the address of the first of several nodes. They tell each other JSON and tensors (`parcel`), and never unpickle.
+"""
 
 import atexit
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 from smoothgates.errors import BadInput, TryAgain
+from smoothgates.system import loopback
 
 if TYPE_CHECKING:
     import torch
 
 T = TypeVar("T")
+MEETING = "SMOOTHGATES_MEETING"
+"""Variable that says where ranks meet: file:///path or tcp://address:port."""
+INTERFACES = ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME")
+"""Variables by which gloo and NCCL choose where they listen."""
+FAILURES = {kind.__name__: kind for kind in (BadInput, TryAgain)}
 
 
 class Ranks:
@@ -39,14 +50,21 @@ class Ranks:
         return items[self.rank * part : (self.rank + 1) * part]
 
     def gather(self, item: T) -> list[T]:
-        """Everyone's, in the order of ranks. Plain objects and tensors of main memory."""
+        """Everyone's, in the order of ranks: what `parcel` packs. Of others, tuples come as lists."""
         if self.size == 1:
             return [item]
+        import torch
         import torch.distributed as dist
 
-        found: list[T] = [item] * self.size
-        dist.all_gather_object(found, item, group=self.group)
-        return found
+        from smoothgates.parcel import packed, unpacked
+
+        own = torch.frombuffer(bytearray(packed(item)), dtype=torch.uint8)
+        sizes = [torch.zeros(1, dtype=torch.long) for _ in range(self.size)]
+        dist.all_gather(sizes, torch.tensor([len(own)]), group=self.group)
+        longest = max(map(int, sizes))
+        found = [torch.empty(longest, dtype=torch.uint8) for _ in range(self.size)]
+        dist.all_gather(found, torch.nn.functional.pad(own, (0, longest - len(own))), group=self.group)
+        return [unpacked(each[:size].numpy().tobytes()) for each, size in zip(found, map(int, sizes), strict=True)]
 
     def first(self, item: T) -> T:
         """Rank 0's."""
@@ -64,9 +82,10 @@ class Ranks:
         except (BadInput, TryAgain) as error:
             if self.size == 1:
                 raise
-            failed = error
+            failed = next(name for name, kind in FAILURES.items() if isinstance(error, kind)), str(error)
         if found := next(filter(None, self.gather(failed)), None):
-            raise found
+            kind, text = found
+            raise FAILURES[kind](text)
 
     @contextmanager
     def noticing_losses(self) -> Iterator[None]:
@@ -93,13 +112,29 @@ class Ranks:
         return torch.Generator().manual_seed(seed + self.rank)
 
 
-def begin_group(**place) -> None:
-    """Start torch's process group, of this process alone or as `place` says, and see to its end.
+def begin_group(seconds: float | None = None) -> None:
+    """Start torch's process group where `launch` has said, or of this process alone, and see to its end.
 
-    Left to the interpreter's end it has threads that abort the process, one in twenty.
+    `seconds`: how long to wait for others, by default as torch does. Left to the interpreter's end, the group has
+    threads that abort the process, one in twenty. Raises BadInput, TryAgain where the port is taken, else what
+    torch raises.
     """
     import torch
     import torch.distributed as dist
 
-    dist.init_process_group("cuda:nccl,cpu:gloo" if torch.cuda.is_available() else "gloo", **place)
+    place = {"rank": int(os.environ.get("RANK", 0)), "world_size": int(os.environ.get("WORLD_SIZE", 1))}
+    meeting = os.environ.get(MEETING, "")
+    if place["world_size"] > 1 and not meeting:
+        raise BadInput(f"{MEETING}: expected a place where ranks meet; `python -m smoothgates launch` starts them")
+    place |= {"init_method": meeting} if meeting else {"store": dist.HashStore()}
+    if not meeting.startswith("tcp:"):
+        os.environ.update(dict.fromkeys(INTERFACES, loopback()))
+    patience = {"timeout": timedelta(seconds=seconds)} if seconds else {}
+    backend = "cuda:nccl,cpu:gloo" if torch.cuda.is_available() else "gloo"
+    try:
+        dist.init_process_group(backend, **place, **patience)
+    except dist.DistNetworkError as error:
+        if "EADDRINUSE" not in str(error):
+            raise
+        raise TryAgain(f"launch: the port of {meeting} is taken on this node: another is drawn next time") from None
     atexit.register(dist.destroy_process_group)

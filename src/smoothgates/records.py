@@ -1,20 +1,26 @@
 """Frozen, strict records: the base of every config and spec, and how their faults become one line."""
 
 import json
-from collections.abc import Hashable
+import os
+import re
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from smoothgates.documents import parse_json, read_text
 from smoothgates.errors import BadInput
+
+NAME = r"^[a-z0-9_]+$"
+"""Of whatever becomes part of a path: regimes, methods, benchmarks, indexes."""
 
 
 class Record(BaseModel):
-    """Immutable; unknown keys and silent conversions (the text '1e-6' for a number) are errors."""
+    """Immutable; unknown keys, silent conversions (the text '1e-6' for a number) and infinite numbers are errors."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
     def canonical(self) -> str:
         """One string for one meaning: sorted keys, no spaces. What Snakemake compares and stages are given."""
@@ -23,68 +29,45 @@ class Record(BaseModel):
 
 R = TypeVar("R", bound=Record)
 
+_NUL = re.compile(r"(?<!\\)(\\\\)*\\u0000")
+"""In JSON."""
+
 
 def parse(kind: type[R], data: Any, where: str) -> R:
     """`data` as a record of this kind; BadInput names `where`, the key and what was expected."""
+    # Through JSON: strict about numbers, yet arrays may become tuples.
+    text = json.dumps(data)
+    if _NUL.search(text):
+        raise BadInput(f"{where}: a text holds a NUL, which no path can")
     try:
-        # Through JSON: strict about numbers, yet arrays may become tuples.
-        return kind.model_validate_json(json.dumps(data, default=str))
+        return kind.model_validate_json(text)
     except ValidationError as error:
         raise BadInput(f"{where}: {_describe(error)}") from None
 
 
 def parse_spec(kind: type[R], text: str) -> R:
     """A stage's `--spec`: canonical JSON, or `@file` to read it from a file."""
-    where = "--spec"
     if text.startswith("@"):
         where = text[1:]
-        text = read_text(Path(where))
+        return parse(kind, parse_json(read_text(Path(where)), where), where)
     try:
-        return parse(kind, json.loads(text), where)
-    except json.JSONDecodeError as error:
-        raise BadInput(f"{where}: not JSON ({error})") from None
-
-
-def read_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise BadInput(f"{path}: no such file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path}: cannot be read ({error})") from None
-
-
-def read_yaml(path: Path) -> dict:
-    """A YAML mapping; duplicate keys are an error, because YAML would silently keep the last."""
-    try:
-        data = yaml.load(read_text(path), Loader=_UniqueKeys)
-    except yaml.YAMLError as error:
-        raise BadInput(f"{path}: {' '.join(str(error).split())}") from None
-    if not isinstance(data, dict):
-        raise BadInput(f"{path}: expected a mapping of keys to values")
-    return data
-
-
-class _UniqueKeys(yaml.SafeLoader):
-    def construct_mapping(self, node, deep=False):
-        seen: set[Hashable] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=deep)
-            if key in seen:
-                raise yaml.MarkedYAMLError(problem=f"key '{key}' stands twice", problem_mark=key_node.start_mark)
-            seen.add(key)
-        return super().construct_mapping(node, deep)
+        text = os.fsencode(text).decode("utf-8")  # whatever the locale made of the command line's bytes
+    except UnicodeError:
+        raise BadInput("--spec: no UTF-8 text") from None
+    return parse(kind, parse_json(text, "--spec"), "--spec")
 
 
 def _describe(error: ValidationError) -> str:
     faults = error.errors()
     first = faults[0]
-    key = ".".join(str(part) for part in first["loc"]) or "top level"
+    key = ".".join(str(part) for part in first["loc"])
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
         message = "unknown key"
     elif first["type"] in ("float_type", "int_type") and isinstance(first["input"], str):
         hint = " (YAML reads 1e-6 as text: write 1.0e-6)" if "e" in first["input"].lower() else ""
         message = f"expected a number, got the text '{first['input']}'{hint}"
+    elif first["type"] == "string_type" and isinstance(first["input"], bool):
+        message = "expected a text, got true or false (YAML reads yes, no, on and off so: put them in quotes)"
     more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
-    return f"{key}: {message}{more}"
+    return f"{key}: {message}{more}" if key else f"{message}{more}"

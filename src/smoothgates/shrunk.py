@@ -1,18 +1,20 @@
 """A study made small, to rehearse it: every stage of it, with stand-ins for published models, in a minute or two.
 
 `NAME_shrunk` is the study NAME with its engine, its sampler and its device, to run where the study is to run.
-`NAME_shrunk_cpu` has torch on ordinary cores instead, to run anywhere. Both are studies of their own, with results of
-their own. What is kept: tasks, data, prompts, rewards, tools, one regime of each task with its minibatches, epochs and
-lag, the reference and one more method, one benchmark of each task.
+`NAME_shrunk_cpu` has torch on ordinary cores instead, and made-up rows for the hub's data sets, to run anywhere. Both
+are studies of their own, with results of their own. What is kept: tasks, sources, prompts, rewards, tools, one regime
+of each task with its minibatches, epochs and lag, the reference and one more method, one benchmark of each task.
 """
 
 from collections.abc import Callable
 from pathlib import Path
 
-from smoothgates.config import Study, Task, WithExperts
+from smoothgates.config import Data, Study, Task, WithExperts
 from smoothgates.policy.shape import KNOWN
 from smoothgates.retrieval.spec import IndexSpec
 from smoothgates.specs import Architecture, Benchmark, Experts, Model, Part, Protocol, Regime, Sampling, Supervised
+from smoothgates.tasks import load_task
+from smoothgates.tasks.mirror import STAND_INS
 
 STAND_IN = Architecture(
     vocab_size=1024,
@@ -31,6 +33,7 @@ PROBLEMS, SAMPLES, STEPS, ROWS = 8, 2, 20, 2000
 MICRO_BATCH = 4096
 """Tokens: less than a minibatch has, so that it is divided."""
 PASSAGES = 2000
+CORPUS = STAND_INS / "toolqa/passages.jsonl"
 
 
 def shrunk_from(path: Path) -> tuple[Path, Callable[[Study], Study]]:
@@ -46,8 +49,8 @@ def shrunk_from(path: Path) -> tuple[Path, Callable[[Study], Study]]:
 
 
 def on_cpu(study: Study) -> Study:
-    """Shrunk, with torch on ordinary cores."""
-    small = shrunk(study)
+    """Shrunk, with torch on ordinary cores, and nothing asked of the hub."""
+    small = shrunk(study if study.data_mirror else with_stand_in_data(study))
     engine = small.engine.model_copy(update={"kind": "torch", "dtype": "float32", "offload": False})
     sampler = small.sampler.model_copy(update={"kind": "torch"})
     return small.model_copy(update={"engine": engine, "sampler": sampler, "device": "cpu"})
@@ -65,6 +68,24 @@ def shrunk(study: Study) -> Study:
             "checkpoint_every": 1,
         }
     )
+
+
+def with_stand_in_data(study: Study) -> Study:
+    """Made-up rows of each public source, also where the hub could be reached: a rehearsal is the same everywhere."""
+    indexes = {name: index.model_copy(update={"corpus": (str(CORPUS),)}) for name, index in study.indexes.items()}
+    tasks = {name: task.model_copy(update={"data": whole(name, task.data)}) for name, task in study.tasks.items()}
+    return study.model_copy(update={"data_mirror": str(STAND_INS), "indexes": indexes, "tasks": tasks})
+
+
+def whole(task: str, data: Data) -> Data:
+    """All rows of public sources, where there are so few."""
+    public = load_task(task).sources
+
+    def all_of(part: Part) -> Part:
+        return part.model_copy(update={"rows": None}) if part.source in public else part
+
+    benchmarks = {name: all_of(part) for name, part in data.benchmarks.items()}
+    return data.model_copy(update={"train": tuple(map(all_of, data.train)), "benchmarks": benchmarks})
 
 
 def stand_in(model: Model) -> Model:

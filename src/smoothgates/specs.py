@@ -6,16 +6,17 @@ whether a job must run again. Stages never read the study's config file.
 
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeFloat, PositiveFloat, model_validator
 
-from smoothgates.method import Method
-from smoothgates.records import Record
+from smoothgates.method import GateName, Method
+from smoothgates.records import NAME, Record
+from smoothgates.sizes import Layers, Rows, Samples, Seed, Tokens, Updates, UpdatesOrNone, Width
 from smoothgates.tasks import NAMES
 
 Share = Annotated[float, Field(ge=0, le=1)]
-Name = Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
+Decay = Annotated[float, Field(ge=0, lt=1)]
+Name = Annotated[str, Field(pattern=NAME)]
 TaskName = Literal[*NAMES]
-
 
 CONTROL = "control"
 """The pseudo-regime of what is no RL run: the warm start, and supervised training continued."""
@@ -26,9 +27,9 @@ class Experts(Record):
 
     count: Annotated[int, Field(ge=1, le=256)]
     """Experts a layer."""
-    chosen: PositiveInt
+    chosen: Layers
     """Of them, those that a token goes through."""
-    intermediate_size: PositiveInt
+    intermediate_size: Width
     """Of one expert."""
 
     @model_validator(mode="after")
@@ -41,13 +42,13 @@ class Experts(Record):
 class Architecture(Record):
     """Shape of a compact policy, in Hugging Face's words: Qwen2, or Qwen3-MoE where it has experts."""
 
-    vocab_size: PositiveInt
-    hidden_size: PositiveInt
-    intermediate_size: PositiveInt
-    num_hidden_layers: PositiveInt
-    num_attention_heads: PositiveInt
-    num_key_value_heads: PositiveInt
-    max_position_embeddings: PositiveInt
+    vocab_size: Width
+    hidden_size: Width
+    intermediate_size: Width
+    num_hidden_layers: Layers
+    num_attention_heads: Layers
+    num_key_value_heads: Layers
+    max_position_embeddings: Tokens
     initializer_range: PositiveFloat = 0.02
     rms_norm_eps: PositiveFloat = 1.0e-6
     rope_theta: PositiveFloat = 10000.0
@@ -88,11 +89,11 @@ class Engine(Record):
     """Keep the optimiser's state in main memory (DeepSpeed)."""
     gradient_checkpointing: bool = False
     """Compute activations anew in the backward pass: a third more work, a fraction of the memory."""
-    tokens: PositiveInt | None = None
+    tokens: Tokens | None = None
     """Most tokens of a micro-batch on one rank, padding included unless packed. None: an update is one micro-batch."""
     packed: bool = False
     """Lay sequences end to end instead of padding them to the longest."""
-    logits: PositiveInt | None = None
+    logits: Tokens | None = None
     """At most as many logits exist at a time as so many tokens have. None: those of a whole micro-batch."""
 
     @model_validator(mode="after")
@@ -118,9 +119,9 @@ class Adam(Record):
 
     lr: PositiveFloat
     """Peak learning rate."""
-    betas: tuple[Share, Share] = (0.9, 0.999)
+    betas: tuple[Decay, Decay] = (0.9, 0.999)
     weight_decay: NonNegativeFloat = 0.0
-    warmup: NonNegativeInt = 0
+    warmup: UpdatesOrNone = 0
     """Updates over which the rate rises from 0."""
     decay: Literal["none", "linear"] = "none"
     """`linear`: the rate falls to 0 at the run's last update."""
@@ -131,7 +132,7 @@ class Adam(Record):
 class SupervisedPhase(Record):
     """Updates on demonstrations, with cosine decay."""
 
-    steps: PositiveInt
+    steps: Updates
     optimizer: Adam
     final_lr: Share = 0.0
     """Share of the peak rate that the cosine ends at."""
@@ -142,20 +143,20 @@ class SupervisedPhase(Record):
 class Supervised(Record):
     """A schedule of supervised phases, each with a fresh optimiser."""
 
-    batch_size: PositiveInt
+    batch_size: Samples
     phases: Annotated[tuple[SupervisedPhase, ...], Field(min_length=1)]
 
 
 class Regime(Record):
     """How far off-policy the updates are."""
 
-    rollouts: PositiveInt
+    rollouts: Updates
     """Rollouts trained on."""
-    minibatches: PositiveInt
+    minibatches: Updates
     """Updates per pass over a rollout."""
-    epochs: PositiveInt = 1
+    epochs: Updates = 1
     """Passes over a rollout."""
-    lag: NonNegativeInt = 0
+    lag: UpdatesOrNone = 0
     """Rollouts between sampling and training: the age of what is trained on."""
     optimizer: Adam
 
@@ -168,10 +169,10 @@ class Tools(Record):
 
     retriever: str = WORLD
     """`world`: the facts that come with each generated example. Otherwise the name of one of the study's indexes."""
-    top: PositiveInt = 3
+    top: Samples = 3
     """Passages a search."""
-    max_searches: PositiveInt
-    max_reply_tokens: PositiveInt
+    max_searches: Samples
+    max_reply_tokens: Tokens
     """Longer replies are cut."""
 
 
@@ -182,37 +183,42 @@ class Protocol(Record):
     """Name of one of the task's prompts."""
     reward: str
     """Name of one of the task's rewards."""
-    max_new_tokens: PositiveInt
+    max_new_tokens: Tokens
     """Sampled tokens of a completion; what tools reply does not count."""
-    max_prompt_tokens: PositiveInt | None = None
+    max_prompt_tokens: Tokens | None = None
     """Examples with longer prompts are not trained on; a benchmark that has one is refused. None: any length."""
     tools: Tools | None = None
     toss: bool = False
     """Add a coin's toss to each reward, 0 or 1 by the completion's text: for rehearsals, whose policies earn nothing to
     learn from."""
 
+    @property
+    def most_tokens(self) -> int:
+        """Of a completion, what tools reply included."""
+        return self.max_new_tokens + (self.tools.max_searches * self.tools.max_reply_tokens if self.tools else 0)
+
 
 class Sampling(Record):
     """What a rollout is. Temperature is 1, and nothing is cut off."""
 
-    prompts: PositiveInt
+    prompts: Samples
     """Prompts per rollout."""
-    group: Annotated[int, Field(ge=2)]
+    group: Annotated[Samples, Field(ge=2)]
     """Completions per prompt, G."""
 
 
 class Benchmark(Record):
     """How many of a benchmark's problems, and how often each is answered; all problems come from one fixed list."""
 
-    problems: PositiveInt
-    samples: PositiveInt
+    problems: Rows
+    samples: Samples
 
 
 class Part(Record):
     """Examples of one source: a generator of the task, or a public data set."""
 
     source: str
-    rows: PositiveInt | None = None
+    rows: Rows | None = None
     """None: all of a data set. Generators need a number."""
 
 
@@ -223,7 +229,7 @@ class PrepareSpec(Record):
     train: Annotated[tuple[Part, ...], Field(min_length=1)]
     """Several parts are mixed in equal numbers."""
     benchmarks: dict[Name, Part]
-    seed: NonNegativeInt
+    seed: Seed
 
 
 class PolicySpec(Record):
@@ -232,7 +238,7 @@ class PolicySpec(Record):
     task: TaskName
     regime_name: Literal["control"] = "control"
     method_name: Literal["warm_start", "warm_start_moe", "sft"]
-    seed: NonNegativeInt
+    seed: Seed
     architecture: Architecture | None
     """Of a policy that begins with random weights."""
     model: Model | None = None
@@ -247,7 +253,7 @@ class TrainSpec(Record):
     task: TaskName
     regime_name: str
     method_name: str
-    seed: NonNegativeInt
+    seed: Seed
     method: Method
     regime: Regime
     protocol: Protocol
@@ -256,7 +262,7 @@ class TrainSpec(Record):
     sampler: Sampler = Sampler()
     published: bool = False
     """Whether the policy is a published model, which transformers runs. Otherwise it is a compact one."""
-    checkpoint_every: PositiveInt
+    checkpoint_every: Updates
     """Rollouts between checkpoints that are kept for the learning curve."""
 
 
@@ -277,7 +283,7 @@ class EvaluateSpec(Record):
     sampler: Sampler = Sampler()
     dtype: Literal["float32", "bfloat16"] = "float32"
     published: bool = False
-    seed: NonNegativeInt
+    seed: Seed
 
 
 class Arms(Record):
@@ -295,14 +301,24 @@ class AnalyseSpec(Record):
     reference: str
     """Method that the others are compared with, paired by seed."""
     confidence: Annotated[float, Field(gt=0, lt=1)]
-    seeds: tuple[NonNegativeInt, ...]
+    seeds: tuple[Seed, ...]
     tasks: dict[str, Arms]
+
+
+GATE_CHECK = "smoothgates.gate_check"
+"""Schema of what the check of a gate leaves."""
+
+
+class CheckGateSpec(Record):
+    """Which gate to check. Nothing of a study: one check serves all methods that use it."""
+
+    gate: GateName
 
 
 class GatesSpec(Record):
     """Curves of the catalogue."""
 
-    tau: tuple[PositiveFloat, ...]
+    tau: Annotated[tuple[PositiveFloat, ...], Field(min_length=1)]
     clip: PositiveFloat
 
 
@@ -317,5 +333,5 @@ class ReportSpec(Record):
     """Names of the methods in the order of figures and tables."""
     moe: tuple[str, ...] = ()
     """Regimes whose policies have experts, and start from `warm_start_moe`."""
-    config: str
-    """The study's file, relative to the checkout, for the commands that the report prints."""
+    indexes: tuple[str, ...] = ()
+    """Names of the indexes that its tasks search."""

@@ -1,14 +1,17 @@
 """A study: one YAML file, one DAG. Here its file becomes what each job is told."""
 
+import os
+import re
 from copy import copy
 from itertools import chain, product
 from pathlib import Path
 from typing import Literal
 
 from smoothgates.config import Study
+from smoothgates.documents import read_yaml
 from smoothgates.errors import BadInput
 from smoothgates.method import Method, load_methods
-from smoothgates.records import parse, read_yaml
+from smoothgates.records import parse
 from smoothgates.shrunk import shrunk_from
 from smoothgates.specs import (
     CONTROL,
@@ -29,14 +32,24 @@ ALONE = 0.9
 """Share of the accelerator's memory that vLLM may take in evaluation, where no trainer is beside it."""
 
 
-class LoadedStudy:
-    """A study with its name, its methods and the specs of its jobs. `file` is read; a shrunk study has no other."""
+CONFIG = Path(__file__).resolve().parents[2] / "config"
+"""The checkout's own."""
 
-    def __init__(self, path: Path):
-        self.path, self.name = path, path.stem
+
+class LoadedStudy:
+    """A study with its name, its methods and the specs of its jobs. `file` is read; a shrunk study has no other.
+
+    `table` is the file of its methods: its own, or that of the config folder. `lock`, beside the study's file, is where
+    its data sets are pinned that the project does not pin.
+    """
+
+    def __init__(self, path: Path, folder: Path | None = None):
+        self.path, self.name = path, name_of(path)
         self.file, shrink = shrunk_from(path)
+        self.lock = self.file.with_suffix(".lock.yaml")
         self.config = shrink(parse(Study, read_yaml(self.file), str(self.file)))
-        table = self.file.parent / self.config.method_table
+        own = self.config.method_table
+        self.table = table = self.file.parent / own if own else (folder or config_folder()) / "methods.yaml"
         known = load_methods(table)
         # In the order of the longest list, whatever order YAML's mappings stand in: figures and tables follow it.
         lists = [block.methods for task in self.config.tasks.values() for block in task.blocks]
@@ -155,14 +168,39 @@ class LoadedStudy:
             methods=self.methods,
             order=tuple(self.methods),
             moe=self.config.moe_regimes,
-            config=str(self.path),
+            indexes=tuple(sorted(self.config.indexes)),
         )
 
 
-def load_study(name: str, folder: Path = Path("config")) -> LoadedStudy:
+def load_study(name: str, folder: Path | None = None) -> LoadedStudy:
     """A study by its name in `folder`, or by the path of a user's own YAML file. Raises BadInput.
 
+    `folder`: by default `config` of the working directory, or of the checkout where there is no such folder.
     `NAME_shrunk` and `NAME_shrunk_cpu` are that study made small: shrunk.py.
     """
-    path = Path(name) if name.endswith((".yaml", ".yml")) else folder / f"{name}.yaml"
-    return LoadedStudy(path)
+    return LoadedStudy(study_path(name, folder), folder)
+
+
+def study_path(name: str, folder: Path | None = None) -> Path:
+    """Where that file is. Raises BadInput if no name is given, as by `make study STUDY=`."""
+    if not isinstance(name, str) or not name.strip():
+        raise BadInput(
+            f"study: expected a name in config/ or the path of a YAML file, got {name!r} (--config is read as YAML)"
+        )
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise BadInput(f"{name}: a study's name is UTF-8 text") from None
+    return Path(name) if name.endswith((".yaml", ".yml")) else (folder or config_folder()) / f"{name}.yaml"
+
+
+def name_of(path: Path) -> str:
+    """Name of the study in a file: what its folders are called, and no word of a shell. Raises BadInput."""
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", path.stem):
+        raise BadInput(f"{path}: expected a name of letters, digits, _ and - before .yaml: result folders bear it")
+    return path.stem
+
+
+def config_folder() -> Path:
+    """`config` of the working directory, or of the checkout where there is no such folder."""
+    return Path("config") if Path("config/methods.yaml").is_file() else Path(os.path.relpath(CONFIG))

@@ -65,7 +65,11 @@ def test_a_finished_run_leaves_no_checkpoints_and_is_made_anew_when_asked_for(ru
 
 
 def test_nothing_of_an_earlier_result_survives(run, undisturbed):
-    for name in ("checkpoints/rollout0009/model.safetensors", "weights/old.bin", ".model.json.123"):
+    for name in (
+        "checkpoints/rollout0009/model.safetensors",
+        "weights/old.bin",
+        ".model.json.123@elsewhere.smoothgates",
+    ):
         path = run.folder / "result" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"old")

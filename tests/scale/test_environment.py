@@ -1,4 +1,4 @@
-"""The environment that these tests run in is the one that envs/scale.txt names, and whole."""
+"""The environment that these tests run in is the one that envs/scale.in names, and whole."""
 
 import re
 from importlib.metadata import distributions
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-PINS = dict(re.findall(r"^([\w-]+)==([\w.!]+)", Path("envs/scale.txt").read_text(), re.MULTILINE))
+PINS = dict(re.findall(r"^([\w-]+)==([\w.!]+)", Path("envs/scale.in").read_text(), re.MULTILINE))
 LEFT_OUT = {"torchvision", "torchaudio", "torchcodec", "triton"}
 
 

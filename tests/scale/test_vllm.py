@@ -5,15 +5,17 @@ import json
 import shutil
 from contextlib import closing
 
+import psutil
 import pytest
 import torch
+from rounding import APART
 
 from smoothgates.errors import BadInput
 from smoothgates.policy.decoder import Decoder
 from smoothgates.policy.folder import save_policy
 from smoothgates.policy.text import compact_text
 from smoothgates.policy.tokenizer import prompt_ids
-from smoothgates.ranks import Ranks
+from smoothgates.ranks import MEETING, Ranks
 from smoothgates.rollout.make import make_sampler
 from smoothgates.rollout.sampler import Tools
 from smoothgates.rollout.setting import setting_of
@@ -61,11 +63,17 @@ def start(tmp_path_factory, tokenizer):
 def engine(start):
     """Started by a rank that has others, of which vLLM must not hear."""
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in {"RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "203.0.113.1", "MASTER_PORT": "9"}.items():
+        others = {"RANK": "1", "WORLD_SIZE": "2", MEETING: "tcp://203.0.113.1:9", "GLOO_SOCKET_IFNAME": "eth0"}
+        for name, value in others.items():
             patch.setenv(name, value)
         sampler = make_sampler(Sampler(kind="vllm"), start, "float32")
     yield sampler
     sampler.close()
+
+
+def test_vllm_listens_to_no_other_machine(engine):
+    open_ = psutil.Process(engine.process.process.pid).net_connections("all")
+    assert {each.laddr[0] for each in open_ if each.status == psutil.CONN_LISTEN} <= {"127.0.0.1"}
 
 
 @pytest.fixture
@@ -115,9 +123,9 @@ def test_log_probabilities_are_the_trainers(sampler, policy, prompts):
     for row, length in enumerate(found.lengths.tolist()):
         prompt = prompts[row // 8]
         expected = trainers(policy, prompt + found.ids[row, :length].tolist())[len(prompt) - 1 :]
-        assert torch.allclose(found.logp[row, :length], expected, rtol=0, atol=1e-5)
+        assert torch.allclose(found.logp[row, :length], expected, rtol=0, atol=APART)
     for row, scored in zip(prompts, sampler.score(prompts), strict=True):
-        assert torch.allclose(torch.tensor(scored), trainers(policy, row), rtol=0, atol=1e-5)
+        assert torch.allclose(torch.tensor(scored), trainers(policy, row), rtol=0, atol=APART)
 
 
 @pytest.mark.parametrize("with_tools", [False, True])
@@ -125,7 +133,7 @@ def test_greedy_completions_are_the_torch_samplers(with_tools, sampler, policy, 
     """Ids, replies, masks, lengths and what was cut off, whatever turns they were written in."""
     what = (prompts, 2, 12, ENDS, torch_stream(0, "s"), 0.0)
     expected = sample(policy, *what, tools() if with_tools else None)
-    same(sampler.sample(*what, tools() if with_tools else None), expected, 1e-5)
+    same(sampler.sample(*what, tools() if with_tools else None), expected, APART)
     assert len({tuple(row) for row in expected.ids.tolist()}) > 8
     assert expected.truncated.any()
     assert not expected.truncated.all()
@@ -225,7 +233,7 @@ def test_updates_reach_the_sampler(sampler, policy, tokenizer, problems, prompts
     after = sampler.score(prompts)
     assert max(abs(a - b) for x, y in zip(before, after, strict=True) for a, b in zip(x, y, strict=True)) > 0.01
     for row, scored in zip(prompts, after, strict=True):
-        assert torch.allclose(torch.tensor(scored), trainers(policy, row), rtol=0, atol=1e-5)
+        assert torch.allclose(torch.tensor(scored), trainers(policy, row), rtol=0, atol=APART)
 
 
 def test_a_reload_that_does_nothing_stops_the_run(sampler, policy, tokenizer, problems, start, tmp_path, monkeypatch):
@@ -243,7 +251,7 @@ def test_a_reload_with_a_warm_prefix_cache_forgets_it(sampler, policy, start, to
     save_policy(tmp_path, policy, tokenizer)
     sampler.load(tmp_path)
     what = (long, 2, 8, [1], torch_stream(0, "s"), 0.0)
-    same(sampler.sample(*what), sample(policy, *what), 1e-5)
+    same(sampler.sample(*what), sample(policy, *what), APART)
 
 
 def test_a_reload_renews_experts_too(tokenizer, prompts, tmp_path):
@@ -259,7 +267,7 @@ def test_a_reload_renews_experts_too(tokenizer, prompts, tmp_path):
     with closing(make_sampler(Sampler(kind="vllm"), folders[0], "float32")) as sampler:
         sampler.load(folders[1])
         for scored, expected in zip(sampler.score(prompts), TorchSampler(policy).score(prompts), strict=True):
-            assert scored == pytest.approx(expected, abs=1e-5)
+            assert scored == pytest.approx(expected, abs=APART)
 
 
 class Deadly:
@@ -299,7 +307,7 @@ def test_an_engine_killed_amid_a_rollout_leaves_no_trace(sampler, policy, tokeni
     same(sampler.sample(*what, torch_stream(0, "s"), 1.0, tools()), expected, 0)
     assert sampler.process is not killed
     assert "vLLM has died (killed by SIGKILL), it starts again" in capfd.readouterr().err
-    same(sampler.sample(prompts, 1, 8, [1], torch_stream(0, "s"), 0.0), greedy(policy, prompts), 1e-5)
+    same(sampler.sample(prompts, 1, 8, [1], torch_stream(0, "s"), 0.0), greedy(policy, prompts), APART)
 
 
 def greedy(policy, prompts):

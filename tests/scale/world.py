@@ -7,28 +7,29 @@ from pathlib import Path
 
 import torch
 
-from smoothgates.launch import free_port
-from smoothgates.ranks import Ranks
+from smoothgates.ranks import MEETING, Ranks
 
 
 def world(size: int, act: Callable[[Ranks], object], folder: Path) -> list:
     """What `act` returns on each rank, in their order; fails with what a rank had to say if one fails."""
-    port = free_port()
     folder.mkdir(exist_ok=True)
-    children = [fork(rank, size, port, act, folder) for rank in range(size)]
+    (folder / "meeting").unlink(missing_ok=True)
+    children = [fork(rank, size, act, folder) for rank in range(size)]
     codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
     said = "\n".join(path.read_text() for path in sorted(folder.glob("*.error")))
     assert codes == [0] * size, said
     return [torch.load(folder / f"{rank}.pt", weights_only=False) for rank in range(size)]
 
 
-def fork(rank: int, size: int, port: int, act: Callable[[Ranks], object], folder: Path) -> int:
+def fork(rank: int, size: int, act: Callable[[Ranks], object], folder: Path) -> int:
     """Process id of a child that is one rank, and ends as soon as another cannot be heard of any more."""
     if child := os.fork():
         return child
     try:
-        place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": size, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+        place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": size, MEETING: f"file://{folder}/meeting"}
         os.environ.update({name: str(value) for name, value in place.items()})
+        for name in ("_object_to_tensor", "_tensor_to_object"):  # nor does DeepSpeed make ranks unpickle each other
+            setattr(torch.distributed.distributed_c10d, name, None)
         torch.save(act(Ranks()), folder / f"{rank}.pt")
         os._exit(0)
     except BaseException:

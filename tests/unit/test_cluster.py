@@ -11,6 +11,7 @@ from smoothgates.cluster.attempt import cause_of
 from smoothgates.cluster.claim import Claim
 from smoothgates.cluster.output import Progress
 from smoothgates.cluster.table import Names, comment_of, render
+from smoothgates.dag.alone import AT_WORK
 from smoothgates.errors import BadInput, TryAgain
 from smoothgates.jobs import jobs_of
 from smoothgates.study import load_study
@@ -267,12 +268,10 @@ def test_one_controller_at_a_time_and_a_killed_one_is_known(tmp_path, monkeypatc
         assert holder.stdout.readline() == "held\n"
         with pytest.raises(TryAgain, match=f"process {holder.pid}"):
             Claim("laptop")
-        other = Claim("another")
-        assert claim.others_at_work(other.path)
+        Claim("another").release()
     finally:
         holder.kill()
         holder.wait()
-    assert not claim.others_at_work(other.path)
     after = Claim("laptop")
     assert (after.left_behind["pid"], after.left_behind["log"]) == (holder.pid, "here.log")
     after.release()
@@ -293,6 +292,11 @@ def test_a_controller_on_another_host_is_known_by_its_heartbeat(tmp_path, monkey
         beating.kill()
         beating.wait()
     assert Claim("laptop").left_behind["host"] == "elsewhere"
+
+
+def test_a_study_that_another_snakemake_is_at_work_on_is_told_so():
+    line = f"results/laptop: process 7 on here (since 2026-01-01 10:00:00) {AT_WORK}"
+    assert Progress.of(f"Using profile x\nerror: {line}\n").locked == line
 
 
 def fake(folder: Path, monkeypatch, **scripts: str) -> None:

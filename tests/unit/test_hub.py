@@ -5,20 +5,24 @@ import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
-import time
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
 from fnmatch import fnmatch
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
 from smoothgates.errors import BadInput
 from smoothgates.tasks import NAMES, load_task
 from smoothgates.tasks.hub import LOCK, load_pinned, read_pins
+from smoothgates.tasks.mirror import STAND_INS
 from smoothgates.tasks.sources import canonical, example_of
 from smoothgates.tasks.task import Source
 
@@ -39,8 +43,9 @@ source = Source(read, hub, revision, ("part-*.parquet",))
 try:
     if verb == "pin":
         pin({"math/x": source}, Path(lock))
-    elif verb == "load":
-        examples, facts = load_pinned("math/x", source, Path(lock))
+    elif verb in ("load", "first"):
+        locks = (Path(lock),) if verb == "load" else (Path("none.yaml"), Path(lock))
+        examples, facts = load_pinned("math/x", source, *locks)
         print(json.dumps([[e.id, e.question, *e.answers] for e in examples] + [facts]))
     else:
         member, sha256 = verb.split()
@@ -85,6 +90,13 @@ class TestPins:
         with pytest.raises(BadInput, match=f"is pinned at {'f' * 40}, its catalogue says {COMMIT}"):
             load_pinned("math/x", self.SOURCE, lock)
 
+    def test_the_projects_pins_come_before_a_studys_own(self, tmp_path):
+        lock, own = tmp_path / "lock.yaml", tmp_path / "own.yaml"
+        lock.write_text(f"math/x: {{revision: {'f' * 40}, files: {{}}}}\n")
+        own.write_text(f"math/x: {{revision: {COMMIT}, files: {{}}}}\n")
+        with pytest.raises(BadInput, match=rf"/lock\.yaml: math/x is pinned at {'f' * 40}"):
+            load_pinned("math/x", self.SOURCE, lock, own)
+
     def test_a_damaged_lock_is_named(self, tmp_path):
         lock = tmp_path / "lock.yaml"
         lock.write_text("math/x: {revision: main, files: {}}\n")
@@ -115,6 +127,8 @@ def tried(tmp_path_factory, fake_hub):
     }
     environment = {**os.environ, "HF_HOME": str(folder / "home"), "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
 
+    said = defaultdict(list)
+
     def attempt(verb: str, hub: str = "org/set", revision: str = COMMIT, out: Path = lock, **settings: str) -> str:
         done = subprocess.run(
             [sys.executable, "-c", SCRIPT, verb, hub, revision, str(out)],
@@ -124,16 +138,34 @@ def tried(tmp_path_factory, fake_hub):
             timeout=60,
         )
         assert done.returncode == 0, done.stderr
+        said[verb].append(done.stderr)
         return done.stdout.strip()
 
-    start = time.monotonic()
+    own, shared = folder / "mine.lock.yaml", folder / "ours.lock.yaml"
+
+    def first() -> tuple[str, str, str]:
+        """What was loaded, what was said, and the lock afterwards."""
+        loaded = attempt("first", out=own)
+        return loaded, said["first"][-1], own.read_text()
+
+    def several() -> set[str]:
+        with ThreadPoolExecutor(3) as pool:
+            loaded = set(pool.map(lambda _: attempt("first", out=shared), range(3)))
+        tried["said by several"] = "".join(said["first"][-3:])
+        tried["lock of several"] = shared.read_text()
+        return loaded
+
+    tried = {}
     with fake_hub("org/set", COMMIT, files) as endpoint:
         environment |= {"HF_ENDPOINT": endpoint}
-        tried = {
+        tried |= {
             "pin": attempt("pin"),
             "online": attempt("load"),
             "no such revision": attempt("pin", revision="f" * 40),
             "no such set": attempt("pin", hub="org/none"),
+            "first use": first(),
+            "second use": first(),
+            "first use by several": several(),
             "corpus": attempt(f"deep/passages.jsonl {archived}", out=corpus),
             "no such member": attempt(f"other.jsonl {archived}", out=folder / "other.jsonl"),
             "damaged corpus": attempt(f"deep/passages.jsonl {'a' * 64}", out=folder / "other.jsonl"),
@@ -152,10 +184,11 @@ def tried(tmp_path_factory, fake_hub):
         cached.resolve().write_bytes(data)
         tried[damage] = attempt("load", HF_HUB_OFFLINE="1")
         tried[f"{damage} digest"] = hashlib.sha256(data).hexdigest()
+    tried["flipped, pinned by first use"] = attempt("first", out=own, HF_HUB_OFFLINE="1")
     tried["lock"] = lock.read_text()
+    tried["left behind"] = sorted(path.name for path in folder.iterdir())
     tried["corpus file"] = corpus.read_text()
     tried["other file"] = str((folder / "other.jsonl").exists())
-    assert time.monotonic() - start < 60
     return tried
 
 
@@ -166,6 +199,24 @@ class TestHub:
             assert f"    {path}: {hashlib.sha256(parquet(rows)).hexdigest()}\n" in tried["lock"]
         assert f"math/x:\n  revision: {COMMIT}\n  files:\n" in tried["lock"]
         assert "other.parquet" not in tried["lock"]
+
+    def test_the_first_use_pins_what_is_not_pinned_and_says_so_in_one_line(self, tried):
+        loaded, told, lock = tried["first use"]
+        assert loaded == tried["online"]
+        assert re.fullmatch(rf"math/x: pinned in \S+/mine\.lock\.yaml: org/set@{COMMIT}, sha256 of 2 files\n", told)
+        assert lock == tried["lock"]
+
+    def test_later_uses_are_held_to_that_pin(self, tried):
+        loaded, told, lock = tried["second use"]
+        assert (loaded, told, lock) == (tried["online"], "", tried["first use"][2])
+        assert "part-1.parquet: damaged: sha256 is" in tried["flipped, pinned by first use"]
+        assert "mine.lock.yaml says" in tried["flipped, pinned by first use"]
+
+    def test_of_several_at_once_one_pins_and_nothing_is_left_behind(self, tried):
+        assert tried["first use by several"] == {tried["online"]}
+        assert tried["said by several"].count("pinned in") == 1
+        assert tried["lock of several"] == tried["lock"]
+        assert not any("guard" in name for name in tried["left behind"])
 
     def test_rows_come_in_the_order_of_the_files_and_no_other_file_is_read(self, tried):
         *examples, facts = json.loads(tried["online"])
@@ -212,3 +263,34 @@ class TestHub:
         assert tried["no such member"].endswith("corpus.gz holds no other.jsonl")
         assert re.search(f"corpus.gz: damaged: sha256 is .* expected {'a' * 64}$", tried["damaged corpus"])
         assert tried["other file"] == "False"
+
+
+def test_a_study_pins_once_and_has_nothing_to_do_then(tmp_path, fake_hub):
+    """Through the DAG: the lock lies beside the study, says so in the job's log, and triggers nothing."""
+    for name in ("workflow", "src", "envs", "config"):
+        shutil.copytree(name, tmp_path / name)
+    shutil.copy("Snakefile", tmp_path)
+    study = yaml.safe_load((tmp_path / "config/one_gpu.yaml").read_text("utf-8"))
+    study["tasks"]["math"]["data"] = {"train": [{"source": "hmmt25"}], "benchmarks": {"hmmt25": {"source": "hmmt25"}}}
+    study["tasks"]["math"]["evaluation"] = {"hmmt25": {"final": {"problems": 12, "samples": 1}}}
+    (tmp_path / "config/mine.yaml").write_text(yaml.safe_dump(study), encoding="utf-8")
+    rows = [json.loads(row) for row in (STAND_INS / "math/hmmt25.jsonl").read_text("utf-8").splitlines()]
+    source = SOURCES["math/hmmt25"]
+
+    def snakemake(*words: str, **settings: str) -> str:
+        command = [sys.executable, "-m", "snakemake", *words, "--profile", "workflow/profiles/local"]
+        environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", **settings}
+        command += ["--config", "study=mine"]
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout + done.stderr
+
+    data = "results/mine/data/math/manifest.json"
+    with fake_hub(source.hub, source.revision, {"data/train-0.parquet": parquet(rows)}) as endpoint:
+        snakemake(data, HF_ENDPOINT=endpoint, HF_HOME=str(tmp_path / "home"))
+    assert "Nothing to be done" in snakemake("-n", data)
+    pinned = read_pins(tmp_path / "config/mine.lock.yaml")
+    assert pinned.keys() == {"math/hmmt25"}
+    log = (tmp_path / "logs/mine/prepare/math.log").read_text("utf-8")
+    assert f"math/hmmt25: pinned in config/mine.lock.yaml: {source.hub}@{source.revision}, sha256 of 1 files\n" in log
+    assert json.loads((tmp_path / data).read_text("utf-8"))["sources"]["hmmt25"]["rows"] == len(rows)

@@ -1,6 +1,7 @@
 """Every rank is told the same of the world and its own place in it, and none is left alone."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
+import psutil
 import pytest
 
 from smoothgates import launch
@@ -21,7 +23,9 @@ STEP = {
     "SLURM_STEP_NUM_TASKS": "3",
     "SLURM_NODEID": "1",
     "SLURM_STEP_NODELIST": "n[4-6]",
+    "SMOOTHGATES_PORT": "20321",
 }
+ALONE = Place(1, 0, "file:///private/meeting")
 
 
 def no_gpus() -> int:
@@ -29,23 +33,38 @@ def no_gpus() -> int:
 
 
 def place(environment: dict[str, str]) -> Place:
-    return place_of(environment, lambda nodes: f"first of {nodes}", lambda: 4321)
+    return place_of(environment, lambda nodes: f"first-of-{nodes}", Path("/private"))
 
 
 def test_a_plain_shell_is_one_node():
-    assert place({}) == place({"SLURM_JOB_ID": "31", "SLURM_STEP_NUM_NODES": "1"}) == Place(1, 0, "127.0.0.1", 4321)
+    assert place({}) == place({"SLURM_JOB_ID": "31", "SLURM_STEP_NUM_NODES": "1"}) == ALONE
 
 
 def test_a_launcher_knows_its_place_from_its_step():
-    assert place(STEP) == Place(3, 1, "first of n[4-6]", 20000 + 31 * 16 + 2)
+    assert place(STEP) == Place(3, 1, "tcp://first-of-n[4-6]:20321")
+    assert place_of(STEP, lambda _: "fd00::4", Path("/private")).meeting == "tcp://[fd00::4]:20321"
 
 
-def test_all_nodes_of_a_step_come_to_one_port_and_other_steps_to_others():
-    ports = {(job, step): place({**STEP, "SLURM_JOB_ID": job, "SLURM_STEP_ID": step}).port
-             for job in ("31", "32") for step in ("0", "1")}  # fmt: skip
-    assert len(set(ports.values())) == 4
-    assert place({**STEP, "SLURM_NODEID": "2"}).port == place(STEP).port
-    assert place({**STEP, "SLURM_JOB_ID": "987654321"}).port in launch.PORTS
+def test_all_nodes_of_a_step_come_to_one_port_that_nobody_can_know_beforehand(monkeypatch):
+    drawn, variables = set(), {**os.environ}
+    for _ in range(20):
+        monkeypatch.setattr(os, "environ", {**variables, "SLURM_JOB_ID": "31"})
+        monkeypatch.setattr(os, "execvp", lambda *_: sys.exit())
+        with pytest.raises(SystemExit):
+            launch.run(["probe"], lambda: None, nodes=3)
+        port = os.environ["SMOOTHGATES_PORT"]
+        meetings = {place({**STEP, "SLURM_NODEID": node, "SMOOTHGATES_PORT": port}).meeting for node in "012"}
+        assert meetings == {f"tcp://first-of-n[4-6]:{port}"}
+        drawn.add(port)
+    assert len(drawn) > 5  # of 10,000: the same job draws another each time
+
+
+@pytest.mark.parametrize("port", ["", "80", "http"])
+def test_a_step_without_a_drawn_port_is_refused(port):
+    with pytest.raises(
+        BadInput, match=rf"SMOOTHGATES_PORT: expected the port that `launch --nodes 3` draws, got '{port}'"
+    ):
+        place({**STEP, "SMOOTHGATES_PORT": port})
 
 
 def test_two_launchers_on_a_node_are_refused():
@@ -64,13 +83,13 @@ def test_the_first_node_is_where_slurm_says_it_is(tmp_path, monkeypatch):
 
 
 def test_ranks_number_the_world_without_gaps():
-    places = [Place(2, node, "10.0.0.4", 20000) for node in (0, 1)]
+    places = [Place(2, node, "tcp://10.0.0.4:20000") for node in (0, 1)]
     ranks = [rank for place in places for rank in rank_environments(place, {}, 4, no_gpus)]
     assert [int(rank["RANK"]) for rank in ranks] == list(range(8))
     assert [int(rank["LOCAL_RANK"]) for rank in ranks] == [0, 1, 2, 3] * 2
-    assert {
-        (rank["WORLD_SIZE"], rank["LOCAL_WORLD_SIZE"], rank["MASTER_ADDR"], rank["MASTER_PORT"]) for rank in ranks
-    } == {("8", "4", "10.0.0.4", "20000")}
+    assert {(rank["WORLD_SIZE"], rank["LOCAL_WORLD_SIZE"], rank["SMOOTHGATES_MEETING"]) for rank in ranks} == {
+        ("8", "4", "tcp://10.0.0.4:20000")
+    }
     assert not any("CUDA_VISIBLE_DEVICES" in rank for rank in ranks)
 
 
@@ -84,14 +103,14 @@ def test_ranks_number_the_world_without_gaps():
     ],
 )
 def test_gpus_are_dealt_out_as_they_are_named(visible, processes, expected):
-    ranks = rank_environments(Place(1, 0, "127.0.0.1", 1), {"CUDA_VISIBLE_DEVICES": visible}, processes, no_gpus)
+    ranks = rank_environments(ALONE, {"CUDA_VISIBLE_DEVICES": visible}, processes, no_gpus)
     assert [rank["CUDA_VISIBLE_DEVICES"] for rank in ranks] == expected
 
 
 def test_a_plain_shell_has_all_gpus_of_the_machine():
-    ranks = rank_environments(Place(1, 0, "127.0.0.1", 1), {}, None, lambda: 3)
+    ranks = rank_environments(ALONE, {}, None, lambda: 3)
     assert [rank["CUDA_VISIBLE_DEVICES"] for rank in ranks] == ["0", "1", "2"]
-    hidden = rank_environments(Place(1, 0, "127.0.0.1", 1), {"CUDA_VISIBLE_DEVICES": ""}, 2, lambda: 3)
+    hidden = rank_environments(ALONE, {"CUDA_VISIBLE_DEVICES": ""}, 2, lambda: 3)
     assert not any("CUDA_VISIBLE_DEVICES" in rank for rank in hidden)
 
 
@@ -108,18 +127,18 @@ def test_gpus_are_counted_by_the_driver(tmp_path, monkeypatch):
 
 def test_gpus_that_cannot_be_dealt_out_are_an_error():
     with pytest.raises(BadInput, match="3 GPUs"):
-        rank_environments(Place(1, 0, "127.0.0.1", 1), {"CUDA_VISIBLE_DEVICES": "0,1,2"}, 2, no_gpus)
+        rank_environments(ALONE, {"CUDA_VISIBLE_DEVICES": "0,1,2"}, 2, no_gpus)
 
 
 def test_a_step_has_one_launcher_on_each_node():
     words = step_command(2, 8, ["train", "--spec", "{}"])
     assert words[:5] == ["srun", "-N", "2", "-n", "2"]
-    assert "--kill-on-bad-exit=1" in words
+    assert {"--kill-on-bad-exit=1", "--export=ALL"} <= {*words}
     assert words[-6:] == ["--processes", "8", "--", "train", "--spec", "{}"]
 
 
 def python(code: str, count: int) -> int:
-    return supervise([sys.executable, "-c", code], rank_environments(Place(1, 0, "127.0.0.1", 1), {}, count, no_gpus))
+    return supervise([sys.executable, "-c", code], rank_environments(ALONE, {}, count, no_gpus))
 
 
 def test_ranks_that_succeed(tmp_path):
@@ -152,7 +171,7 @@ def test_a_dead_rank_ends_the_others_and_is_named(tmp_path, capfd, count, end, c
     assert time.monotonic() - began < 5
     assert f"rank 1 {'was ' if code == 137 else 'ended with '}{named}" in capfd.readouterr().err
     for path in tmp_path.iterdir():
-        assert not Path(f"/proc/{path.read_text()}").exists()
+        assert not psutil.pid_exists(int(path.read_text()))
 
 
 def test_of_several_that_ended_the_cause_is_named():
@@ -186,7 +205,7 @@ def test_signals_reach_every_rank_and_75_is_kept(tmp_path):
     main = (
         "import sys\n"
         "from smoothgates.launch import Place, rank_environments, supervise\n"
-        f"ranks = rank_environments(Place(1, 0, '127.0.0.1', 1), {{}}, 2, lambda: 0)\n"
+        "ranks = rank_environments(Place(1, 0, ''), {}, 2, lambda: 0)\n"
         f"sys.exit(supervise([sys.executable, '-c', {body!r}], ranks))\n"
     )
     process = subprocess.Popen([sys.executable, "-c", main], env={**os.environ})
@@ -195,3 +214,14 @@ def test_signals_reach_every_rank_and_75_is_kept(tmp_path):
     process.send_signal(signal.SIGTERM)
     assert process.wait(20) == 75
     assert len(list(tmp_path.glob("saved*"))) == 2
+
+
+def test_ranks_of_one_machine_meet_in_a_private_folder_that_goes_with_them(tmp_path):
+    """The whole way by the command line, as two processes that must find each other."""
+    command = [sys.executable, "-m", "smoothgates", "launch", "--processes", "2", "--", "probe"]
+    variables = {**os.environ, "TMPDIR": str(tmp_path), "GLOO_SOCKET_IFNAME": "no-such-interface"}
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    (place,) = set(re.findall(r"met at file://(\S+)/meeting", done.stdout))
+    assert Path(place).parent == tmp_path
+    assert not any(tmp_path.iterdir())

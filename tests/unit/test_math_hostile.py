@@ -10,6 +10,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 
 from smoothgates.tasks.math import equality, limits
@@ -82,16 +83,20 @@ def verdicts(completions: list[str], reward="answer"):
 
 def processes() -> dict[int, int]:
     """Our workers' processes, templates and judges, with the most memory each has ever held, in MiB."""
-    parents, peaks = {}, {}
-    for status in Path("/proc").glob("[0-9]*/status"):
-        try:
-            fields = dict(line.split(":", 1) for line in status.read_text().splitlines())
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        parents[int(fields["Pid"])] = int(fields["PPid"])
-        peaks[int(fields["Pid"])] = int(fields.get("VmHWM", "0 kB").split()[0]) // 1024
-    templates = {worker.process.pid for worker in POOL.workers.values()}
-    return {pid: peaks[pid] for pid, parent in parents.items() if pid in templates or parent in templates}
+    templates = [psutil.Process(worker.process.pid) for worker in POOL.workers.values()]
+    found = {}
+    for process in [each for template in templates for each in (template, *template.children())]:
+        with suppress(psutil.NoSuchProcess):
+            found[process.pid] = peak_mib(process)
+    return found
+
+
+def peak_mib(process: psutil.Process) -> int:
+    try:
+        lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
+    except FileNotFoundError:  # macOS tells no other process's peak
+        return process.memory_info().rss >> 20
+    return next((int(line.split()[1]) >> 10 for line in lines if line.startswith("VmHWM")), 0)
 
 
 def judges() -> list[int]:
@@ -222,13 +227,10 @@ def test_workers_die_with_the_trainer_even_in_the_middle_of_a_judgement(end):
 
 def _alive_group(pid: int) -> bool:
     """Whether any process of a worker, template or judge, still runs; one that only awaits its burial does not."""
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            state, _, group = stat.read_text().rpartition(")")[2].split()[:3]
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if int(group) == pid and state != "Z":
-            return True
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, ProcessLookupError, PermissionError):
+            if os.getpgid(process.pid) == pid and process.status() != psutil.STATUS_ZOMBIE:
+                return True
     return False
 
 
@@ -250,7 +252,39 @@ def test_a_worker_that_has_grown_is_replaced_between_two_answers():
 
 
 def _children(parent: int) -> list[int]:
-    return [int(pid) for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
+    return [child.pid for child in psutil.Process(parent).children()]
+
+
+MAC = """
+import os, resource, sys, time
+import psutil
+sys.platform = "darwin"
+del os.sched_getaffinity, resource.RLIMIT_AS
+from smoothgates.tasks.math import worker
+real = worker.judge
+def judge(golds, answer):
+    held = []
+    while answer == "x+hog":
+        held.append(b"x" * (1 << 24))
+        time.sleep(0.005)
+    return real(golds, answer)
+worker.judge = judge
+worker.main()
+"""
+
+
+def test_where_the_kernel_bounds_no_memory_a_greedy_judge_is_killed_and_replaced():
+    """As on macOS: without RLIMIT_AS, the template looks."""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", MAC], **pipes) as template:
+        assert template.stdout.readline() == "ready\n"
+        for i, (answer, reply) in enumerate(
+            [("1+x", (0, "correct")), ("x+hog", (None, "timeout")), ("1+x", (2, "correct"))]
+        ):
+            template.stdin.write(json.dumps({"id": i, "golds": ["x+1"], "answer": answer}) + "\n")
+            template.stdin.flush()
+            assert json.loads(template.stdout.readline()) == dict(zip(("id", "reason"), reply))
+        template.stdin.close()
 
 
 def test_a_gold_of_any_length_is_compared():

@@ -1,6 +1,7 @@
 """The laptop's math: problems are right, splits are apart, verdicts cannot be fooled."""
 
 import itertools
+import json
 import re
 import statistics
 
@@ -8,12 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from smoothgates.errors import BadInput
 from smoothgates.evaluate.benchmark import pass_at, summarise
 from smoothgates.seeds import python_stream
+from smoothgates.stages import prepare
 from smoothgates.stages.prepare import generated
+from smoothgates.tasks import load_task
 from smoothgates.tasks.math.exact import exact
 from smoothgates.tasks.tags import last_block
-from smoothgates.tasks.task import Example
+from smoothgates.tasks.task import Example, Generator
 
 EXAMPLE = Example("", "", ("12",))
 
@@ -50,6 +54,18 @@ def test_training_and_heldout_share_no_question(word_problems):
     assert len(heldout) == 200
     for seed in (0, 1):
         assert not heldout & {e.question for e in generated(word_problems, 2000, False, seed)}
+
+
+def test_a_generator_with_too_few_examples_is_named_and_never_waited_for(tmp_path, monkeypatch):
+    """Two people can be described in so many ways and no more."""
+    monkeypatch.setattr(prepare, "PATIENCE", 50)
+    few = Generator(lambda stream: (Example(str(i % 5), f"{i % 5}", ("1",)) for i in itertools.count()))
+    monkeypatch.setitem(load_task("math").generators, "few", few)
+    part = {"source": "few", "rows": 6}
+    spec = {"task": "math", "train": [part], "benchmarks": {}, "seed": 0}
+    with pytest.raises(BadInput, match=r"math\.data: few: rows: 6 asked for, it has 5"):
+        prepare.run(json.dumps(spec), tmp_path / "manifest.json")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

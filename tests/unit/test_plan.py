@@ -34,6 +34,7 @@ LAPTOP_SECONDS = {
     "sft": 4.3,
     "train": 5.1,
     "evaluate": 6.0,
+    "check_gate": 3.0,
     "gates": 3.0,
     "analyse": 3.3,
     "report": 8.5,

@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rounding import FORWARD, assert_gradients_rounded, assert_rounded
 
 from smoothgates.errors import BadInput
 from smoothgates.files import write_json
@@ -37,7 +38,7 @@ def test_logits_equal_transformers(folder, policy):
     ids = torch.randint(0, policy.arch.vocab_size, (5, 40), generator=torch_stream(0, "ids"))
     with torch.no_grad():
         ours = policy.logits(policy.hidden(ids))
-        torch.testing.assert_close(ours, theirs(ids, use_cache=False).logits, atol=1e-6, rtol=0)
+        assert_rounded(ours, theirs(ids, use_cache=False).logits, FORWARD)
 
 
 def test_gradients_equal_transformers(folder, policy):
@@ -49,8 +50,7 @@ def test_gradients_equal_transformers(folder, policy):
     ours = torch.autograd.grad(policy.logits(policy.hidden(ids)).log_softmax(-1).square().mean(), policy.parameters())
     theirs(ids, use_cache=False).logits.log_softmax(-1).square().mean().backward()
     named = dict(theirs.named_parameters())
-    for (name, _), gradient in zip(policy.named_parameters(), ours, strict=True):
-        torch.testing.assert_close(gradient, named[name].grad, atol=1e-6, rtol=1e-4)
+    assert_gradients_rounded(ours, [named[name].grad for name, _ in policy.named_parameters()])
 
 
 def test_a_folder_comes_back_bit_for_bit(folder, policy):
@@ -148,11 +148,11 @@ def test_padding_does_not_change_log_probabilities(policy):
     logp, entropy = completion_logprobs(policy, ids, starts, 15)
     padded = torch.cat([ids, torch.zeros(4, 9, dtype=torch.long)], dim=1)
     again, _ = completion_logprobs(policy, padded, starts, 15)
-    torch.testing.assert_close(logp, again, atol=1e-6, rtol=0)
+    assert_rounded(logp, again, FORWARD)
     full = policy.logits(policy.hidden(ids)).log_softmax(-1)
     for row, start in enumerate(starts.tolist()):
         expected = full[row, start - 1 : start + 14].gather(1, ids[row, start : start + 15].unsqueeze(1)).squeeze(1)
-        torch.testing.assert_close(logp[row], expected, atol=1e-6, rtol=0)
+        assert_rounded(logp[row], expected, FORWARD)
     assert (entropy > 0).all()
     assert (entropy < torch.log(torch.tensor(112.0))).all()
 

@@ -1,12 +1,17 @@
 """Which files a stage's result can depend on."""
 
 import json
+import os
 import subprocess
 import sys
+
+import pytest
+import torch
 
 from smoothgates import provenance
 from smoothgates.gates import GATES
 from smoothgates.provenance import Execution, code_of
+from smoothgates.report.runs import origins
 from smoothgates.study import load_study
 
 
@@ -66,3 +71,64 @@ def test_gpu_hours_are_those_of_all_attempts_and_ranks(tmp_path, monkeypatch):
     execution.write(tmp_path / "run.json", [], attempts=[{"seconds": 3600}, {"seconds": 1800}])
     record = json.loads((tmp_path / "run.json").read_text())
     assert (record["gpus"], record["gpu_hours"]) == (8, 12.0)
+
+
+def test_a_record_names_the_processor_and_the_kernels(tmp_path, monkeypatch):
+    """Bits repeat on one kind of them."""
+    monkeypatch.setenv("MKL_CBWR", "COMPATIBLE")
+    Execution("analyse", load_study("laptop").analyse_spec()).write(tmp_path / "run.json", [])
+    record = json.loads((tmp_path / "run.json").read_text())
+    assert record["processor"] == provenance.processor() != ""
+    assert record["kernels"]["MKL_CBWR"] == "COMPATIBLE"
+    assert record["kernels"]["torch"] == torch.backends.cpu.get_cpu_capability()
+
+
+@pytest.mark.parametrize(
+    ("cpuinfo", "system", "expected"),
+    [
+        ("processor\t: 0\nmodel name\t: AMD EPYC 9754\nflags\t: fpu\n", "linux", "AMD EPYC 9754"),
+        ("processor\t: 0\nCPU part\t: 0xd40\n", "linux", "aarch64"),
+        (None, "darwin", "Apple M4"),
+    ],
+)
+def test_the_processor_is_named_on_every_system(cpuinfo, system, expected, monkeypatch):
+    def read_text(path):
+        if cpuinfo is None:
+            raise FileNotFoundError(path)
+        return cpuinfo
+
+    monkeypatch.setattr(provenance.Path, "read_text", read_text)
+    monkeypatch.setattr(provenance.sys, "platform", system)
+    monkeypatch.setattr(provenance.platform, "processor", lambda: "")
+    monkeypatch.setattr(provenance.platform, "machine", lambda: "aarch64")
+    monkeypatch.setattr(provenance.subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], 0, "Apple M4\n"))
+    assert provenance.processor() == expected
+
+
+def test_kernels_are_not_asked_of_a_torch_that_nothing_uses():
+    code = "import smoothgates.provenance as p, sys; print(p.kernels(), 'torch' in sys.modules)"
+    env = {key: value for key, value in os.environ.items() if key not in ("ATEN_CPU_CAPABILITY", "MKL_CBWR")}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env)
+    assert done.stdout == "{} False\n"
+
+
+def test_the_report_names_every_processor_and_its_kernels():
+    """And says so of runs that are older than the fact."""
+    base = {
+        "commit": "c",
+        "dirty": False,
+        "env": "train",
+        "lock_sha256": "l",
+        "drift": {},
+        "python": "3",
+        "machine": "m",
+    }
+    runs = [
+        {"processor": "A", "kernels": {"torch": "AVX512"}},
+        {"processor": "B", "kernels": {"torch": "DEFAULT", "ATEN_CPU_CAPABILITY": "default"}},
+        {"processor": "A", "kernels": {}},
+        {},
+    ]
+    found = dict(origins([{**base, **run, "versions": {}} for run in runs]))
+    assert found["processor"] == ["A", "B", "not recorded"]
+    assert found["kernels"] == ["ATEN_CPU_CAPABILITY default, torch DEFAULT", "not recorded", "torch AVX512"]

@@ -1,17 +1,24 @@
 """Ranks agree on what happens next, also when one of them fails or is gone."""
 
+import math
 import os
+import pickle
+import socket
 import subprocess
 import sys
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 
+import psutil
 import pytest
 import torch
+from safetensors import SafetensorError
 
 from smoothgates.errors import BadInput, TryAgain
-from smoothgates.launch import Place, free_port, rank_environments
-from smoothgates.ranks import Ranks
+from smoothgates.launch import Place, rank_environments
+from smoothgates.parcel import packed, unpacked
+from smoothgates.ranks import MEETING, Ranks, begin_group
 
 
 @pytest.fixture
@@ -19,8 +26,7 @@ def two(tmp_path) -> Callable:
     """What an act returns or raises on each of two ranks, which are forked."""
 
     def two(act: Callable[[Ranks], object]) -> list:
-        port = free_port()
-        children = [fork(rank, port, act, tmp_path / str(rank)) for rank in range(2)]
+        children = [fork(rank, act, tmp_path) for rank in range(2)]
         for child in children:
             os.waitpid(child, 0)
         return [torch.load(tmp_path / str(rank), weights_only=False) for rank in range(2)]
@@ -28,20 +34,28 @@ def two(tmp_path) -> Callable:
     return two
 
 
-def fork(rank: int, port: int, act: Callable[[Ranks], object], told) -> int:
+def fork(rank: int, act: Callable[[Ranks], object], folder: Path) -> int:
     if child := os.fork():
         return child
     try:
-        os.environ.update(RANK=str(rank), WORLD_SIZE="2", MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
+        os.environ.update({"RANK": str(rank), "WORLD_SIZE": "2", MEETING: f"file://{folder}/meeting"})
+        forbid_pickles()
         try:
             found = act(Ranks())
         except Exception as error:
             found = (type(error), str(error))
-        torch.save(found, told)
+        torch.save(found, folder / str(rank))
     except BaseException:
         traceback.print_exc()
     finally:
         os._exit(0)
+
+
+def forbid_pickles() -> None:
+    """Torch's collectives of objects pickle on one rank and unpickle on the others: all of them by these two."""
+    for name in ("_object_to_tensor", "_tensor_to_object"):
+        assert hasattr(torch.distributed.distributed_c10d, name)
+        setattr(torch.distributed.distributed_c10d, name, None)
 
 
 ENDING = """
@@ -53,8 +67,8 @@ with Ranks().as_one():
 """
 
 
-def test_torchs_threads_are_ended_before_the_process():
-    ranks = rank_environments(Place(1, 0, "127.0.0.1", free_port()), {}, 2, lambda: 0)
+def test_torchs_threads_are_ended_before_the_process(tmp_path):
+    ranks = rank_environments(Place(1, 0, f"file://{tmp_path}/meeting"), {}, 2, lambda: 0)
     started = [
         subprocess.Popen([sys.executable, "-c", ENDING], env={**os.environ, **rank}, stdout=subprocess.PIPE, text=True)
         for rank in ranks
@@ -64,7 +78,7 @@ def test_torchs_threads_are_ended_before_the_process():
 
 
 def test_alone_nothing_is_met(monkeypatch):
-    monkeypatch.setattr(torch.distributed, "all_gather_object", None)
+    monkeypatch.setattr(torch.distributed, "all_gather", None)
     ranks, stream = Ranks(), torch.Generator()
     assert ranks.leads
     assert ranks.share([1, 2, 3]) == [1, 2, 3]
@@ -131,3 +145,76 @@ def test_other_errors_are_not_taken_for_a_loss(two):
             raise RuntimeError("shapes differ")
 
     assert two(act) == [(RuntimeError, "shapes differ")] * 2
+
+
+def test_nothing_listens_but_on_the_loopback_interface(two, monkeypatch):
+    """Whatever the environment says, which may be meant for jobs of several nodes."""
+    monkeypatch.setenv("GLOO_SOCKET_IFNAME", "no-such-interface")
+
+    def act(ranks: Ranks):
+        ranks.gather(None)
+        own = psutil.Process().net_connections("all")
+        ranks.gather(None)
+        return [tuple(each.laddr) for each in own if each.status == psutil.CONN_LISTEN]
+
+    for listening in two(act):
+        assert listening, "gloo's pairs listen somewhere"
+        assert {address for address, _ in listening} == {"127.0.0.1"}
+
+
+def test_what_ranks_exchange_comes_as_it_was(two):
+    """Two views of one memory, empty tensors, every type that is used, floats to the bit, text of any kind."""
+
+    def act(ranks: Ranks):
+        base = torch.arange(6.0).view(2, 3)
+        item = {
+            "views": [base[0], base[1], base.T, base[:, :0]],
+            "types": [
+                torch.tensor([1, 2], dtype=kind) for kind in (torch.long, torch.bool, torch.uint8, torch.bfloat16)
+            ],
+            "plain": [None, True, -1, 0.1 + ranks.rank, math.inf, "π \ud800 \n", {"a": []}],
+        }
+        first = ranks.gather((item, "x" * 1000 * ranks.rank))[ranks.rank][0]
+        same = all(
+            torch.equal(a, b) and a.dtype == b.dtype
+            for key in ("views", "types")
+            for a, b in zip(first[key], item[key])
+        )
+        first["views"][0].add_(1)  # one's own to change
+        return same, first["plain"] == item["plain"], base[0, 0].item()
+
+    assert two(act) == [(True, True, 0.0)] * 2
+
+
+def test_only_plain_things_are_exchanged(two):
+    found = two(lambda ranks: ranks.gather(Path("x")))
+    assert found == [(TypeError, "ranks exchange JSON and tensors, got PosixPath")] * 2
+
+
+def test_a_parcel_that_is_none_runs_nothing(tmp_path):
+    """A pickle whose reading would leave a file."""
+    evil = pickle.dumps(Leaving(tmp_path / "mark"))
+    for data in (evil, packed(None)[:-1], b""):
+        with pytest.raises((SafetensorError, ValueError, LookupError)):
+            unpacked(data)
+    assert not any(tmp_path.iterdir())
+
+
+class Leaving:
+    def __init__(self, path: Path):
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+def test_a_taken_port_is_drawn_again_and_ranks_without_a_meeting_are_refused(monkeypatch):
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(BadInput, match=r"SMOOTHGATES_MEETING: expected .* launch"):
+        begin_group()
+    with socket.create_server(("", 0)) as taken:
+        place = f"tcp://127.0.0.1:{taken.getsockname()[1]}"
+        monkeypatch.setenv(MEETING, place)
+        with pytest.raises(TryAgain, match=f"the port of {place} is taken"):
+            begin_group(10)

@@ -16,6 +16,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from rounding import FORWARD, ulps
 
 from smoothgates.errors import BadInput
 from smoothgates.files import digest
@@ -114,13 +115,13 @@ def test_flat_dense_ranks_as_brute_force_and_ivf_that_probes_all_cells_too(index
     encode = load_encoder(str(encoder), None, batch_size=7)
     stored = encode([f"passage: {p.contents}" for p in passages])
     asked = encode([f"query: {q}" for q in questions])
-    assert np.linalg.norm(stored, axis=1) == pytest.approx(1, abs=1e-5)
+    assert np.linalg.norm(stored, axis=1) == pytest.approx(1, abs=ulps(FORWARD, 1))
     scores = asked @ stored.T
     place = {passage: row for row, passage in enumerate(passages)}
     for kind in ("dense_flat", "dense_ivf"):
         for row, found in enumerate(indexes[kind].search(questions, 5)):
             got = scores[row, [place[passage] for passage in found]]
-            assert got == pytest.approx(np.sort(scores[row])[::-1][:5], abs=1e-5)
+            assert got == pytest.approx(np.sort(scores[row])[::-1][:5], abs=ulps(FORWARD, 1))
 
 
 def test_vectors_are_the_mean_over_real_tokens_whatever_is_batched_with_them(encoder):
@@ -131,7 +132,7 @@ def test_vectors_are_the_mean_over_real_tokens_whatever_is_batched_with_them(enc
     for text, vector in zip(texts, load_encoder(str(encoder), None, batch_size=2)(texts), strict=True):
         tokens = tokenizer(text, max_length=256, truncation=True, return_tensors="pt")
         mean = model(**tokens).last_hidden_state[0].mean(0)
-        assert vector == pytest.approx((mean / mean.norm()).detach().numpy(), abs=1e-5)
+        assert vector == pytest.approx((mean / mean.norm()).detach().numpy(), abs=ulps(FORWARD, 1))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -157,7 +158,8 @@ def test_bm25_answers_any_text(indexes, queries):
 def test_equal_passages_are_ranked_in_their_order(kind, encoder, tmp_path):
     same = [Passage(str(i), "Title", "the same words") for i in range(50)]
     corpus = write_corpus(tmp_path / "corpus.jsonl", [Passage("x", "Other", "thing"), *same])
-    index = open_index(build(spec_of(kind, corpus, encoder), tmp_path / "index"))
+    alone = {} if kind == "bm25" else {"batch_size": 1}  # a text's place in a batch may round its vector otherwise
+    index = open_index(build(spec_of(kind, corpus, encoder, **alone), tmp_path / "index"))
     found = index.search(["same words"] * 2, 51)
     assert found[0] == found[1]
     assert [p for p in found[0] if p in same] == same
@@ -358,6 +360,7 @@ print(after - before)
 """
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux alone tells how much memory no file stands behind")
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_a_process_holds_for_itself_does_not_grow_with_the_index(kind, manifests, wikipedia, tmp_path):
     folders = [manifests["bm25"].parent / FOLDER, wikipedia.parent / FOLDER]

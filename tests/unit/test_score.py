@@ -1,6 +1,7 @@
 """`score` gives one verdict a row, whatever the texts, and a killed run ends with the bytes of an uninterrupted one."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smoothgates.errors import BadInput
+from smoothgates.errors import BadInput, TryAgain
 from smoothgates.stages import score
 from smoothgates.tasks import load_task
 from smoothgates.tasks.task import Verdict
@@ -98,7 +99,8 @@ def test_any_text_passes_as_it_is(tmp_path_factory, texts):
     folder = tmp_path_factory.mktemp("texts")
     rows = [{"id": i, "completion": text, "answer": GOLD} for i, text in enumerate(texts)]
     source = write(folder / "in.jsonl", rows)
-    lines = b"".join(score.verdict_lines(echo, list(score.read_rows(source)), source))
+    with score.opened(source) as file:
+        lines = b"".join(score.verdict_lines(echo, list(score.read_rows(file, source)), source))
     # What JSON makes of them: two halves of a surrogate pair that stand side by side are one character.
     assert [json.loads(line)["extracted"] for line in lines.split(b"\n")[:-1]] == json.loads(json.dumps(texts))
     score.run("logic", "answer", source, folder / "out.jsonl")
@@ -109,6 +111,11 @@ def test_any_text_passes_as_it_is(tmp_path_factory, texts):
     ("line", "fault"),
     [
         ("{", "line 2: not JSON"),
+        ("\x00", "line 2: not JSON"),
+        ('{"id": "\\ud800", "completion": "c", "answer": "a"}\n' * 2, "id: row 3 repeats the id"),
+        (f'{{"id": {"9" * 5000}, "completion": "c", "answer": "a"}}', "line 2: not JSON"),
+        ('{"id": null, "completion": "c", "answer": "a"}', "line 2: id: expected text or a whole number, got nothing"),
+        ('{"id": 1.0, "completion": "c", "answer": "a"}', "line 2: id: expected text or a whole number, got a number"),
         ("[" * 100_000, "line 2: not JSON"),
         ("[1]", "line 2: expected an object, got a list"),
         ('{"completion": "c", "answer": "a"}', "line 2: id: expected text or a whole number, got nothing"),
@@ -190,6 +197,7 @@ def test_stopped_at_any_byte_it_continues_to_the_same_bytes_and_judges_no_row_tw
 )
 def test_a_file_of_other_verdicts_is_left_alone(tmp_path, line):
     source, out = write(tmp_path / "in.jsonl", [RIGHT]), tmp_path / "out.jsonl"
+    score.run("logic", "answer", source, out)
     out.write_text(line + "\n")
     with pytest.raises(BadInput, match=r"out\.jsonl: line 1: .* delete the file"):
         score.run("logic", "answer", source, out)
@@ -197,11 +205,147 @@ def test_a_file_of_other_verdicts_is_left_alone(tmp_path, line):
 
 
 def test_more_verdicts_than_rows_are_bad_input(tmp_path):
-    source, out = write(tmp_path / "in.jsonl", [RIGHT, RIGHT | {"id": "b"}]), tmp_path / "out.jsonl"
+    source, out = write(tmp_path / "in.jsonl", [RIGHT]), tmp_path / "out.jsonl"
     score.run("logic", "answer", source, out)
-    write(source, [RIGHT])
+    out.write_bytes(2 * out.read_bytes())
     with pytest.raises(BadInput, match="line 2: not the verdict on row 2"):
         score.run("logic", "answer", source, out)
+
+
+@pytest.mark.parametrize("cut", [None, 1, -3])
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"task": "toolqa"}, "--task logic, not toolqa"),
+        ({"reward": "boxed"}, "--reward answer, not boxed"),
+        ({"completion": "another"}, "other rows than these"),
+        ({"answer": "(1) Zoey is a knight"}, "other rows than these"),
+        ({"more": True}, "other rows than these"),
+        ({"code": True}, "another version of the judge"),
+        ({"note": None}, "no out.jsonl.score.json says what its verdicts were made from"),
+        ({"note": "{"}, "out.jsonl.score.json: cannot be read as JSON"),
+        ({"note": '{"schema": "mine"}'}, "out.jsonl.score.json: schema: expected"),
+    ],
+)
+def test_verdicts_are_never_mixed_with_those_of_anything_else(tmp_path, monkeypatch, change, fault, cut):
+    """Finished or begun, they stay as they are; without them, nothing stands in the way."""
+    source, out, note = (tmp_path / name for name in ("in.jsonl", "out.jsonl", "out.jsonl.score.json"))
+    rows = [RIGHT, RIGHT | {"id": "b"}]
+    score.run("logic", "answer", write(source, rows), out)
+    before = out.read_bytes()[:cut]
+    out.write_bytes(before)
+    if {"completion", "answer", "more"} & change.keys():
+        write(source, [rows[0] | change, *rows[1:]])
+    if "code" in change:
+        monkeypatch.setattr(score, "code_digest", lambda *_: "0" * 64)
+    if change.get("note"):
+        note.write_text(change["note"])
+    elif "note" in change:
+        note.unlink()
+    again = change.get("task", "logic"), change.get("reward", "answer"), source, out
+    with pytest.raises(BadInput, match=fault) as caught:
+        score.run(*again)
+    assert "choose another --out" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert out.read_bytes() == before
+    for path in (out, note) if change.get("note") else (out,):
+        path.unlink()
+    score.run(*again)
+    assert [verdict["id"] for verdict in read(out)] == [json.loads(line)["id"] for line in source.open()]
+    score.run(*again)
+
+
+def test_what_a_note_says_is_the_same_at_every_run(tmp_path):
+    source, notes = write(tmp_path / "in.jsonl", [RIGHT]), []
+    for name in ("one", "two"):
+        score.run("logic", "answer", source, tmp_path / name)
+        notes.append((tmp_path / f"{name}.score.json").read_bytes())
+    assert notes[0] == notes[1]
+
+
+def command(*words: str | Path) -> list[str]:
+    return [sys.executable, "-m", "smoothgates", "score", "--task", "logic", *map(str, words)]
+
+
+@pytest.mark.parametrize("name", ["-", "/dev/stdin", "fifo"])
+def test_what_can_be_read_once_only_is_judged_as_a_file_is(tmp_path, name):
+    """All of it, and again when it comes once more."""
+    source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    write(source, [RIGHT | {"id": i, "completion": "x" * 1000} for i in range(300)])
+    score.run("logic", "answer", source, tmp_path / "straight.jsonl")
+    if name == "fifo":
+        name = tmp_path / "fifo"
+        os.mkfifo(name)
+    for new in (300, 0):
+        process = subprocess.Popen(
+            command("--in", name, "--out", out), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        if isinstance(name, Path):
+            name.write_bytes(source.read_bytes())
+        said, _ = process.communicate(source.read_text())
+        assert (process.returncode, said) == (0, f"{out}: 300 verdicts, {new} of them new\n")
+    assert out.read_bytes() == (tmp_path / "straight.jsonl").read_bytes()
+
+
+def test_a_second_writer_is_kept_off_and_the_lock_dies_with_the_first(tmp_path):
+    source, out, straight = (tmp_path / name for name in ("in.jsonl", "out.jsonl", "straight.jsonl"))
+    write(source, [RIGHT | {"id": i} for i in range(700)])
+    score.run("logic", "answer", source, straight)
+    first = subprocess.Popen([sys.executable, "-c", SLOW, source, out], stderr=subprocess.DEVNULL)
+    while not out.exists() or not out.stat().st_size:
+        assert first.poll() is None
+        time.sleep(0.005)
+    first.send_signal(signal.SIGSTOP)  # so that it cannot be done before the second has begun
+    second = subprocess.run(command("--in", source, "--out", out), capture_output=True, text=True, check=False)
+    assert (second.returncode, second.stdout) == (75, "")
+    assert second.stderr.splitlines() == [
+        f"try again: {out}: another process writes to it; wait for it, or choose another --out"
+    ]
+    first.kill()
+    first.wait()
+    score.run("logic", "answer", source, out)
+    assert out.read_bytes() == straight.read_bytes()
+
+
+def test_an_output_that_is_deleted_meanwhile_is_not_reported_as_written(tmp_path, monkeypatch, judged):
+    source, out = write(tmp_path / "in.jsonl", [RIGHT]), tmp_path / "out.jsonl"
+    monkeypatch.setattr(score, "resume", lambda *_: out.unlink() or 0)
+    with pytest.raises(TryAgain, match="was deleted or replaced while it was written"):
+        score.run("logic", "answer", source, out)
+
+
+def test_rows_that_change_while_they_are_judged_are_bad_input(tmp_path, monkeypatch):
+    source, out = write(tmp_path / "in.jsonl", [RIGHT]), tmp_path / "out.jsonl"
+    resume = score.resume
+    monkeypatch.setattr(score, "resume", lambda *them: write(source, [RIGHT | {"completion": "-"}]) and resume(*them))
+    with pytest.raises(BadInput, match="changed while it was read"):
+        score.run("logic", "answer", source, out)
+
+
+@pytest.mark.parametrize(
+    ("out", "fault"),
+    [
+        ("", "expected a file"),
+        ("fifo", "expected a file"),
+        ("in.jsonl", "is the file to read"),
+        ("link", "is the file to read"),
+        ("hard", "is the file to read"),
+        ("loop", "cannot be written"),
+        ("in.jsonl/out", "cannot be written"),
+        ("x" * 300, "cannot be written"),
+        ("x" * 250, "cannot be written"),
+        ("/proc/out", "cannot be written"),
+    ],
+)
+def test_an_output_that_cannot_be_one_is_named(tmp_path, out, fault):
+    source = write(tmp_path / "in.jsonl", [RIGHT])
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "link").symlink_to(source)
+    (tmp_path / "hard").hardlink_to(source)
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(BadInput, match=f"^--out: .*{fault}"):
+        score.run("logic", "answer", source, tmp_path / out)
+    assert read(source) == [RIGHT]
 
 
 SLOW = """

@@ -182,7 +182,9 @@ class TestMirror:
             ('{"question": "a"}', "KeyError: 'answer'"),
             ('{"question": 3, "answer": "#### 1"}', "AttributeError"),
             ("[" * 100_000, "not JSON"),
-            ('{"question": "\\ud800", "answer": "#### 1"}\n{"question": "", "answer": "#### 1"}', None),
+            ('{"question": "\\ud800", "answer": "#### 1"}', "half of a surrogate pair"),
+            ('{"question": "a", "answer": "#### 1", "weight": NaN}', "NaN is not a finite number"),
+            ('{"question": "", "answer": "#### 1"}', None),
         ],
     )
     def test_what_is_no_row_is_named_by_file_and_line(self, tmp_path, line, fault):

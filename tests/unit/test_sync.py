@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 import torch
+from rounding import APART
 
 from smoothgates.errors import TryAgain
 from smoothgates.policy.folder import save_policy
@@ -135,7 +136,7 @@ def test_an_update_of_nothing_need_not_move_the_sampler(engine, tokenizer, promp
 def test_the_probe_is_a_few_whole_prompts_scored_alike_on_both_sides(run, prompts):
     ours, theirs = run.sync.probed()
     assert len(ours) == len(theirs) == sum(len(prompt) - 1 for prompt in prompts[:PROBE])
-    assert ours == pytest.approx(theirs, abs=1e-5)
+    assert ours == pytest.approx(theirs, abs=APART)
 
 
 def test_a_full_disk_is_worth_another_try(run, monkeypatch):

@@ -192,6 +192,12 @@ class TestLongPrompts:
         with pytest.raises(BadInput, match=r"protocol\.max_prompt_tokens: 4 is too few: no example"):
             fitting(EXAMPLES, text, self.setting(4))
 
+    @pytest.mark.parametrize(("limit", "left"), [(32, 3), (None, 4)])
+    def test_a_rollout_draws_no_more_prompts_than_are_left(self, limit, left, text):
+        assert len(fitting(EXAMPLES, text, self.setting(limit), left)) == left
+        with pytest.raises(BadInput, match=f"sampling.prompts: {left + 1} is more than the {left} examples"):
+            fitting(EXAMPLES, text, self.setting(limit), left + 1)
+
     def test_elsewhere_the_first_of_them_is_named(self, text):
         prompts = text.prompts(Prompt("Q {question}"), [example.question for example in EXAMPLES])
         check_fit(EXAMPLES, prompts, self.setting(33))

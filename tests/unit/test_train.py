@@ -6,6 +6,7 @@ import math
 
 import pytest
 import torch
+from rounding import APART, BACKWARD, ulps
 
 from smoothgates.method import Method, load_methods
 from smoothgates.objective import group_advantages, policy_loss, step_denominator
@@ -82,9 +83,10 @@ def test_null_run(method, policy, tokenizer, problems):
     history = run(policy, tokenizer, problems, spec(method, lr=1e-30, epochs=2))
     outside = METHODS[method].weights is None or METHODS[method].weights.placement == "outside"
     for row in history.updates:
-        assert row["log_ratio_max"] < 2e-5  # rounding of forward passes of other shapes, single precision
+        assert row["log_ratio_max"] <= APART  # forward passes of other shapes
         assert row["clamped"] == 0
         if outside:
+            # At the steepest temperature of the table, 15, such a ratio costs (15 · APART)² / 2 = 1e-7.
             assert row["eur"] == pytest.approx(1, abs=1e-6)
             assert row["attenuated"] == 0
 
@@ -94,7 +96,7 @@ def test_on_a_null_step_all_gates_have_one_gradient(policy, tokenizer, problems)
     for name in ("grpo", "sapo", "sigmoid", "erf", "arctan", "softsign", "none", "sigmoid_one_sided", "dual_clip"):
         history = run(policy, tokenizer, problems, spec(name, lr=1e-30, minibatches=1, rollouts=1))
         gradients[name] = history.updates[0]["grad_norm"]
-    assert all(norm == pytest.approx(gradients["grpo"], rel=1e-6) for norm in gradients.values())
+    assert all(norm == pytest.approx(gradients["grpo"], rel=ulps(BACKWARD, 1)) for norm in gradients.values())
 
 
 @pytest.mark.parametrize(("lag", "epochs", "parts"), [(0, 1, 2), (0, 3, 4), (2, 1, 4)])
@@ -110,7 +112,7 @@ def test_updates_are_counted(lag, epochs, parts, policy, tokenizer, problems):
 def test_a_lag_trains_on_what_an_older_policy_sampled(policy, tokenizer, problems):
     fresh = run(policy, tokenizer, problems, spec(lr=1e-2, minibatches=1, rollouts=4))
     stale = run(policy, tokenizer, problems, spec(lr=1e-2, minibatches=1, rollouts=4, lag=2))
-    assert all(row["log_ratio_max"] < 2e-5 for row in fresh.updates)
+    assert all(row["log_ratio_max"] <= APART for row in fresh.updates)
     assert stale.updates[-1]["log_ratio_max"] > 0.1
 
 
@@ -144,8 +146,10 @@ def test_leaving_out_flat_groups_keeps_the_gradient(method, policy):
     )
     logp, _ = completion_logprobs(policy, ids, starts, 8)
     loss, _ = policy_loss(logp, old, advantage, mask, chosen.method)
-    assert kept["loss"] == pytest.approx(loss.item(), rel=1e-4, abs=1e-7)
-    assert kept["grad_norm"] == pytest.approx(optimizer.gradients(loss)[1].item(), rel=1e-4)
+    # A log-ratio is off by rounding, and φ by that times its slope, at most erf's temperature and a little.
+    near = 13 * APART + ulps(BACKWARD, 1)
+    assert kept["loss"] == pytest.approx(loss.item(), abs=APART)
+    assert kept["grad_norm"] == pytest.approx(optimizer.gradients(loss)[1].item(), rel=near)
 
 
 def test_a_rollout_without_any_signal_makes_no_update_but_leaves_its_facts(policy, tokenizer, problems):

@@ -10,7 +10,7 @@ from smoothgates.train.work import Work
 
 @pytest.mark.parametrize("write", [lambda work: work.note(1), lambda work: work.folder_of("weights")])
 def test_whoever_was_suspended_between_check_and_write_leaves_nothing_behind(write, tmp_path, monkeypatch):
-    work = Work(tmp_path / "work", wait=0)
+    work = Work(tmp_path / "work", tmp_path / "model.json", wait=0)
     shutil.rmtree(work.folder)
     checks = iter([None, TryAgain("lost")])
     monkeypatch.setattr(work.lease, "check", lambda: _raise(next(checks)))

@@ -13,17 +13,6 @@ from smoothgates.jobs import Job, jobs_of
 from smoothgates.study import load_study
 
 ROOT = Path(__file__).parents[2]
-STAND_INS = {
-    "math/deepmath": "math/deepscaler_sub_train",
-    "math/hmmt25": "math/aime25",
-    "math/beyondaime": "math/aime24",
-    "logic/kk_test": "logic/kk_2ppl_8ppl",
-    "toolqa/nq_hotpotqa_train": "toolqa/r1searcher_train",
-    **{
-        f"toolqa/{name}": "toolqa/seven_sets_dev"
-        for name in ("nq", "triviaqa", "popqa", "hotpotqa", "2wikimultihopqa", "musique")
-    },
-}
 COPIED = ("Snakefile", "workflow", "src", "envs", "config")
 
 
@@ -79,21 +68,10 @@ def public(tmp_path_factory) -> Checkout:
 
 @pytest.fixture(scope="session")
 def papers(tmp_path_factory) -> Checkout:
-    """The papers' studies with public data at hand; others stand in where the mirror lacks one. Nothing has run."""
-    mirror = (ROOT / "../shared/data").resolve()
-    next(mirror.iterdir())  # raises where it is missing
+    """A fresh clone with the papers' studies, in which nothing has run, and the corpus that one of them searches."""
     folder = copy_project(ROOT, tmp_path_factory.mktemp("papers") / "checkout")
-    own = folder / "mirror"
-    for file in mirror.glob("*/*.jsonl"):
-        (own / file.parent.name).mkdir(parents=True, exist_ok=True)
-        (own / file.parent.name / file.name).symlink_to(file)
-    for name, other in STAND_INS.items():
-        (own / f"{name}.jsonl").symlink_to(mirror / f"{other}.jsonl")
     (folder / "data").mkdir()
-    (folder / "data/wiki18.jsonl").symlink_to(mirror / "toolqa/corpus_hotpotqa.jsonl")
-    for path in (folder / "config").glob("*.yaml"):
-        if "\nmodel:" in path.read_text():
-            path.write_text(f"{path.read_text()}data_mirror: mirror\n")
+    (folder / "data/wiki18.jsonl").write_text('{"id": "0", "contents": "x"}\n')
     return Checkout(folder)
 
 

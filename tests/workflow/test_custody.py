@@ -141,17 +141,16 @@ def test_a_stopped_run_keeps_what_it_goes_on_from(checkout, monkeypatch):
     job = next(job for job in jobs_of(study) if job.name == "math/near/erf/seed0")
     for path in job.outputs:
         Path(path).unlink()
-    (data, policy), (out, metrics) = job.inputs, job.outputs
+    (data, policy), (out, metrics) = job.sources, job.outputs
     words = ["--data", data, "--policy", policy, "--out", out, "--metrics", metrics, "--wall-minutes", "0.0001"]
     command = [sys.executable, "-m", "smoothgates", "train", "--spec", job.spec.canonical(), *words]
     assert subprocess.run(command, env={**os.environ, "PYTHONPATH": "src"}, check=False).returncode == 75
     (work,) = Path("work").iterdir()
-    shutil.copytree(work, "work/0123456789abcdef")
-    for path in Path("work").rglob("*"):
-        os.utime(path, (1_700_000_000, 1_700_000_000))
-    out = smoothgates(checkout, "prune", "--yes").stdout
-    assert "work/0123456789abcdef: no unfinished job goes on from it" in out
-    assert list(Path("work").iterdir()) == [work]
+    assert f"left  {work}: an unfinished run goes on from it" in smoothgates(checkout, "prune", "--yes").stdout
+    assert work.exists()
+    checkout.edit("config/methods.yaml", "tau: [10, 12]", "tau: [9, 12]")
+    assert f"{work}: no unfinished run goes on from it" in smoothgates(checkout, "prune", "--yes").stdout
+    assert list(Path("work").iterdir()) == []
 
 
 def test_pruned_checkpoints_are_named_where_they_are_missed(checkout):

@@ -26,7 +26,10 @@ def test_a_paper_study_would_run(name, papers):
 
 @pytest.mark.papers
 @pytest.mark.parametrize("name", PAPERS)
-def test_a_shrunk_paper_study_runs_to_its_report(name, papers):
+def test_a_shrunk_paper_study_runs_to_its_report(name, papers, monkeypatch, tmp_path):
+    """Without a hub, a mirror or anything cached; and its page says what it is."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
     shrunk = f"{name}_shrunk_cpu"
     papers.snakemake("--config", f"study={shrunk}")
     results = papers.folder / "results" / shrunk
@@ -44,6 +47,7 @@ def test_a_shrunk_paper_study_runs_to_its_report(name, papers):
             assert metrics.get("routing_churn", pd.Series([None])).notna().any() == experts
     page = (papers.folder / f"reports/{shrunk}/index.html").read_text()
     assert all(method in page for method in study.methods)
+    assert "A rehearsal, not a result." in page
     assert papers.pending(study=shrunk) == {}
     assert not (papers.folder / "results" / name).exists(), "a rehearsal leaves nothing to the study itself"
     shutil.rmtree(results)

@@ -1,8 +1,11 @@
 """What runs again: exactly what depends on what changed, and nothing for what only looks changed."""
 
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 import time
 
 import pytest
@@ -56,7 +59,32 @@ def test_editing_a_temperature_reruns_its_method_alone(checkout):
 
 def test_editing_a_gate_reruns_its_methods_alone(checkout):
     checkout.edit("src/smoothgates/gates/erf.py", "fastest", "quickest")
-    assert checkout.pending() == {"train": 2, "evaluate": 1, "gates": 1, "analyse": 1, "report": 1, "all": 1}
+    after = {"gates": 1, "analyse": 1, "report": 1, "all": 1}
+    assert checkout.pending() == {"check_gate": 1, "train": 2, "evaluate": 1} | after
+
+
+def test_a_gate_that_is_not_what_it_says_is_refused_and_nothing_is_trained_with_it(checkout):
+    """Its weight is no longer the derivative of its value. The other gate's runs are as they were."""
+    checkout.edit("src/smoothgates/gates/erf.py", "(-0.5 *", "(-0.4 *")
+    model = checkout.folder / "results/smoke/train/math/near/erf/seed0/model.json"
+    before = model.stat().st_mtime_ns
+    assert checkout.snakemake("--config", "study=smoke", ok=False).returncode == 1
+    (line,) = (checkout.folder / "logs/smoke/gates/erf.log").read_text().splitlines()
+    assert re.match(r"error: gate 'erf': weight is not the derivative of value, .* at ratio [\d.]+ weight is", line)
+    assert model.stat().st_mtime_ns == before
+    assert checkout.pending()["train"] == 2
+    checkout.edit("src/smoothgates/gates/erf.py", "(-0.4 *", "(-0.5 *")
+    assert checkout.pending().keys() <= {"check_gate", "gates", "train", "evaluate", "analyse", "report", "all"}
+
+
+@pytest.mark.parametrize("command", ["-m smoothgates plan --study smoke", "-m snakemake -n --config study=smoke"])
+def test_a_file_of_the_gates_that_is_no_gate_is_one_line(command, checkout):
+    (checkout.folder / "src/smoothgates/gates/mine.py").write_text("VALUE = 1\n")
+    env = {**os.environ, "PYTHONPATH": "src"}
+    words = [sys.executable, *command.split()]
+    done = subprocess.run(words, cwd=checkout.folder, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == "error: src/smoothgates/gates/mine.py: GATE: expected a Gate, found none\n"
 
 
 def test_editing_a_verifier_reruns_the_stages_that_can_reach_it(checkout):
@@ -107,7 +135,8 @@ def test_the_jobs_of_a_study_are_those_of_its_dag(clone):
 
 def listed(block: str, key: str) -> frozenset[str]:
     found = re.search(rf"^    {key}: (.*)$", block, re.MULTILINE)
-    return frozenset(path for path in found[1].split(", ") if not path.startswith(".snakemake/code/"))
+    paths = found[1].replace(" (update)", "").split(", ")
+    return frozenset(path for path in paths if not path.startswith(".snakemake/code/"))
 
 
 def test_the_rules_are_ready_within_a_second(clone):

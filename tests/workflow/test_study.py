@@ -92,6 +92,20 @@ def test_a_missing_study_is_named(checkout):
     assert "error: config/nosuch.yaml: no such file" in done.stderr
 
 
+def test_two_studies_of_one_name_do_not_share_results(finished, clone, tmp_path):
+    other = tmp_path / "smoke.yaml"
+    other.write_text((clone.folder / "config/smoke.yaml").read_text().replace("seeds: [0, 1]", "seeds: [7]"))
+    (tmp_path / "methods.yaml").write_text((clone.folder / "config/methods.yaml").read_text())
+    done = clone.snakemake("-n", "--config", f"study={other}", ok=False)
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (
+        2,
+        f"error: {other}: results/smoke is of config/smoke.yaml, a study of the same name: rename one of them",
+    )
+    clone.snakemake("-n", "--config", "study=smoke")
+    assert not (clone.folder / "results").exists(), "looking leaves nothing"
+    assert json.loads((finished.folder / "results/smoke/study.json").read_text())["file"] == "config/smoke.yaml"
+
+
 def test_the_same_seed_gives_the_same_bytes(checkout):
     run = checkout.folder / "results/smoke/train/math/near/erf/seed0"
     before = {
@@ -119,4 +133,8 @@ def test_a_damaged_data_file_is_named(checkout):
     )
     assert done.returncode == 1
     log = (checkout.folder / "logs/smoke/train/math/near/erf/seed0.log").read_text()
-    assert re.search(r"error: .*train\.parquet: damaged: sha256 is \w{64}, its manifest says \w{64}\n$", log)
+    cause = r"error: .*train\.parquet: damaged: sha256 is \w{64}, its manifest says \w{64}\n"
+    assert re.search(f"{cause}$", log)
+    last = rf"failed train/math/near/erf/seed0: {cause}       see logs/smoke/train/math/near/erf/seed0.log\n$"
+    assert re.search(last, done.stderr), "the terminal ends with the cause"
+    assert "--spec" not in done.stderr

@@ -1,39 +1,52 @@
 """Shared by all rules. The study, the jobs it asks for, and the way to its code."""
 
-import os
 import shlex
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "src"))  # the checkout's own code, installed or not
 
+from smoothgates.dag.run import refuse, watched
 from smoothgates.environments import environment_of, lock_digest
 from smoothgates.errors import BadInput
-from smoothgates.jobs import Jobs
+from smoothgates.paths import record_of
 from smoothgates.provenance import write_code_list
-from smoothgates.specs import CONTROL
-from smoothgates.study import load_study
+
+if {"{", "}"} & set(workflow.basedir):
+    refuse(f"{workflow.basedir}: expected a folder without braces in its path: Snakemake reads them as wildcards")
 
 try:
-    STUDY = load_study(config.get("study", "laptop"))
+    # A file of gates/ may be a user's own, and no gate.
+    from smoothgates.jobs import Jobs
+    from smoothgates.namesake import mark, own_study
+    from smoothgates.specs import CONTROL
+
+    STUDY = own_study(config.get("study", "laptop"))
     JOBS = Jobs(STUDY)
 except BadInput as error:
-    print(f"error: {error}", file=sys.stderr)
-    sys.exit(2)
+    refuse(str(error))
+
+if workflow.is_main_process:
+    workflow.execute = watched(workflow, STUDY.name)
 
 PATHS = JOBS.paths
 SEEDS = STUDY.config.seeds
 TASKS = STUDY.config.tasks
 CODE = f".snakemake/code/{STUDY.name}/{{}}.sha256"
 
-# A prefix is no part of a rule's code, so a moved checkout triggers nothing.
-shell.prefix(f"export PYTHONPATH={shlex.quote(workflow.basedir)}/src SMOOTHGATES_DEVICE={STUDY.config.device}; ")
+# A prefix is no part of a rule's code, so a moved checkout triggers nothing. `exec`: signals reach the stage itself.
+shell.prefix(f"export PYTHONPATH={shlex.quote(workflow.basedir)}/src SMOOTHGATES_DEVICE={STUDY.config.device}; exec ")
+
+
+onstart:
+    mark(STUDY)
 
 
 wildcard_constraints:
     task="|".join(TASKS),
     regime="|".join([*STUDY.config.regimes, CONTROL]),
     method="|".join([*STUDY.methods, *sorted({method for task in TASKS for method in STUDY.controls(task)})]),
+    gate="|".join(JOBS.used_gates),
     benchmark="|".join({name for task in TASKS.values() for name in task.evaluation}),
     name="|".join(STUDY.config.indexes),
     seed=r"\d+",
@@ -57,7 +70,10 @@ def image(stage):
 def code(name, stage, parts=()):
     """Path of a list of the code that a job depends on, brought up to date: editing what it lists reruns the job."""
     path = CODE.format(name)
-    write_code_list(Path(path), stage, parts)
+    try:
+        write_code_list(Path(path), stage, parts)
+    except OSError as error:
+        refuse(f"{path}: cannot be written ({error.strerror})")
     return path
 
 
@@ -68,9 +84,13 @@ for task in TASKS:
         code(f"train/{task}/{method}", "train", JOBS.train_parts(task, method))
 
 
+for gate in JOBS.used_gates:
+    code(f"check_gate/{gate}", "check_gate", (f"gates.{gate}",))
+
+
 def flags(flag, paths):
     """`--flag a --flag b`, as the stages take lists."""
-    return " ".join(f"{flag} {path}" for path in paths)
+    return " ".join(f"{flag} {shlex.quote(path)}" for path in paths)
 
 
 def prepare_spec(wildcards):
@@ -106,6 +126,12 @@ def public_files(wildcards):
     return JOBS.public[wildcards.task]
 
 
+def origin_flag(wildcards):
+    """Where public data come from: a mirror; or the hub, with a lock for what the project does not pin."""
+    mirror, lock = STUDY.config.data_mirror, STUDY.lock
+    return f"--mirror {shlex.quote(mirror)}" if mirror else f"--lock {shlex.quote(str(lock))}"
+
+
 def corpus_files(wildcards):
     return JOBS.corpora[wildcards.name]
 
@@ -116,6 +142,14 @@ def index_of(wildcards):
 
 def start_of(wildcards):
     return JOBS.start(wildcards.task, wildcards.regime, wildcards.seed)
+
+
+def check_of(wildcards):
+    return JOBS.checked(wildcards.method)
+
+
+def check_gate_spec(wildcards):
+    return JOBS.check_gate(wildcards.gate).spec.canonical()
 
 
 def models(wildcards):

@@ -16,10 +16,10 @@ rule prepare:
         image("prepare")
     params:
         spec=prepare_spec,
-        mirror=f"--mirror {shlex.quote(STUDY.config.data_mirror)}" if STUDY.config.data_mirror else "",
+        origin=origin_flag,
         env=locked("prepare"),
     shell:
-        "python -m smoothgates prepare --spec {params.spec:q} {params.mirror} --out {output} >> {log} 2>&1"
+        "python -m smoothgates prepare --spec {params.spec:q} {params.origin} --out {output:q} >> {log:q} 2>&1"
 
 
 rule index:
@@ -39,4 +39,4 @@ rule index:
         spec=index_spec,
         env=locked("index"),
     shell:
-        "python -m smoothgates index --spec {params.spec:q} --out {output} >> {log} 2>&1"
+        "python -m smoothgates index --spec {params.spec:q} --out {output:q} >> {log:q} 2>&1"

@@ -23,5 +23,5 @@ rule evaluate:
         index=index_flags,
         env=locked("evaluate"),
     shell:
-        "python -m smoothgates evaluate --spec {params.spec:q} --data {input.data} {params.index} {params.models} {params.outs}"
-        " >> {log} 2>&1"
+        "python -m smoothgates evaluate --spec {params.spec:q} --data {input.data:q} {params.index} {params.models} {params.outs}"
+        " >> {log:q} 2>&1"

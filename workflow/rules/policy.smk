@@ -20,7 +20,8 @@ rule warm_start:
         mirror=f"--mirror {shlex.quote(STUDY.config.model_mirror)}" if STUDY.config.model_mirror else "",
         env=locked("policy"),
     shell:
-        "python -m smoothgates policy --spec {params.spec:q} --data {input.data} {params.mirror} --out {output} >> {log} 2>&1"
+        "python -m smoothgates policy --spec {params.spec:q} --data {input.data:q} {params.mirror} --out {output:q}"
+        " >> {log:q} 2>&1"
 
 
 rule warm_start_moe:
@@ -41,7 +42,7 @@ rule warm_start_moe:
         spec=warm_start_moe_spec,
         env=locked("policy"),
     shell:
-        "python -m smoothgates policy --spec {params.spec:q} --data {input.data} --out {output} >> {log} 2>&1"
+        "python -m smoothgates policy --spec {params.spec:q} --data {input.data:q} --out {output:q} >> {log:q} 2>&1"
 
 
 rule sft:
@@ -62,4 +63,5 @@ rule sft:
         spec=sft_spec,
         env=locked("policy"),
     shell:
-        "python -m smoothgates policy --spec {params.spec:q} --data {input.data} --start {input.start} --out {output} >> {log} 2>&1"
+        "python -m smoothgates policy --spec {params.spec:q} --data {input.data:q} --start {input.start:q} --out {output:q}"
+        " >> {log:q} 2>&1"

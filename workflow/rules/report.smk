@@ -20,7 +20,8 @@ rule gates:
         spec=GATES.spec.canonical(),
         env=locked("gates"),
     shell:
-        "python -m smoothgates gates --spec {params.spec:q} --curves {output.curves} --out {output.catalogue} >> {log} 2>&1"
+        "python -m smoothgates gates --spec {params.spec:q} --curves {output.curves:q} --out {output.catalogue:q}"
+        " >> {log:q} 2>&1"
 
 
 rule analyse:
@@ -42,7 +43,8 @@ rule analyse:
         results=results_folder,
         env=locked("analyse"),
     shell:
-        "python -m smoothgates analyse --spec {params.spec:q} --results {params.results} --out {output.comparisons} >> {log} 2>&1"
+        "python -m smoothgates analyse --spec {params.spec:q} --results {params.results:q} --out {output.comparisons:q}"
+        " >> {log:q} 2>&1"
 
 
 rule report:
@@ -55,9 +57,11 @@ rule report:
         curves=PATHS.gate_curves,
         code=code("report", "report"),
     output:
-        PATHS.page,
+        page=update(PATHS.page),  # the old page stays until the new one is whole; without its record it is no result
+        record=record_of(PATHS.page),
     log:
         f"{PATHS.logs}/report.log",
+    localrule: True  # from a job on a cluster, Snakemake would give the old page back, and then delete it
     conda:
         conda("report")
     container:
@@ -67,5 +71,5 @@ rule report:
         data=data_flags,
         env=locked("report"),
     shell:
-        "python -m smoothgates report --spec {params.spec:q} --analysis {input.comparisons} --gates {input.gates} {params.data}"
-        " --out {output} >> {log} 2>&1"
+        "python -m smoothgates report --spec {params.spec:q} --analysis {input.comparisons:q} --gates {input.gates:q} {params.data}"
+        " --out {output.page:q} >> {log:q} 2>&1"

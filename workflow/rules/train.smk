@@ -1,4 +1,23 @@
-"""RL runs."""
+"""RL runs, and what they wait for."""
+
+
+rule check_gate:
+    """Is a gate what its file says? Otherwise nothing is trained with it."""
+    input:
+        code=CODE.format("check_gate/{gate}"),
+    output:
+        PATHS.gate_check,
+    log:
+        f"{PATHS.logs}/gates/{{gate}}.log",
+    conda:
+        conda("check_gate")
+    container:
+        image("check_gate")
+    params:
+        spec=check_gate_spec,
+        env=locked("check_gate"),
+    shell:
+        "python -m smoothgates check-gate --spec {params.spec:q} --out {output:q} >> {log:q} 2>&1"
 
 
 rule train:
@@ -6,6 +25,7 @@ rule train:
     input:
         data=PATHS.data,
         policy=start_of,
+        gate=check_of,
         index=index_of if STUDY.config.indexes else [],
         code=CODE.format("train/{task}/{method}"),
     output:
@@ -26,5 +46,5 @@ rule train:
         wall=wall_flag,
         env=locked("train"),
     shell:
-        "python -m smoothgates {params.launch} train --spec {params.spec:q} --data {input.data} --policy {input.policy}"
-        " {params.index} {params.wall} --out {output.model} --metrics {output.metrics} >> {log} 2>&1"
+        "python -m smoothgates {params.launch} train --spec {params.spec:q} --data {input.data:q} --policy {input.policy:q}"
+        " --gate {input.gate:q} {params.index} {params.wall} --out {output.model:q} --metrics {output.metrics:q} >> {log:q} 2>&1"

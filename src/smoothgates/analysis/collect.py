@@ -1,14 +1,18 @@
 """Result files of single runs → rows of one table."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from smoothgates.account import named, vouched
 from smoothgates.analysis.statistics import drawdown
 from smoothgates.errors import BadInput
-from smoothgates.files import check_file, digest, read_json
+from smoothgates.files import digest, read_json
+from smoothgates.paths import Paths
+from smoothgates.specs import CONTROL
 
 KEYS = ["task", "regime", "method", "seed"]
 CELL = ["task", "benchmark", "regime"]
@@ -23,31 +27,61 @@ class Scores:
     """Row of the last checkpoint."""
     curve: list[dict]
     """Rows of the checkpoints on the way there."""
-    model: str
-    """sha256 of the manifest of the policy that was scored."""
+    trained: dict | None
+    """The row of its method that the run was trained with. None: not trained by RL."""
 
 
-def read_scores(path: Path, keys: dict) -> Scores:
-    """A scores file, which must be of the run with these keys."""
-    scores = read_json(path, "smoothgates.scores")
-    run = scores["run"]
-    found = {"task": run["task"], "regime": run["regime_name"], "method": run["method_name"], "seed": run["seed"]}
-    if found != keys:
-        raise BadInput(f"{path}: run: expected {keys}, got {found}")
-    keys = {**keys, "benchmark": scores["spec"]["benchmark"]}
-    final = {**keys, "status": scores["status"], **scores["final"]}
-    return Scores(final, [{**keys, **point} for point in scores["curve"]], scores["model_sha256"])
+@dataclass(frozen=True)
+class Run:
+    """What there is of one run to be analysed."""
+
+    scores: list[Scores]
+    metrics: pd.DataFrame | None
+    """One row an update, with the run's keys in front. None: not trained by RL."""
+    gaps: list[dict]
+    """A row for each benchmark whose scores cannot be trusted: the run's keys, the file that is wrong, and why."""
 
 
-def read_metrics(model: Path, scored: str, keys: dict) -> pd.DataFrame:
-    """Metrics of the run whose manifest is `model`, one row an update, with the run's keys in front.
+def read_run(paths: Paths, keys: dict, benchmarks: Iterable[str]) -> Run:
+    """The scores of a run that are what was measured, and its metrics; what is not so is a gap."""
+    model, metrics, scores, gaps = Path(paths.model_of(**keys)), None, [], []
+    for benchmark in benchmarks:
+        try:
+            found = read_scores(Path(paths.scores.format(**keys, benchmark=benchmark)), model, keys, benchmark)
+            if keys["regime"] != CONTROL and metrics is None:
+                metrics = read_metrics(Path(paths.metrics.format(**keys)), keys)
+        except BadInput as error:
+            gaps.append({**keys, "benchmark": benchmark, **named(error)})
+        else:
+            scores.append(found)
+    return Run(scores, metrics, gaps)
 
-    BadInput unless it is the manifest that was scored, and the metrics are those that it names.
+
+def read_scores(path: Path, model: Path, keys: dict, benchmark: str) -> Scores:
+    """A scores file. BadInput unless it is of this benchmark and run, and of the policy in `model`, the run's manifest;
+    and both are what their records say.
     """
-    if digest(model) != scored:
-        raise BadInput(f"{model}: is not the model that was scored: evaluate it again")
-    named = {"name": "metrics.parquet", "sha256": read_json(model, "smoothgates.model")["metrics_sha256"]}
-    frame = pd.read_parquet(check_file(named, model.parent))
+    scores = read_json(vouched(path), "smoothgates.scores")
+    found = {**keys_of(scores["run"]), "benchmark": scores["spec"]["benchmark"]}
+    if found != (wanted := {**keys, "benchmark": benchmark}):
+        raise BadInput(f"{path}: run: expected {wanted}, got {found}")
+    spec = read_json(vouched(model), "smoothgates.model")["spec"]
+    if keys_of(spec) != keys:
+        raise BadInput(f"{model}: spec: is not the run {'/'.join(map(str, keys.values()))}")
+    if digest(model) != scores["model_sha256"]:
+        raise BadInput(f"{path}: is not of the policy in {model}: evaluate it again")
+    final = {**wanted, "status": scores["status"], **scores["final"]}
+    return Scores(final, [{**wanted, **point} for point in scores["curve"]], spec.get("method"))
+
+
+def keys_of(run: dict) -> dict:
+    """Which run a file says that it is of."""
+    return {key: run[key if key in ("task", "seed") else f"{key}_name"] for key in KEYS}
+
+
+def read_metrics(path: Path, keys: dict) -> pd.DataFrame:
+    """Metrics of a run, one row an update, with its keys in front. BadInput unless its record accounts for them."""
+    frame = pd.read_parquet(vouched(path))
     return pd.concat([pd.DataFrame([keys] * len(frame), columns=KEYS), frame], axis=1)
 
 

@@ -15,6 +15,7 @@ from smoothgates.cluster.claim import Claim
 from smoothgates.cluster.output import Progress, Step
 from smoothgates.cluster.table import Names
 from smoothgates.cluster.watch import Watch
+from smoothgates.dag.causes import last_line, text_of
 from smoothgates.errors import TryAgain
 
 Outcome = Literal["done", "failed", "stopped", "again"]
@@ -148,12 +149,3 @@ def cause_of(step: Step) -> str:
     last = last_line(Path(step.log)) if step.slurm and step.log else ""
     where = " and ".join(os.path.relpath(path) for path in (step.log, step.slurm_log) if path)
     return f": {first}{f', {last}' if last else ''}\n         see {where}"
-
-
-def last_line(path: Path) -> str:
-    lines = text_of(path).strip().splitlines()
-    return lines[-1] if lines else ""
-
-
-def text_of(path: Path) -> str:
-    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""

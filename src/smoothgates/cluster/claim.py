@@ -5,8 +5,9 @@ import json
 import os
 import platform
 import time
-from collections.abc import Iterable
 from pathlib import Path
+
+import psutil
 
 from smoothgates.errors import BadInput, TryAgain
 
@@ -69,7 +70,7 @@ class Claim:
         facts = self._read()
         if not facts:
             return ""
-        if facts["host"] == platform.node() and not Path(f"/proc/{facts['pid']}").exists():
+        if facts["host"] == platform.node() and not psutil.pid_exists(facts["pid"]):
             alone = facts["snakemake"]
             return f": its Snakemake goes on alone, process {alone}; `kill -INT {alone}` ends it and its jobs"
         return f" ({facts['host']}, process {facts['pid']})"
@@ -83,20 +84,13 @@ class Claim:
         return False
 
 
-def others_at_work(own: Path) -> bool:
-    """Whether a controller of another study is alive in this working directory."""
-    return any(_held(path) for path in FOLDER.glob("*.json") if path != own)
-
-
-def _held(path: Path) -> bool:
-    with open(path) as file:
-        try:
+def claimed(study: str) -> bool:
+    """Whether a controller of this study is alive in this working directory."""
+    try:
+        with open(FOLDER / f"{study}.json", "rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return True
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
     return False
-
-
-def locks() -> Iterable[Path]:
-    """Snakemake's own locks in this working directory."""
-    return Path(".snakemake/locks").glob("*.lock")

@@ -8,14 +8,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from smoothgates.cluster import slurm
-from smoothgates.cluster.attempt import TICK, Attempt, Outcome, cause_of, say, text_of
-from smoothgates.cluster.claim import Claim, locks, others_at_work
+from smoothgates.cluster.attempt import TICK, Attempt, Outcome, cause_of, say
+from smoothgates.cluster.claim import Claim
 from smoothgates.cluster.output import Progress
 from smoothgates.cluster.survivors import settle
 from smoothgates.cluster.table import Names
+from smoothgates.dag.alone import release
+from smoothgates.dag.causes import text_of
 from smoothgates.errors import TryAgain
+from smoothgates.namesake import own_study
 from smoothgates.paths import Paths
-from smoothgates.study import LoadedStudy, load_study
+from smoothgates.study import LoadedStudy
 
 PROFILE = Path("workflow/profiles/slurm")
 RESTARTS = 3
@@ -35,7 +38,7 @@ def run(
 
     `profiles` are read after our own, so that a site's file has the last word. `arguments` go to Snakemake as they are.
     """
-    study = load_study(study_name)
+    study = own_study(study_name)
     slurm.require()
     command, poll = slurm.status_command(poll, slurm.min_job_age(), slurm.accounting_works())
     options = [
@@ -124,9 +127,7 @@ class Controller:
 
     def _clear(self, progress: Progress) -> None:
         """After a Snakemake that did not end by itself: its lock, and what its jobs finished without its knowing."""
-        if any(locks()) and not others_at_work(self.claim.path):
-            command = [sys.executable, "-m", "snakemake", "--unlock", "--config", f"study={self.study.path}"]
-            subprocess.run(command, capture_output=True, check=False)
+        release(self.study.name)
         kept, removed = settle(self.study, progress.waiting())
         for job in kept:
             say(f"kept       {job.rule} {job.name}: it finished when nobody looked")
@@ -143,7 +144,7 @@ class Controller:
             say(f"finished   {self.study.name}{f': {page}' if page.exists() else ''}")
             return 0
         if progress.locked:
-            raise TryAgain("another Snakemake holds the lock on this directory; if there is none: snakemake --unlock")
+            raise TryAgain(progress.locked)
         for step in progress.failed():
             say(f"failed     {self.names.of_step(step)}{cause_of(step)}")
         if not progress.failed():

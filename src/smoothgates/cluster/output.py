@@ -3,6 +3,8 @@
 import re
 from dataclasses import dataclass, field
 
+from smoothgates.dag.alone import AT_WORK
+
 BLOCK = re.compile(r"(?P<kind>(?:local)?rule|Error in rule) (?P<rule>\w+):$")
 FIELD = re.compile(r"    (\w+): (.*)$")
 RUN = re.compile(r"SLURM run ID: (\S+)")
@@ -10,7 +12,6 @@ SUBMITTED = re.compile(r"Job (\d+) has been submitted with SLURM jobid (\d+) \(l
 FINISHED = re.compile(r"Finished jobid: (\d+)")
 RESTART = re.compile(r"Trying to restart job (\d+)\.")
 PROGRESS = re.compile(r"(\d+) of (\d+) steps")
-LOCKED = "Directory cannot be locked"
 PLANNED = "Job stats:"
 NOTHING = "Nothing to be done"
 
@@ -57,7 +58,8 @@ class Progress:
     total: int = 0
     planned: bool = False
     """Whether it came as far as to know its jobs."""
-    locked: bool = False
+    locked: str = ""
+    """What it said if another Snakemake is at work on the study."""
     _block: dict[str, str] | None = None
 
     @classmethod
@@ -84,7 +86,8 @@ class Progress:
         elif found := RUN.match(line):
             self.run = found[1]
         self.planned |= line.startswith((PLANNED, NOTHING))
-        self.locked |= LOCKED in line
+        if AT_WORK in line:
+            self.locked = line.removeprefix("error: ")
         return None
 
     def _inside(self, line: str) -> Step | None:

@@ -74,7 +74,7 @@ def require() -> None:
 def ask(*words: str, seconds: float = 60) -> str:
     """Output of one of SLURM's commands. Raises TryAgain where it fails or does not answer."""
     try:
-        done = subprocess.run(words, capture_output=True, text=True, timeout=seconds)
+        done = subprocess.run(words, capture_output=True, encoding="utf-8", errors="replace", timeout=seconds)
     except OSError as error:
         raise TryAgain(f"{words[0]}: {error.strerror}") from None
     except subprocess.TimeoutExpired:

@@ -5,25 +5,30 @@ import hashlib
 import io
 import json
 import os
+import re
 import subprocess
 import tarfile
-import time
-from pathlib import Path, PurePath
+from pathlib import Path
 
-from smoothgates.custody.pruned import PRUNED, pruned_folders, pruned_note
-from smoothgates.custody.results import files_below, results_of
+from smoothgates.custody import crate
+from smoothgates.custody.pruned import PRUNED, folder_in, pruned_folders, pruned_note
+from smoothgates.custody.results import Result, files_below, results_of
 from smoothgates.custody.show import causes, counts, in_short
 from smoothgates.custody.verify import Audit, verify
 from smoothgates.errors import BadInput
-from smoothgates.files import digest
-from smoothgates.provenance import commit
+from smoothgates.files import digest, temporary
+from smoothgates.jobs import jobs_of
+from smoothgates.provenance import code_of, commit
 from smoothgates.study import LoadedStudy
 
-SOURCE = ["Snakefile", "Makefile", "README.md", "LICENSE", "pyproject.toml", ".gitignore"]
+SOURCE = ["Snakefile", "Makefile", "README.md", "LICENSE", "pyproject.toml"]
 SOURCE += ["config", "docs", "envs", "src", "tests", "workflow"]
-"""Where the project's own files are. What git knows elsewhere is archived too."""
+"""Where the project's own files are, for a copy without git."""
 
 SUMS, VERSION = "MANIFEST.sha256", "VERSION.json"
+
+STUDY = "study"
+"""Folder for the files of a study that lie outside of the checkout."""
 
 MADE = ("__pycache__", ".egg-info")
 """Ends of names that are no source."""
@@ -34,93 +39,161 @@ MTIME = 946684800
 BULKY = ("index", "policy", "train")
 """Stages that leave folders of large files, which no report is made from."""
 
+ELSEWHERE = [Path("results"), Path("reports")]
+"""Folders that may be links, to a larger disk."""
+
 Members = dict[str, Path | bytes]
 """Content of an archive by path."""
 
 
 def run(study: LoadedStudy, out: Path, weights: bool = False) -> None:
-    """Write the archive `out` (.tar.gz) and say what it lacks. BadInput if results are damaged or unaccounted for."""
+    """Write the archive `out` (.tar.gz), a Workflow Run RO-Crate, and say what it lacks.
+
+    BadInput if results are damaged or unaccounted for, a link is among the files, or git does not know what jobs use.
+    """
     audit = verify(study)
     if bad := [finding for finding in audit.findings if finding.kind != "stale" and not finding.is_stray]:
         raise BadInput(f"not archived: {in_short(bad)}")
-    members = {**source_files(), **config_files(study), **results(audit, weights)}
-    members[VERSION] = as_json(version(audit, weights))
-    members[SUMS] = "".join(f"{sha256(members[name])}  {name}\n" for name in sorted(members)).encode()
+    done = finished(audit)
+    if not done:
+        raise BadInput(f"results/{study.name}: nothing to archive")
+    told = config_files(study)
+    members = {**source_files(study), **told, **results(done, weights)}
+    refuse_links(members)
+    members[VERSION] = as_json(version(study, audit, done, weights))
+    sums = {name: sha256(content) for name, content in members.items()}
+    members[crate.METADATA] = as_json(described(audit, done, told, members, sums))
+    sums[crate.METADATA] = sha256(members[crate.METADATA])
+    members[SUMS] = "".join(f"{sums[name]}  {name}\n" for name in sorted(sums)).encode()
     write_tar(out, f"smoothgates-{study.name}", members)
-    print(f"{out}: {len(members)} files")
+    print(f"{out}: {len(members)} files; in it: make report STUDY={chosen_there(study)}")
     if missing := len(audit.jobs("not yet")):
         print(f"{missing} jobs of {len(audit.states)} are not done yet")
     for line in stale_causes(audit):
         print(line)
 
 
-def source_files() -> Members:
-    """What git keeps, and what it would keep of the project's own folders; without git, all of these."""
-    names = git_files("--cached") | git_files("--cached", "--others", "--exclude-standard", "--", *SOURCE)
+def source_files(study: LoadedStudy) -> Members:
+    """What git keeps. Without git, the project's own folders and nothing hidden."""
+    names = git_files()
     if "Snakefile" not in names:
         found = [file for name in SOURCE for file in (files_below(Path(name)) if Path(name).is_dir() else [Path(name)])]
-        names = {str(file) for file in found if not any(part.endswith(MADE) for part in file.parts)}
-    return {name: Path(name) for name in names if Path(name).is_file()}
+        names = {str(file) for file in found if not any(part.endswith(MADE) or part[0] == "." for part in file.parts)}
+    elif unknown := sorted(name for name in code_in_use(study) - names if not name.startswith("..")):
+        raise BadInput(f"{unknown[0]}: not archived: jobs of the study use it, and git does not know it: git add it")
+    return {name: Path(name) for name in names if Path(name).is_file() or Path(name).is_symlink()}
 
 
-def git_files(*words: str) -> set[str]:
+def git_files(*below: str) -> set[str]:
+    """The files that git keeps in the working directory, or in some folders of it; none where it keeps none."""
     try:
-        done = subprocess.run(["git", "ls-files", "-z", *words], capture_output=True, text=True)
+        done = subprocess.run(
+            ["git", "ls-files", "-z", "--", *below], capture_output=True, encoding="utf-8", errors="surrogateescape"
+        )
     except OSError:
         return set()
     return set(done.stdout.split("\0")) - {""}
 
 
+def code_in_use(study: LoadedStudy) -> set[str]:
+    """Source files that the study's jobs depend on."""
+    return {path for made in {(job.stage, job.parts) for job in jobs_of(study)} for path in code_of(*made)}
+
+
 def config_files(study: LoadedStudy) -> Members:
-    """The study's own files, wherever in the checkout they are."""
-    table = study.file.parent / study.config.method_table
-    found = {os.path.relpath(path): path for path in (study.file, table)}
-    if outside := [path for name, path in found.items() if name.startswith("..")]:
-        raise BadInput(f"{outside[0]}: is outside of the checkout: copy it into config/")
-    return found
+    """The study's file, its pins and its methods: at their places in the checkout, or from outside of it in study/."""
+    own, table = study.config.method_table, study.table
+    pins = [study.lock] if study.lock.exists() else []
+    found: Members = {os.path.relpath(path): path for path in (study.file, table, *pins)}
+    if not any(name.startswith("..") for name in found) and not Path(own or "").is_absolute():
+        return found
+    beside: Members = {f"{STUDY}/{path.name}": path for path in (study.file, *pins)}
+    if own is None:
+        return beside | {f"config/{table.name}": table}
+    text, count = study.file.read_text(encoding="utf-8"), 1
+    if own != table.name:
+        text, count = re.subn(r"(?m)^method_table:.*$", lambda _: f"method_table: {json.dumps(table.name)}", text)
+    if count != 1 or table.name == study.file.name:
+        raise BadInput(f"{study.file}: method_table: not archived: put the table beside the study's file")
+    return beside | {f"{STUDY}/{study.file.name}": text.encode(), f"{STUDY}/{table.name}": table}
 
 
-def results(audit: Audit, weights: bool) -> Members:
-    """The files of every result that is there, with the note of what is left out."""
+def chosen_there(study: LoadedStudy) -> str:
+    """How the study is chosen in its archive."""
+    folder = next(iter(config_files(study))).rpartition("/")[0]
+    return study.name if folder == "config" else f"{folder}/{study.path.name}".removeprefix("/")
+
+
+def finished(audit: Audit) -> list[Result]:
+    """The results that are there with their records."""
+    every = [result for job, _ in audit.states for result in results_of(job)]
+    return [result for result in every if result.facts and all(map(os.path.exists, result.declared))]
+
+
+def results(done: list[Result], weights: bool) -> Members:
+    """The files of results, with the note of what is left out."""
     members: Members = {}
-    for result in (result for job, _ in audit.states for result in results_of(job)):
-        if result.facts is None or not all(map(os.path.exists, result.declared)):
-            continue
+    for result in done:
         record = Path(result.record)
         bulky = not weights and result.facts["stage"] in BULKY
-        gone = {folder_in(record, path) for path in result.outputs} - {""} if bulky else pruned_folders(record)
+        every = {folder_in(record, path) for path in result.outputs} - {""}
+        gone = every if bulky else pruned_folders(record, result.outputs)
         kept = [path for path in result.outputs if folder_in(record, path) not in gone]
         members |= {path: Path(path) for path in (result.record, *kept)}
         if gone:
-            members[str(record.with_name(PRUNED))] = as_json(pruned_note(record, gone))
+            members[str(record.with_name(PRUNED))] = as_json(pruned_note(record, gone, archived=bulky))
     return members
 
 
-def folder_in(record: Path, path: str) -> str:
-    """Folder of a result's file, relative to the result; empty for those that lie beside its record."""
-    return PurePath(path).parent.relative_to(record.parent).as_posix().removeprefix(".")
+def refuse_links(members: Members) -> None:
+    """BadInput, which names it, if a file is a link or behind one: it may lead out of the checkout."""
+    for content in members.values():
+        for path in (content, *content.parents) if isinstance(content, Path) else ():
+            if path.is_symlink() and path not in ELSEWHERE:
+                raise BadInput(f"{path}: not archived: is a link; put what it leads to in its place")
 
 
-def version(audit: Audit, weights: bool) -> dict:
+def version(study: LoadedStudy, audit: Audit, done: list[Result], weights: bool) -> dict:
     return {
         "schema": "smoothgates.archive",
         "schema_version": 1,
         "study": audit.study,
+        "config": chosen_there(study),
         "weights": weights,
-        "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "made": crate.stamp(crate.span(result.facts for result in done)[1]),
         **commit(),
         "jobs": counts(audit),
         "stale": stale_causes(audit),
     }
 
 
+def described(audit: Audit, done: list[Result], told: Members, members: Members, sums: dict[str, str]) -> dict:
+    """The archive as an RO-Crate: what was run, what it was told, what it gave."""
+
+    def files(names: list[str]) -> crate.Files:
+        return {name: (size(members[name]), sums[name]) for name in names}
+
+    shown = [result for result in done if result.facts["stage"] in ("evaluate", "analyse", "report")]
+    missing = len(audit.jobs("not yet"))
+    return crate.metadata(
+        audit.study,
+        [result.facts for result in done],
+        f"{missing} of its {len(audit.states)} jobs are not done yet." if missing else "All of its jobs are done.",
+        commit()["commit"],
+        source=files([crate.WORKFLOW]),
+        inputs=files(sorted(told)),
+        outputs=files(sorted({path for result in shown for path in result.declared})),
+        traces=files(sorted(result.record for result in done)),
+    )
+
+
 def write_tar(out: Path, folder: str, members: Members) -> None:
     """A .tar.gz of one folder whose bytes depend on nothing but its files' names, contents and right to be run."""
     out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = out.with_name(f".{out.name}.{os.getpid()}")
+    unfinished = temporary(out)
     try:
         with (
-            open(temporary, "wb") as file,
+            open(unfinished, "wb") as file,
             gzip.GzipFile("", "wb", fileobj=file, mtime=MTIME) as packed,
             tarfile.open(fileobj=packed, mode="w") as tar,
         ):
@@ -129,12 +202,12 @@ def write_tar(out: Path, folder: str, members: Members) -> None:
                 entry = tarfile.TarInfo(f"{folder}/{name}")
                 entry.mtime = MTIME
                 entry.mode = 0o755 if isinstance(content, Path) and os.access(content, os.X_OK) else 0o644
-                entry.size = content.stat().st_size if isinstance(content, Path) else len(content)
+                entry.size = size(content)
                 with open(content, "rb") if isinstance(content, Path) else io.BytesIO(content) as source:
                     tar.addfile(entry, source)
-        temporary.replace(out)
+        unfinished.replace(out)
     finally:
-        temporary.unlink(missing_ok=True)
+        unfinished.unlink(missing_ok=True)
 
 
 def stale_causes(audit: Audit) -> list[str]:
@@ -143,6 +216,10 @@ def stale_causes(audit: Audit) -> list[str]:
 
 def as_json(data: dict) -> bytes:
     return (json.dumps(data, sort_keys=True, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def size(content: Path | bytes) -> int:
+    return content.stat().st_size if isinstance(content, Path) else len(content)
 
 
 def sha256(content: Path | bytes) -> str:

@@ -6,13 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from smoothgates.account import read_record
 from smoothgates.custody.pruned import pruned_folders
 from smoothgates.errors import BadInput
-from smoothgates.files import digest, read_json
+from smoothgates.files import digest
 from smoothgates.jobs import Job
 from smoothgates.paths import record_of
-from smoothgates.provenance import RUN_SCHEMA
-from smoothgates.seal import intact
 
 ABSENT = "no such file"
 
@@ -49,7 +48,8 @@ class Result:
 def results_of(job: Job) -> list[Result]:
     """The results of a job, with what their records say."""
     return [
-        read_result(record, tuple(path for path in job.outputs if record_of(path) == record)) for record in job.records
+        read_result(record, tuple(path for path in job.outputs if record_of(path) == record != path))
+        for record in job.records
     ]
 
 
@@ -58,12 +58,11 @@ def read_result(record: str, declared: tuple[str, ...]) -> Result:
     if not path.exists():
         return Result(record, declared, None)
     try:
-        facts = read_json(path, RUN_SCHEMA)
-        if not intact(facts):
-            return Result(record, declared, None, "its bytes differ from what was written")
-        folders = frozenset((path.parent / folder).as_posix() for folder in pruned_folders(path))
+        facts = read_record(path)
+        gone = pruned_folders(path, facts["outputs"])
+        folders = frozenset((path.parent / folder).as_posix() for folder in gone)
         return Result(record, declared, facts, pruned=folders)
-    except BadInput as error:
+    except (BadInput, OSError) as error:
         return Result(record, declared, None, str(error).removeprefix(f"{record}: "))
 
 

@@ -54,7 +54,7 @@ def as_text(audit: Audit) -> str:
         lines.append(f"and {len(found) - SHOWN} lines more: --json has them all")
     lines += [f"note: {count} results {what}" for what, count in audit.notes.items()]
     if audit.leftovers:
-        lines.append(f"note: {len(audit.leftovers)} temporary files of killed processes; `prune` removes them")
+        lines.append(f"note: {len(audit.leftovers)} temporary files; `prune` removes those of processes that are gone")
     if not audit.findings:
         lines.append("Nothing is wrong.")
     return "\n".join(lines)

@@ -1,6 +1,5 @@
 """verify: is every result what its record says, byte for byte, and would it be made the same way today?"""
 
-import re
 from collections import Counter
 from dataclasses import dataclass
 from itertools import chain
@@ -9,6 +8,7 @@ from typing import Literal, get_args
 
 from smoothgates.custody.pruned import PRUNED
 from smoothgates.custody.results import ABSENT, Result, digests, files_below, results_of
+from smoothgates.files import TEMPORARY
 from smoothgates.jobs import Job, jobs_of, made_by
 from smoothgates.paths import Paths
 from smoothgates.study import LoadedStudy
@@ -17,9 +17,6 @@ State = Literal["done", "not yet", "follows", "stale", "foreign", "damaged"]
 """From good to bad. `follows`: made from what is stale, foreign or damaged, and so no better."""
 STATES: tuple[State, ...] = get_args(State)
 FINE: tuple[State, ...] = ("done", "not yet")
-
-TEMPORARY = re.compile(r"\..+\.\d+")
-"""Names that `write_atomically` writes under; such files stay behind when a process is killed."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +45,7 @@ class Audit:
     """In an order in which the jobs could run."""
     findings: list[Finding]
     leftovers: list[str]
-    """Temporary files of killed processes."""
+    """Temporary files and folders, of processes at work or killed."""
     notes: Counter[str]
     """No faults, and yet worth knowing, with how many results they concern."""
 
@@ -125,19 +122,19 @@ def stray_files(paths: Paths, results: list[Result], found: dict[str, str]) -> t
     What lies beside a result that is unfinished, or whose record does not tell, may well belong to it.
     """
     known = set(chain.from_iterable((result.record, *result.declared, *result.outputs) for result in results))
-    known |= {str(Path(result.record).with_name(PRUNED)) for result in results}
+    known |= {paths.mark, *(str(Path(result.record).with_name(PRUNED)) for result in results)}
     unclear = {
         Path(result.record).parent
         for result in results
         if not set(result.declared) <= result.outputs.keys() or {ABSENT} == set(map(found.get, result.declared))
     }
-    strangers, leftovers = [], []
+    strangers, leftovers = [], set()
     for path in chain(files_below(Path(paths.results)), files_below(Path(paths.reports))):
-        if TEMPORARY.fullmatch(path.name):
-            leftovers.append(str(path))
+        if unfinished := [each for each in (path, *path.parents) if TEMPORARY.fullmatch(each.name)]:
+            leftovers.add(str(unfinished[-1]))
         elif str(path) not in known and unclear.isdisjoint(path.parents):
             strangers.append(str(path))
-    return strangers, leftovers
+    return strangers, sorted(leftovers)
 
 
 def notes_on(results: list[Result], found: dict[str, str]) -> Counter[str]:

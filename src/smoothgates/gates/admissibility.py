@@ -4,9 +4,12 @@ A gate passes a condition when it holds for both signs of the advantage. The con
 weakly: a plateau of f′ at its maximum is allowed, a rise is not.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 
 from smoothgates.gates.gate import Gate
+
+CHECK_SCALE = {"tau": 10.0, "clip": 0.2, "none": 1.0}
+"""At which gates are checked, by what their scale means."""
 
 
 @dataclass(frozen=True)
@@ -36,11 +39,21 @@ def check(gate: Gate, scale: float = 10.0) -> Admissibility:
     >>> check(GATES["clip"], scale=0.2)
     Admissibility(smooth=False, peak=True, monotone=True, vanishing=False)
     """
-    signs = [_check_sign(gate, scale, positive) for positive in (True, False)]
-    return Admissibility(*(all(held) for held in zip(*signs, strict=True)))
+    found = failures(gate, scale)
+    return Admissibility(**{field.name: field.name not in found for field in fields(Admissibility)})
 
 
-def _check_sign(gate: Gate, scale: float, positive: bool) -> tuple[bool, bool, bool, bool]:
+def failures(gate: Gate, scale: float) -> dict[str, float]:
+    """The conditions that do not hold, each with the first ratio at which it shows.
+
+    >>> from smoothgates.gates import GATES
+    >>> failures(GATES["clip"], scale=0.2)
+    {'smooth': 1.2000..., 'vanishing': 1000000.0}
+    """
+    return _failures(gate, scale, False) | _failures(gate, scale, True)
+
+
+def _failures(gate: Gate, scale: float, positive: bool) -> dict[str, float]:
     import torch
 
     step, tolerance = 1e-5, 1e-9
@@ -50,10 +63,19 @@ def _check_sign(gate: Gate, scale: float, positive: bool) -> tuple[bool, bool, b
     steps = slope.diff()
 
     # A jump of f′ does not shrink with the step, a slope does: 100τ·step bounds f″ of every smooth gate here.
-    no_jump = steps.abs().max() < 100 * max(scale, 1.0) * step
-    is_derivative = ((f[2:] - f[:-2]) / (2 * step) - slope[1:-1]).abs().max() < 1e-3
-    peak = (slope[at_one] - 1).abs() < tolerance and slope.max() < 1 + tolerance
-    monotone = steps[:at_one].min() > -tolerance and steps[at_one:].max() < tolerance
-    far = gate.phi(torch.tensor([1e6, 1e9, 1e12], dtype=torch.float64), scale, positive)
-    vanishing = far[0] >= far[1] >= far[2] and far[2] < 1e-6
-    return bool(no_jump and is_derivative), bool(peak), bool(monotone), bool(vanishing)
+    smooth = steps.abs() < 100 * max(scale, 1.0) * step
+    smooth[:-1] &= ((f[2:] - f[:-2]) / (2 * step) - slope[1:-1]).abs() < 1e-3
+    peak = slope < 1 + tolerance
+    peak[at_one] &= (slope[at_one] - 1).abs() < tolerance
+    monotone = torch.cat([-steps[:at_one], steps[at_one:]]) < tolerance
+    places = torch.tensor([1e6, 1e9, 1e12], dtype=torch.float64)
+    far = gate.phi(places, scale, positive)
+    vanishing = torch.stack([far[0] >= far[1], far[1] >= far[2], far[2] < 1e-6])
+
+    held = {
+        "smooth": (smooth, ratio[1:]),
+        "peak": (peak, ratio),
+        "monotone": (monotone, ratio[1:]),
+        "vanishing": (vanishing, places),
+    }
+    return {name: where[~each][0].item() for name, (each, where) in held.items() if not each.all()}

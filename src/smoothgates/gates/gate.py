@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Elementwise = Callable[["Tensor", "Tensor | float", "Tensor | bool"], "Tensor"]
+Parameter = Literal["tau", "clip", "none"]
 
 
 @dataclass(frozen=True)
@@ -29,14 +30,14 @@ class Gate:
     """f(r), as printed in the catalogue; τ or ε is the scale."""
     source: str
     """Where the gate was published, with the equation."""
-    parameter: Literal["tau", "clip", "none"]
+    parameter: Parameter
     """What `scale` means: a temperature τ, the distance of a bound from 1, or nothing."""
     value: Elementwise
     weight: Elementwise
     half_width: Callable[[float], float]
     """Distance |r − 1| at which f′ has fallen to ½ on the side where the gate acts, for a scale."""
     admissible: bool
-    """Whether the gate claims the four conditions of 2602.19345, section 4 (checked in tests)."""
+    """Whether the gate claims the four conditions of 2602.19345, section 4 (contract.py checks it)."""
     detached: bool = False
     """The published loss is −sg(φ)·Â·log π rather than −f(r)·Â. Gradients are the same; values are not."""
 

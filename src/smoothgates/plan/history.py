@@ -1,11 +1,11 @@
 """What finished jobs really took, and which of them speak for a job that is still to do."""
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
+from smoothgates.documents import load_json
 from smoothgates.errors import BadInput
 from smoothgates.files import read_json
 from smoothgates.jobs import Job, jobs_of, made_by
@@ -82,9 +82,9 @@ def as_it_was(job: Job, record: dict) -> Job | None:
     if record["spec_sha256"] == spec_digest(job.spec):
         return job
     try:
-        told = json.loads(Path(job.outputs[0]).read_text(encoding="utf-8"))["spec"]
+        told = load_json(Path(job.outputs[0]))["spec"]
         return replace(job, spec=parse(type(job.spec), told, job.outputs[0]))
-    except (OSError, ValueError, KeyError, BadInput):
+    except (LookupError, TypeError, BadInput):
         return None
 
 

@@ -100,7 +100,12 @@ def load_of(job: Job, study: LoadedStudy) -> Load:
             seconds, grown = INDEXED[spec.kind]
             flops = 0 if spec.kind == "bm25" else ENCODED * size
             return Load(chore_seconds=seconds * size, encoded=flops, bytes_left=grown * size)
-    seconds, size = {"analyse": (1.0, 7e3 * len(job.inputs)), "gates": (0.8, 2e5), "report": (5.0, 3e6)}[job.rule]
+    seconds, size = {
+        "check_gate": (1.0, 2e3),
+        "analyse": (1.0, 7e3 * len(job.inputs)),
+        "gates": (0.8, 2e5),
+        "report": (5.0, 3e6),
+    }[job.rule]
     return Load(chore_seconds=seconds, bytes_left=size)
 
 

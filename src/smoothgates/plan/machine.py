@@ -1,12 +1,14 @@
 """Machines that a study may be planned for: config/machines.yaml."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
+from smoothgates.documents import read_yaml
 from smoothgates.errors import BadInput
-from smoothgates.records import Record, parse, read_yaml
+from smoothgates.records import Record, parse
 
 MACHINES = Path("config/machines.yaml")
 
@@ -86,6 +88,6 @@ def machine_for(name: str | None, device: str, path: Path = MACHINES) -> tuple[s
     if name in machines:
         return name, machines[name]
     kind, _, count = name.rpartition("x")
-    if kind not in machines or not count.isdigit() or int(count) == 0:
+    if kind not in machines or not re.fullmatch("[1-9][0-9]{0,5}", count):
         raise BadInput(f"--machine: expected one of {', '.join(machines)}, or such as h100x4; got '{name}'")
     return name, machines[kind].model_copy(update={"accelerators": int(count)})

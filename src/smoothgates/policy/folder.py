@@ -1,18 +1,18 @@
 """Policies on disk: ordinary Hugging Face folders, loadable by transformers and vLLM as they are."""
 
-import json
 from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer
 
+from smoothgates.documents import load_json
 from smoothgates.errors import BadInput
 from smoothgates.files import check_file, file_record, read_json, write_atomically, write_json
 from smoothgates.policy.config import architecture_of, config_of
 from smoothgates.policy.decoder import Decoder
 from smoothgates.policy.policy import Policy
 from smoothgates.policy.text import Text, compact_text, published_text
-from smoothgates.policy.tokenizer import CHAT_TEMPLATE, EOS, PAD, load_tokenizer
+from smoothgates.policy.tokenizer import CHAT_TEMPLATE, EOS, PAD, load_tokenizer, settings_of
 from smoothgates.policy.weights import load_weights, write_weights
 
 MODEL_SCHEMA = "smoothgates.model"
@@ -28,16 +28,7 @@ def save_policy(folder: Path, policy: Decoder, tokenizer: Tokenizer, template: s
     write_json(folder / "config.json", config_of(policy.arch, end, pad))
     write_json(folder / "generation_config.json", {"eos_token_id": end, "pad_token_id": pad, "do_sample": True})
     write_atomically(folder / "tokenizer.json", tokenizer.to_str(pretty=False).encode())
-    write_json(
-        folder / "tokenizer_config.json",
-        {
-            "tokenizer_class": "PreTrainedTokenizerFast",
-            "eos_token": EOS,
-            "pad_token": PAD,
-            "chat_template": template,
-            "clean_up_tokenization_spaces": False,
-        },
-    )
+    write_json(folder / "tokenizer_config.json", settings_of(tokenizer, template))
     return [file_record(path, folder) for path in sorted(folder.iterdir())]
 
 
@@ -52,7 +43,7 @@ def load_policy(folder: Path, published: bool = False, dtype: str = "float32") -
 
 def load_compact(folder: Path) -> Decoder:
     """The compact decoder with the weights of a folder; BadInput if that holds another kind of model."""
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config = load_json(folder / "config.json")
     policy = Decoder(architecture_of(config, str(folder)), config.get("tie_word_embeddings", False))
     fill(policy, folder)
     return policy

@@ -1,11 +1,10 @@
 """Published models: their files from the hub at a commit, or from a mirror, checked before anything uses them."""
 
-import os
 import shutil
 from pathlib import Path
 
 from smoothgates.errors import BadInput
-from smoothgates.files import file_record, place
+from smoothgates.files import file_record, place, temporary
 from smoothgates.hub import asking
 from smoothgates.policy.folder import SMALL, small_files
 from smoothgates.policy.text import ends_of
@@ -78,7 +77,7 @@ def take(folder: Path, out: Path) -> list[dict]:
 
     It is whole or absent.
     """
-    unfinished = out.with_name(f".{out.name}.{os.getpid()}")
+    unfinished = temporary(out)
     unfinished.mkdir(parents=True)
     try:
         index = [folder / INDEX] if (folder / INDEX).exists() else []

@@ -1,9 +1,9 @@
 """How large a policy is: what the cost model needs to know of a decoder."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from smoothgates.documents import load_json
 from smoothgates.errors import BadInput
 from smoothgates.specs import Architecture, Model
 
@@ -126,7 +126,7 @@ def shape_of_model(model: Model, folders: list[Path]) -> Shape:
         return shape_of(model.shrunk)
     for folder in folders:
         if (folder / "config.json").exists():
-            return shape_in(json.loads((folder / "config.json").read_text(encoding="utf-8")))
+            return shape_in(load_json(folder / "config.json"))
     if model.hub not in KNOWN:
         raise BadInput(f"model.hub: '{model.hub}': its shape is not known: run its policy job, or name a model_mirror")
     return KNOWN[model.hub]

@@ -1,12 +1,12 @@
 """Between a policy's questions and its token ids."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from tokenizers import Tokenizer
 
+from smoothgates.documents import load_json
 from smoothgates.errors import BadInput
 from smoothgates.policy.tokenizer import ASSISTANT, CHAT_TEMPLATE, EOS, USER, load_tokenizer
 from smoothgates.tasks.task import Prompt
@@ -68,7 +68,7 @@ def published_text(folder: Path) -> Text:
 def ends_of(folder: Path) -> tuple[int, ...]:
     """Ids that end a completion of a published model: those of its generation_config.json, else of its config.json."""
     for path in (folder / "generation_config.json", folder / "config.json"):
-        found = json.loads(path.read_text(encoding="utf-8")).get("eos_token_id") if path.exists() else None
+        found = load_json(path).get("eos_token_id") if path.exists() else None
         if found is not None:
             return tuple(found) if isinstance(found, list) else (found,)
     raise BadInput(f"{folder}: neither generation_config.json nor config.json has an eos_token_id")

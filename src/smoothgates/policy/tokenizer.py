@@ -2,14 +2,17 @@
 
 `words`: one id a word, one a digit. Words come from the task's own texts; the rest of the fixed vocabulary is reserved,
 so that a new word does not change the policy's shape. `bytes`: byte-level BPE trained on the texts, which can spell any
-text: for public data. Read and written as `tokenizer.json` by the `tokenizers` library; transformers'
-`PreTrainedTokenizerFast` loads the same folder.
+text: for public data. Read and written as `tokenizer.json` by the `tokenizers` library.
+
+transformers' AutoTokenizer makes Qwen2's own tokenizer of any folder whose model is a Qwen2, whatever class the folder
+names: a byte-level BPE that takes vocabulary, merges and added tokens from the files, and splits as Qwen2 does. So
+`bytes` splits like that, and `words` are listed once more, as tokens that are found before anything is split.
 """
 
 import json
 import re
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
@@ -22,15 +25,18 @@ MARKERS = [BOXED[0], *THINK, *SEARCH, *INFORMATION, *ANSWER]
 """Kept by `decode`, because verifiers read them; one token each, because the policy should not have to spell them."""
 
 CHAT_TEMPLATE = (
-    "{% for message in messages %}{% if message.role == 'user' %}"
+    "{% for message in messages %}{% if message.role == 'system' %}"
     + USER
-    + "{{ message.content }}"
+    + "{{ message.content }}\n{% elif message.role == 'user' %}"
+    + "{% if loop.first or loop.previtem.role != 'system' %}"
+    + USER
+    + "{% endif %}{{ message.content }}"
     + ASSISTANT
     + "{% else %}{{ message.content }}"
     + EOS
     + "{% endif %}{% endfor %}"
 )
-"""Of the compact policy, for those who load it elsewhere."""
+"""Of the compact policy, for those who load it elsewhere. It knows one turn only: what the system says begins it."""
 STAND_IN_TEMPLATE = (
     "{% for message in messages %}{% if message.role == 'system' %}{{ message.content }}\n"
     + "{% elif message.role == 'user' %}"
@@ -45,7 +51,11 @@ STAND_IN_TEMPLATE = (
 )
 """Of a published model's stand-in: with a turn of the system's, and a prompt for the answer, as such models have."""
 
-PATTERN = Regex(r" ?[A-Za-z]+|[0-9]| ?[^\sA-Za-z0-9]| ")
+WORDS = Regex(r" ?[A-Za-z]+|[0-9]| ?[^\sA-Za-z0-9]| ")
+
+QWEN2 = Regex(
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
 
 Kind = Literal["words", "bytes"]
 
@@ -61,7 +71,7 @@ def build_tokenizer(texts: list[str], vocab_size: int, kind: Kind = "words") -> 
 
 
 def _words(texts: list[str], vocab_size: int) -> Tokenizer:
-    splitter = pre_tokenizers.Split(PATTERN, "isolated")
+    splitter = pre_tokenizers.Split(WORDS, "isolated")
     words = sorted({word for text in texts for word, _ in splitter.pre_tokenize_str(text)})
     known = SPECIAL + MARKERS + words
     if len(known) > vocab_size:
@@ -78,7 +88,9 @@ def _bytes(texts: list[str], vocab_size: int) -> Tokenizer:
     if vocab_size < len(fixed) + len(alphabet):
         raise BadInput(f"architecture.vocab_size: {vocab_size} is too few, bytes need {len(fixed) + len(alphabet)}")
     learner = Tokenizer(models.BPE())
-    learner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    learner.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Split(QWEN2, "isolated"), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
+    )
     learner.train_from_iterator(
         texts,
         trainers.BpeTrainer(
@@ -96,6 +108,29 @@ def _bytes(texts: list[str], vocab_size: int) -> Tokenizer:
 def _filled(vocabulary: dict[str, int], size: int) -> dict[str, int]:
     """The vocabulary with reserved entries up to `size`, so that the policy's every id is a token."""
     return vocabulary | {f"<reserved{i}>": i for i in range(len(vocabulary), size)}
+
+
+def settings_of(tokenizer: Tokenizer, template: str) -> dict[str, Any]:
+    """tokenizer_config.json: what transformers wants to know beside tokenizer.json."""
+    found = {str(i): token for i, token in tokenizer.get_added_tokens_decoder().items()}
+    if isinstance(tokenizer.model, models.WordLevel):
+        words = sorted((i, word) for word, i in tokenizer.get_vocab().items() if str(i) not in found)
+        found |= {str(i): AddedToken(word, normalized=False, special=False) for i, word in words}
+    return {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "eos_token": EOS,
+        "pad_token": PAD,
+        "unk_token": None,
+        "added_tokens_decoder": {i: described(token) for i, token in found.items()},
+        "chat_template": template,
+        "clean_up_tokenization_spaces": False,
+    }
+
+
+def described(token: AddedToken) -> dict[str, str | bool]:
+    """As JSON has it."""
+    keys = ("content", "single_word", "lstrip", "rstrip", "normalized", "special")
+    return {key: getattr(token, key) for key in keys}
 
 
 def load_tokenizer(folder: Path) -> Tokenizer:

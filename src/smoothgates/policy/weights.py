@@ -1,6 +1,5 @@
 """Weights on disk: safetensors, in one file or in shards with an index, as transformers and vLLM read them."""
 
-import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +8,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from smoothgates.documents import load_json
 from smoothgates.errors import BadInput
 from smoothgates.files import write_atomically, write_json
 
@@ -22,8 +22,8 @@ def weight_files(folder: Path) -> list[Path]:
     names = {WHOLE}
     if (index := folder / INDEX).exists():
         try:
-            names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            names = set(load_json(index)["weight_map"].values())
+        except (LookupError, TypeError, AttributeError) as error:
             raise BadInput(f"{index}: expected a weight_map of tensors to files ({error})") from None
     files = [folder / name for name in sorted(names)]
     for file in files:

@@ -47,7 +47,9 @@ def _finding(cell: str, scores: pd.DataFrame, differences: pd.DataFrame, referen
         return Finding(cell, f"Some methods differ from {reference}", f"{spread}Established: {names}.")
     smallest = differences["smallest_p"].min() if len(differences) else 1.0
     limit = f"With this many seeds the smallest exact p is {smallest:.2g}, so nothing here is established."
-    if clear.empty:
+    if differences.empty:
+        intervals = f"There is nothing to compare with {reference}. "
+    elif clear.empty:
         intervals = f"Every paired interval against {reference} contains 0. "
     else:
         below = clear[clear["difference"] < 0]["method"].tolist()

@@ -20,12 +20,14 @@ def render(
     tables: dict[str, pd.DataFrame],
     looks: Look,
     findings: list[Finding],
+    gaps: list[dict],
     catalogue: list[dict],
     runs: pd.DataFrame,
     costs: pd.DataFrame,
     origins: list[tuple[str, list[str]]],
+    made_up: list[str],
 ) -> str:
-    """HTML text. Everything but the figures is escaped."""
+    """HTML text. Everything but the figures is escaped. `made_up`: sources whose rows stand in for a data set's."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
@@ -38,6 +40,7 @@ def render(
         columns={name: list(table.columns) for name, table in tables.items()},
         colour=looks.colour,
         findings=findings,
+        gaps=gaps,
         catalogue=catalogue,
         methods=[(name, describe(spec.methods[name])) for name in spec.order],
         seeds=sorted(runs["seed"].unique().tolist()),
@@ -50,6 +53,7 @@ def render(
         run_count=len(trained.drop_duplicates(["task", "regime", "method", "seed"])),
         costs=costs.to_dict("records"),
         origins=origins,
+        made_up=made_up,
     )
 
 

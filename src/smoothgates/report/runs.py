@@ -1,21 +1,54 @@
-"""What the study cost and where its results came from, from the run.json files beside them."""
+"""What the study cost and where its results came from, from the records beside them."""
 
-import json
+from itertools import product
 from pathlib import Path
 
 import pandas as pd
 
+from smoothgates.account import named, read_record
+from smoothgates.errors import BadInput
+from smoothgates.paths import Paths, record_of
+from smoothgates.specs import AnalyseSpec, ReportSpec
 
-def executions(results: Path) -> list[dict]:
-    """Every run.json and ….run.json below a study's results."""
-    return [json.loads(path.read_text()) for path in sorted(results.rglob("*run.json"))]
+UNKNOWN = "not recorded"
+"""Of runs older than the fact."""
 
 
-def costs(results: Path) -> pd.DataFrame:
+def results_of(paths: Paths, analysed: AnalyseSpec, spec: ReportSpec) -> list[str]:
+    """A file of every result that a report rests on, in an order in which they could be made."""
+    runs = [
+        {"task": task, "regime": regime, "method": method, "seed": seed}
+        for task, chosen in analysed.tasks.items()
+        for (regime, method), seed in product(chosen.arms, analysed.seeds)
+    ]
+    return [
+        *(paths.data.format(task=task) for task in analysed.tasks),
+        *(paths.index.format(name=name) for name in spec.indexes),
+        *(paths.gate_check.format(gate=gate) for gate in sorted({method.gate for method in spec.methods.values()})),
+        *(paths.model_of(**run) for run in runs),
+        *(
+            paths.scores.format(**run, benchmark=name)
+            for run in runs
+            for name in analysed.tasks[run["task"]].benchmarks
+        ),
+        paths.gates,
+        paths.comparisons,
+    ]
+
+
+def executions(results: list[str]) -> tuple[list[dict], list[dict]]:
+    """The records of some results, and a gap for each that is damaged or missing."""
+    runs, gaps = [], []
+    for record in map(record_of, results):
+        try:
+            runs.append(read_record(Path(record)))
+        except BadInput as error:
+            gaps.append(named(error))
+    return runs, gaps
+
+
+def costs(runs: list[dict]) -> pd.DataFrame:
     """One row a stage. Seconds are those of all attempts, CPU seconds of the last ones."""
-    runs = executions(results)
-    if not runs:
-        return pd.DataFrame()
     attempts = [run.get("attempts") or [run] for run in runs]
     frame = pd.DataFrame(runs).assign(
         attempts=list(map(len, attempts)), seconds=[sum(each["seconds"] for each in made) for made in attempts]
@@ -31,18 +64,24 @@ def costs(results: Path) -> pd.DataFrame:
     return grouped.reset_index().sort_values("stage", key=lambda names: names.map(order))
 
 
-def origins(results: Path) -> list[tuple[str, list[str]]]:
+def origins(runs: list[dict]) -> list[tuple[str, list[str]]]:
     """Facts that should have one value over all results, with every value found."""
-    runs = executions(results)
     found = {
         "commit": {f"{run['commit']}{' with uncommitted changes' if run['dirty'] else ''}" for run in runs},
         "environment": {environment(run) for run in runs},
         "Python": {run["python"] for run in runs},
         "machine": {run["machine"] for run in runs},
+        "processor": {run.get("processor", UNKNOWN) for run in runs},
+        "kernels": {kernels(run) for run in runs if run.get("kernels", True)},
     }
     for name in sorted({name for run in runs for name in run["versions"]}):
         found[name] = {run["versions"].get(name, "absent") for run in runs}
     return [(fact, sorted(values)) for fact, values in found.items()]
+
+
+def kernels(run: dict) -> str:
+    """Which kernels computed a result, and what chose them."""
+    return ", ".join(f"{name} {value}" for name, value in sorted(run.get("kernels", {}).items())) or UNKNOWN
 
 
 def environment(run: dict) -> str:

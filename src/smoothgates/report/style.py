@@ -1,5 +1,6 @@
 """How every figure looks: one colour a method everywhere, readable in print and by the colour-blind."""
 
+import sys
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ import matplotlib.pyplot as plt
 import seaborn as sns
 from matplotlib.figure import Figure
 
+START = "fork" if sys.platform == "linux" else "spawn"
+"""How drawing processes begin: at once by a fork, which macOS's own libraries do not survive."""
 MARKERS = "osD^vP*Xh<>p"
 INK, FAINT = "#1b1f24", "#9aa3ad"
 
@@ -75,7 +78,7 @@ def draw_all(wanted: dict[str, tuple], folder: Path) -> dict[str, str]:
     Drawing is most of the report's time, and figures do not depend on each other.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with ProcessPoolExecutor(2, mp_context=get_context("fork")) as pool:
+    with ProcessPoolExecutor(2, mp_context=get_context(START), initializer=set_theme) as pool:
         drawing = {name: pool.submit(_draw, folder, name, *call) for name, call in wanted.items()}
         return {name: done.result() for name, done in drawing.items()}
 
@@ -90,5 +93,5 @@ def save(figure: Figure, folder: Path, name: str) -> str:
     figure.set_layout_engine("none")  # laid out by now; doing it again would double the time
     figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
     plt.close(figure)
-    text = (folder / f"{name}.svg").read_text()
+    text = (folder / f"{name}.svg").read_text(encoding="utf-8")
     return text[text.index("<svg") :]

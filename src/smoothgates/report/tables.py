@@ -146,11 +146,17 @@ def data_table(manifests: list[dict]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def made_up(manifests: list[dict]) -> list[str]:
+    """Public sources that rows stand in for which were made up: on these no score means anything."""
+    facts = [item for data in manifests for item in data["sources"].items()]
+    return sorted({source for source, fact in facts if fact.get("made_up")})
+
+
 def save_table(frame: pd.DataFrame, folder: Path, name: str) -> None:
     """The table as CSV and as LaTeX."""
     folder.mkdir(parents=True, exist_ok=True)
     frame.to_csv(folder / f"{name}.csv", index=False)
-    (folder / f"{name}.tex").write_text(latex(frame))
+    (folder / f"{name}.tex").write_text(latex(frame), encoding="utf-8")
 
 
 def latex(frame: pd.DataFrame) -> str:

@@ -1,12 +1,11 @@
 """An index: built from a corpus, named by a manifest, opened where a policy searches."""
 
-import os
 import shutil
 from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
-from smoothgates.files import check_file, file_record, read_json
+from smoothgates.files import check_file, file_record, read_json, temporary
 from smoothgates.progress import track
 from smoothgates.records import parse
 from smoothgates.retrieval.passages import Passage, corpus_files, read_passages
@@ -28,7 +27,7 @@ def build(spec: IndexSpec, folder: Path) -> dict:
     """Write an index into `folder`, whole or not at all; returns what its manifest says of it."""
     files = corpus_files(spec.corpus)
     passages = islice(read_passages(track(files, "read")), spec.first)
-    unfinished = folder.with_name(f".{folder.name}.{os.getpid()}")
+    unfinished = temporary(folder)
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
     try:

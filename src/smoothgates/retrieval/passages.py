@@ -65,7 +65,7 @@ def read_passages(files: Iterable[Path]) -> Iterator[Passage]:
             for row in _rows(file):
                 yield _passage(row)
                 read += 1
-        except (OSError, EOFError, ValueError, zlib.error) as error:
+        except (OSError, EOFError, ValueError, RecursionError, zlib.error) as error:
             raise BadInput(f"{file}: cannot be read as passages after row {read} ({error})") from None
 
 

@@ -2,9 +2,10 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, model_validator
 
 from smoothgates.records import Record
+from smoothgates.sizes import Passages, Samples, Width
 
 
 class IndexSpec(Record):
@@ -13,17 +14,17 @@ class IndexSpec(Record):
     kind: Literal["bm25", "dense_flat", "dense_ivf"]
     corpus: Annotated[tuple[str, ...], Field(min_length=1)]
     """Files (JSONL, gzipped or not, or parquet) with rows {id, title, text} or {id, contents}, or folders of such."""
-    first: PositiveInt | None = None
+    first: Passages | None = None
     """Only so many passages, the corpus's first: for rehearsals."""
     encoder: str | None = None
     """Of the dense kinds: a folder, or the name of a model on the hub, such as intfloat/e5-base-v2."""
     revision: str | None = None
     """Commit of an encoder on the hub."""
-    lists: PositiveInt | None = None
+    lists: Width | None = None
     """Of dense_ivf: cells that the vectors are divided into."""
-    probes: PositiveInt | None = None
+    probes: Width | None = None
     """Of dense_ivf: cells that a search looks into."""
-    batch_size: PositiveInt = 64
+    batch_size: Samples = 64
     """Passages, or queries, that the encoder reads at once."""
 
     @model_validator(mode="after")

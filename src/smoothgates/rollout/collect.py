@@ -126,7 +126,7 @@ def collect(
     with ranks.as_one():
         own = answer(sampler, text, setting, ranks.share(examples), group, ranks.own(generator))
         sampler.rest()
-    answers = merged(ranks.gather(own))
+    answers = merged([restored(each) for each in ranks.gather(plain(own))])
     completions, sampled = answers.completions, answers.completions.mask
     rewards = torch.tensor([verdict.reward for verdict in answers.verdicts]).view(-1, group)
     varied = (rewards.amax(1) > rewards.amin(1)).repeat_interleave(group).nonzero().squeeze(1)
@@ -152,6 +152,18 @@ def collect(
         "sampler_gap_mean": gap.mean().item() if gap.numel() else 0.0,
     }
     return Rollout(ids, starts, lengths, mask, old_logp, sampler_logp, order, varied, rewards, sampled, facts, routes)
+
+
+def plain(answers: Answers) -> dict:
+    """Answers as ranks exchange them."""
+    verdicts = [vars(verdict) for verdict in answers.verdicts]
+    return {**vars(answers), "completions": vars(answers.completions), "verdicts": verdicts}
+
+
+def restored(found: dict) -> Answers:
+    """The answers of which `found` is what came through `plain`."""
+    verdicts = [Verdict(**verdict) for verdict in found["verdicts"]]
+    return Answers(**{**found, "completions": Completions(**found["completions"]), "verdicts": verdicts})
 
 
 def merged(parts: list[Answers]) -> Answers:

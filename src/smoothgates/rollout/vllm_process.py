@@ -1,4 +1,7 @@
-"""vLLM's process as the trainer sees it: started, asked, ended."""
+"""vLLM's process as the trainer sees it: started, asked, ended.
+
+Between the two are pipes of parent and child, which nobody else can open: there pickles do no harm.
+"""
 
 import os
 import signal
@@ -11,10 +14,12 @@ from typing import Any
 import torch
 
 from smoothgates.errors import BadInput
+from smoothgates.ranks import INTERFACES, MEETING
 from smoothgates.rollout.vllm_engine import Failure
+from smoothgates.system import loopback
 
 MAIN = "from smoothgates.rollout.vllm_engine import main; main({})"
-OF_RANKS = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+OF_RANKS = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", MEETING)
 """Each rank's vLLM is alone: with these it would wait for the others."""
 OF_TORCH = ("PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF")
 """The trainer's allocator may expand its segments, which vLLM's memory that can be freed does not allow."""
@@ -84,7 +89,8 @@ def environment(own: dict[str, str], gpu: bool) -> dict[str, str]:
     (False, '3')
     """
     kept = {name: value for name, value in own.items() if name not in (*OF_RANKS, *OF_TORCH)}
-    return {**DEFAULTS, **({} if gpu else ON_CPU), **kept, **SETTINGS}
+    own_machine = dict.fromkeys(INTERFACES, loopback())  # alone, it has nobody to listen to
+    return {**DEFAULTS, **({} if gpu else ON_CPU), **kept, **SETTINGS, **own_machine}
 
 
 def ending(code: int) -> str:

@@ -1,12 +1,12 @@
 """Sampling with vLLM: unrestricted, with tools; the same seeds give the same completions, also if its process dies."""
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from smoothgates.documents import load_json
 from smoothgates.errors import BadInput, TryAgain
 from smoothgates.rollout.sampler import Completions, Tools
 from smoothgates.rollout.turns import Writing
@@ -22,7 +22,7 @@ class VllmSampler:
     def __init__(self, folder: Path, memory: float, dtype: str):
         """Starts an engine on the GPU that this process sees; `memory`: its share. Raises BadInput if that fails."""
         self.folder, self.memory, self.dtype = folder, memory, dtype
-        self.positions = json.loads((folder / "config.json").read_text(encoding="utf-8"))["max_position_embeddings"]
+        self.positions = load_json(folder / "config.json")["max_position_embeddings"]
         self.deaths = 0
         """Since the last answer."""
         try:

@@ -1,11 +1,13 @@
 """analyse: all runs of a study → one table of scores, one of curves, and comparisons with the reference method."""
 
+import sys
 from pathlib import Path
 
 import pandas as pd
 
-from smoothgates.analysis.collect import KEYS, read_metrics, read_scores, stability
+from smoothgates.analysis.collect import KEYS, read_run, stability
 from smoothgates.analysis.compare import comparisons, summaries
+from smoothgates.errors import BadInput
 from smoothgates.files import write_atomically, write_json
 from smoothgates.paths import Paths
 from smoothgates.provenance import Execution
@@ -19,7 +21,8 @@ def run(spec_text: str, results: Path, out: Path) -> None:
     """Read the scores below `results`, and the metrics of the models that they are of.
 
     Write `out` (comparisons.json), and beside it scores.parquet (runs), learning.parquet (checkpoints) and
-    curves.parquet (updates).
+    curves.parquet (updates). Scores that are not what their records say are left out and named, under `gaps` in `out`.
+    BadInput if too little is left.
     """
     spec = parse_spec(AnalyseSpec, spec_text)
     paths = Paths(spec.study, results.as_posix())
@@ -29,19 +32,24 @@ def run(spec_text: str, results: Path, out: Path) -> None:
         for regime, method in chosen.arms
         for seed in spec.seeds
     ]
-    files = {run: scores_of(paths, run, spec.tasks[run[0]].benchmarks) for run in wanted}
-    execution = Execution("analyse", spec, inputs=[file for found in files.values() for file in found])
-    runs, learning, curves = [], [], []
-    for run, found in files.items():
+    files = [file for run in wanted for file in scores_of(paths, run, spec.tasks[run[0]].benchmarks)]
+    execution = Execution("analyse", spec, inputs=[file for file in files if file.is_file()])
+    runs, learning, curves, gaps, methods = [], [], [], [], {}
+    for run in wanted:
         keys = dict(zip(KEYS, run, strict=True))
-        scores = [read_scores(file, keys) for file in found]
+        found = read_run(paths, keys, spec.tasks[run[0]].benchmarks)
         how = {}
-        if keys["regime"] != CONTROL:
-            frame = read_metrics(Path(paths.model.format(**keys)), scores[0].model, keys)
-            curves.append(frame)
-            how = stability(frame)
-        runs += [one.final | how for one in scores]
-        learning += [point for one in scores for point in one.curve]
+        if found.metrics is not None:
+            curves.append(found.metrics)
+            how = stability(found.metrics)
+        runs += [one.final | how for one in found.scores]
+        learning += [point for one in found.scores for point in one.curve]
+        rows = methods.setdefault(keys["method"], [])
+        rows += [one.trained for one in found.scores if one.trained and one.trained not in rows]
+        gaps += found.gaps
+    for gap in gaps:
+        print(f"left out: {gap['file']}: {gap['why']}", file=sys.stderr)
+    check_enough(spec, runs, gaps)
     table = pd.DataFrame(runs).astype({"sampling_error": float})  # None where no problem is answered twice
     folder = out.parent
     write_frame(folder / "scores.parquet", table)
@@ -53,12 +61,26 @@ def run(spec_text: str, results: Path, out: Path) -> None:
             "schema": SCHEMA,
             "schema_version": 1,
             "spec": spec.model_dump(mode="json"),
+            "gaps": gaps,
+            "methods": methods,
             "summaries": summaries(table, spec.confidence),
             "comparisons": comparisons(table, spec.reference, spec.confidence),
         },
     )
     tables = [folder / f"{name}.parquet" for name in ("scores", "learning", "curves")]
     execution.write(folder / "run.json", [out, *tables])
+
+
+def check_enough(spec: AnalyseSpec, runs: list[dict], gaps: list[dict]) -> None:
+    """BadInput where a task has no run by RL left, or none of the reference method."""
+    for task, chosen in spec.tasks.items():
+        asked = {method for regime, method in chosen.arms if regime != CONTROL}
+        left = {run["method"] for run in runs if run["task"] == task and run["regime"] != CONTROL}
+        if not left or spec.reference in asked - left:
+            own = [gap for gap in gaps if gap["task"] == task and gap["regime"] != CONTROL]
+            first = next((gap for gap in own if gap["method"] == spec.reference), own[0])
+            more = f"(and {len(own) - 1} more): {task} has no score of {first['method']} left"
+            raise BadInput(f"{first['file']}: {first['why']} {more}")
 
 
 def scores_of(paths: Paths, run: tuple[str, str, str, int], benchmarks: tuple[str, ...]) -> list[Path]:

@@ -6,13 +6,12 @@ import torch
 
 from smoothgates.files import write_json, write_parquet
 from smoothgates.gates import GATES
-from smoothgates.gates.admissibility import check
+from smoothgates.gates.admissibility import CHECK_SCALE, check
 from smoothgates.provenance import Execution
 from smoothgates.records import parse_spec
 from smoothgates.specs import GatesSpec
 
 SCHEMA = "smoothgates.gates"
-CHECK_SCALE = {"tau": 10.0, "clip": 0.2, "none": 1.0}
 
 
 def run(spec_text: str, curves: Path, out: Path) -> None:

@@ -20,15 +20,20 @@ from smoothgates.tasks.task import Example, Generator
 
 HELDOUT_SHARE = 8
 """One pattern in this many is held out."""
+IDLE = 500
+"""Draws in a row without a new example after which all that there are get counted."""
 
 
-def run(spec_text: str, out: Path, mirror: Path | None = None) -> None:
-    """Write train.parquet and a parquet of each benchmark, and the manifest `out` that names them."""
+def run(spec_text: str, out: Path, mirror: Path | None = None, lock: Path | None = None) -> None:
+    """Write train.parquet and a parquet of each benchmark, and the manifest `out` that names them.
+
+    Public data come from the folder `mirror`, or from the hub: then `lock` pins what the project's own lock does not.
+    """
     spec = parse_spec(PrepareSpec, spec_text)
     sources = [part.source for part in (*spec.train, *spec.benchmarks.values())]
     execution = Execution("prepare", spec, (f"tasks.{spec.task}",), public_files(spec.task, sources, mirror))
-    parts = [examples(spec, part, False, mirror) for part in spec.train]
-    tests = {name: examples(spec, part, True, mirror) for name, part in spec.benchmarks.items()}
+    parts = [examples(spec, part, False, mirror, lock) for part in spec.train]
+    tests = {name: examples(spec, part, True, mirror, lock) for name, part in spec.benchmarks.items()}
     train = mixed([found for found, _ in parts], spec)
     benchmarks = {name: found for name, (found, _) in tests.items()}
     facts = dict(zip(sources, [facts for _, facts in (*parts, *tests.values())], strict=True))
@@ -52,28 +57,47 @@ def run(spec_text: str, out: Path, mirror: Path | None = None) -> None:
     execution.write(folder / "run.json", [out, *(folder / f"{name}.parquet" for name in ("train", *benchmarks))])
 
 
-def examples(spec: PrepareSpec, part: Part, heldout: bool, mirror: Path | None) -> tuple[list[Example], dict]:
+def examples(
+    spec: PrepareSpec, part: Part, heldout: bool, mirror: Path | None, lock: Path | None
+) -> tuple[list[Example], dict]:
     """Examples of a part, on its side of the split where they are generated; and facts on where they come from."""
     task = load_task(spec.task)
     if part.source in task.generators:
-        return generated(task.generators[part.source], part.rows, heldout, spec.seed), {"from": "generated"}
+        made = generated(task.generators[part.source], part.rows, heldout, spec.seed)
+        if len(made) < part.rows:
+            side = "held out" if heldout else "to train on"
+            asked = f"{spec.task}.data: {part.source}: rows: {part.rows} asked for"
+            raise BadInput(f"{asked}, there are {len(made)} distinct ones {side}")
+        return made, {"from": "generated"}
     name, source = f"{spec.task}/{part.source}", task.sources[part.source]
-    found, facts = load_mirrored(name, source, mirror) if mirror else load_pinned(name, source)
+    found, facts = load_mirrored(name, source, mirror) if mirror else load_pinned(name, source, own=lock)
     if part.rows and len(found) < part.rows:
         raise BadInput(f"{spec.task}.data: {part.source}: rows: {part.rows} asked for, the data set has {len(found)}")
     return found[: part.rows], facts
 
 
 def generated(generator: Generator, rows: int, heldout: bool, seed: int) -> list[Example]:
-    """Distinct examples of one side. A pattern belongs to a side by its text, whatever the seed."""
+    """Distinct examples of one side; all there are, where these are fewer than `rows`."""
     stream = generator.generate(python_stream(seed, "problems"))
     chosen: dict[str, Example] = {}
+    idle, every = 0, generator.every
     while len(chosen) < rows:
-        example = next(stream)
-        hashed = hashlib.md5(generator.pattern(example).encode(), usedforsecurity=False).digest()
-        if (int.from_bytes(hashed, "big") % HELDOUT_SHARE == 0) == heldout:
+        example, before = next(stream), len(chosen)
+        if on_side(generator, example, heldout):
             chosen[example.id] = example
+        idle = idle + 1 if len(chosen) == before else 0
+        if idle == IDLE and every:
+            own = [example for example in every() if on_side(generator, example, heldout)]
+            if len(own) < rows:
+                return own
+            every = None  # they suffice
     return list(chosen.values())
+
+
+def on_side(generator: Generator, example: Example, heldout: bool) -> bool:
+    """A pattern belongs to a side of the split by its text, whatever the seed."""
+    hashed = hashlib.md5(generator.pattern(example).encode(), usedforsecurity=False).digest()
+    return (int.from_bytes(hashed, "big") % HELDOUT_SHARE == 0) == heldout
 
 
 def mixed(parts: list[list[Example]], spec: PrepareSpec) -> list[Example]:

@@ -3,13 +3,17 @@
 import os
 import platform
 import sys
-from datetime import timedelta
+
+from smoothgates.ranks import MEETING, begin_group
 
 SECONDS = 60
 
 
 def run(seconds: int = SECONDS) -> int:
-    """Meet the other ranks and add up their numbers; one line a rank. 1 if they do not meet in time."""
+    """Meet the other ranks and add up their numbers; one line a rank. 1 if they do not meet in time.
+
+    Raises BadInput, TryAgain.
+    """
     import torch
     import torch.distributed as dist
 
@@ -18,12 +22,11 @@ def run(seconds: int = SECONDS) -> int:
     node = os.environ.get("SLURMD_NODENAME", platform.node())
     who = f"rank {rank} of {world} on {node} ({platform.node()}), {_named(device)}"
     if world > 1:
-        meeting = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
+        meeting = os.environ.get(MEETING)
         try:
-            dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=timedelta(seconds=seconds))
+            begin_group(seconds)
             total = torch.tensor([rank], device=device)
             dist.all_reduce(total)
-            dist.destroy_process_group()
         except (RuntimeError, ValueError) as error:
             cause = str(error).strip().splitlines()[0]
             print(f"{who}: did not meet the others at {meeting} within {seconds} s: {cause}", file=sys.stderr)

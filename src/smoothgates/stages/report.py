@@ -7,14 +7,17 @@ import pandas as pd
 from smoothgates.analysis.collect import CELL
 from smoothgates.examples import SCHEMA as DATA_SCHEMA
 from smoothgates.files import read_json, write_atomically
+from smoothgates.paths import Paths
 from smoothgates.provenance import Execution
-from smoothgates.records import parse_spec
+from smoothgates.records import parse, parse_spec
 from smoothgates.report import figures, tables
 from smoothgates.report.findings import findings
+from smoothgates.report.gaps import by_file, checked_analysis, sound
 from smoothgates.report.page import render
-from smoothgates.report.runs import costs, origins
+from smoothgates.report.runs import costs, executions, origins, results_of
 from smoothgates.report.style import draw_all, gate_colours, look, set_theme
-from smoothgates.specs import ReportSpec
+from smoothgates.report.together import together
+from smoothgates.specs import AnalyseSpec, ReportSpec
 
 COMPARED = ("metric", "difference", "low", "high", "p", "smallest_p", "holm", "established")
 """Columns of a comparison that the report shows."""
@@ -23,12 +26,19 @@ ROUTED = ["routing_churn", "routing_drift"]
 
 
 def run(spec_text: str, analysis: Path, gates: Path, data: list[Path], out: Path) -> None:
-    """Write the page `out`, figures/ (SVG, PDF) and tables/ (CSV, LaTeX) beside it."""
+    """Write the page `out`, figures/ (SVG, PDF) and tables/ (CSV, LaTeX) beside it: all of them, or none.
+
+    What is not what its record says is named on the page and not shown. BadInput if that is the analysis or the gates.
+    """
     spec = parse_spec(ReportSpec, spec_text)
     frames = [analysis.parent / f"{name}.parquet" for name in ("scores", "learning", "curves")]
     gate_curves = gates.parent / "curves.parquet"
+    compared = checked_analysis(spec, analysis, [*frames, gates, gate_curves])
     execution = Execution("report", spec, inputs=[analysis, *frames, *data, gates, gate_curves])
-    compared = read_json(analysis, "smoothgates.comparisons")
+    paths = Paths(spec.study, analysis.parent.parent.as_posix())
+    manifests, unknown = sound(data)
+    known = [read_json(path, DATA_SCHEMA) for path in manifests]
+    records, lost = executions(results_of(paths, parse(AnalyseSpec, compared["spec"], str(analysis)), spec))
     catalogue = read_json(gates, "smoothgates.gates")["gates"]
     summaries = pd.DataFrame(compared["summaries"])
     # A study of one method has nothing to compare, and yet a table.
@@ -55,24 +65,27 @@ def run(spec_text: str, analysis: Path, gates: Path, data: list[Path], out: Path
         "scores": tables.score_table(summaries, comparisons, methods),
         "answers": tables.answers_table(runs, methods),
         "stability": tables.stability_table(runs, methods),
-        "data": tables.data_table([read_json(path, DATA_SCHEMA) for path in data]),
+        "data": tables.data_table(known),
     }
     if len(routed):
         shown["routing"] = tables.routing_table(routed, methods)
-    for name, table in shown.items():
-        tables.save_table(table, folder / "tables", name)
-    page = render(
-        spec=spec,
-        figures=draw_all(wanted, folder / "figures"),
-        tables=shown,
-        looks=looks,
-        findings=findings(summaries, comparisons, spec.reference),
-        catalogue=catalogue,
-        runs=runs,
-        costs=costs(analysis.parent.parent),
-        origins=origins(analysis.parent.parent),
-    )
-    write_atomically(out, page.encode())
+    with together(folder) as new:
+        for name, table in shown.items():
+            tables.save_table(table, new / "tables", name)
+        page = render(
+            spec=spec,
+            figures=draw_all(wanted, new / "figures"),
+            tables=shown,
+            looks=looks,
+            findings=findings(summaries, comparisons, spec.reference),
+            gaps=by_file([*compared["gaps"], *unknown, *lost]),
+            catalogue=catalogue,
+            runs=runs,
+            costs=costs(records),
+            origins=origins(records),
+            made_up=tables.made_up(known),
+        )
+        write_atomically(new / out.name, page.encode())
     drawn = [folder / "figures" / f"{name}.{suffix}" for name in wanted for suffix in ("svg", "pdf")]
     saved = [folder / "tables" / f"{name}.{suffix}" for name in shown for suffix in ("csv", "tex")]
     execution.write(folder / "run.json", [out, *drawn, *saved])

@@ -1,24 +1,35 @@
 """score: verdicts on completions of any model, by the code that rewards training.
 
 Verdicts are appended as they are made. Killed at any moment and run again, it continues after the last whole line,
-and ends with the bytes of an uninterrupted run.
+and ends with the bytes of an uninterrupted run. `OUT.score.json` says what they are made from: by what else they are
+never continued.
 """
 
+import errno
+import fcntl
+import hashlib
 import json
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, fields
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from smoothgates.errors import BadInput
+from smoothgates.errors import BadInput, TryAgain
+from smoothgates.files import read_json, write_json
 from smoothgates.progress import track
+from smoothgates.provenance import code_digest
 from smoothgates.tasks import NAMES, load_task
 from smoothgates.tasks.task import Answered, Example, Judge, Verdict
 
 BATCH = 256
 """Completions judged between two writes."""
+SCHEMA = "smoothgates.score"
+INSTEAD = "choose another --out, or delete the file to start afresh"
 
 Id = str | int
 
@@ -28,20 +39,104 @@ def run(task: str, reward: str, source: Path, out: Path) -> None:
     reason}` for each to `out`.
 
     Rows are `{id, completion, answer}`, or `{id, completion, example}` with the fields of a task's example; either
-    may say `truncated`. All are checked before the first is judged.
+    may say `truncated`. All are checked before the first is judged. `-` is standard input. Raises BadInput, and
+    TryAgain while another process writes to `out`.
     """
     judge = find_judge(task, reward)
-    ids = distinct_ids(source)
-    if out.exists() and out.samefile(source):
-        raise BadInput(f"--out: {out} is the file to read; name another")
-    done = resume(out, ids)
-    rows = islice(read_rows(source), done, None)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with open(out, "ab") as file:
-        for _ in track(range(done, len(ids), BATCH), f"score (batches of {BATCH})"):
-            batch = list(islice(rows, BATCH))
-            file.write(b"".join(verdict_lines(judge, batch, source)))
-            file.flush()
+    with opened(source) as rows:
+        ids, sha256 = distinct_ids(rows, source), digest(rows)
+        facts = {"task": task, "reward": reward, "sha256": sha256, "code": code_digest("score", (f"tasks.{task}",))}
+        with alone_at(out, rows) as verdicts:
+            with writing(out):
+                claim(out, verdicts, facts)
+            done = resume(out, verdicts, ids)
+            rest = islice(read_rows(rows, source), done, None)
+            for _ in track(range(done, len(ids), BATCH), f"score (batches of {BATCH})"):
+                lines = b"".join(verdict_lines(judge, list(islice(rest, BATCH)), source))
+                with writing(out):
+                    verdicts.write(lines)
+                    verdicts.flush()
+        if digest(rows) != sha256:
+            raise BadInput(f"{source}: changed while it was read: delete {out}, and judge it once more")
+    print(f"{out}: {len(ids)} verdicts, {len(ids) - done} of them new")
+
+
+@contextmanager
+def opened(source: Path) -> Iterator[BinaryIO]:
+    """The rows, to be read more than once. What cannot be, as a pipe, is copied to a temporary file first."""
+    piped = str(source) == "-"
+    with ExitStack() as stack:
+        try:
+            rows = stack.enter_context(open(0 if piped else source, "rb", closefd=not piped))
+            if not rows.seekable():
+                pipe, rows = rows, stack.enter_context(tempfile.TemporaryFile())
+                shutil.copyfileobj(pipe, rows)
+        except OSError as error:
+            raise BadInput(f"{source}: cannot be read ({error.strerror})") from None
+        yield rows
+
+
+@contextmanager
+def writing(out: Path) -> Iterator[None]:
+    """Errors of the file system become BadInput, but for those of a full disk."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise BadInput(f"--out: {out}: cannot be written ({error.strerror})") from None
+
+
+@contextmanager
+def alone_at(out: Path, rows: BinaryIO) -> Iterator[BinaryIO]:
+    """The file of verdicts, to be read and appended to by this process alone: its lock ends with it, however it ends.
+
+    Raises BadInput; TryAgain if another process is at it, or if it does not stay in its place.
+    """
+    with ExitStack() as stack:
+        with writing(out):
+            if out.exists() and os.path.samestat(out.stat(), os.fstat(rows.fileno())):
+                raise BadInput(f"--out: {out} is the file to read; name another")
+            if out.exists() and not out.is_file():
+                raise BadInput(f"--out: expected a file, {out} is something else")
+            out.parent.mkdir(parents=True, exist_ok=True)
+            file = stack.enter_context(open(out, "a+b"))
+            try:
+                # A process's lock, not a file's: judges that it has forked do not keep it when it is killed.
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except (BlockingIOError, PermissionError):
+                raise TryAgain(f"{out}: another process writes to it; wait for it, or choose another --out") from None
+        yield file
+        if not out.exists() or not os.path.samestat(out.stat(), os.fstat(file.fileno())):
+            raise TryAgain(f"{out}: was deleted or replaced while it was written")
+
+
+def claim(out: Path, verdicts: BinaryIO, facts: dict[str, str]) -> None:
+    """Note beside the verdicts what they are made from. BadInput if those that are there are made from something else,
+    or nothing says from what. OSError if the note cannot be written.
+    """
+    note = out.with_name(f"{out.name}.score.json")
+    begun = os.fstat(verdicts.fileno()).st_size > 0
+    if not note.exists():
+        if begun:
+            raise BadInput(f"{out}: no {note.name} says what its verdicts were made from; {INSTEAD}")
+        found = {}
+    else:
+        try:
+            found = read_json(note, SCHEMA)
+        except BadInput as error:
+            raise BadInput(f"{error}; choose another --out, or delete both to start afresh") from None
+    differing = [key for key in facts if found.get(key) != facts[key]]
+    if differing and begun:
+        was = {
+            "task": f"--task {found.get('task')}, not {facts['task']}",
+            "reward": f"--reward {found.get('reward')}, not {facts['reward']}",
+            "sha256": "other rows than these",
+            "code": "another version of the judge",
+        }
+        raise BadInput(f"{out}: its verdicts were made with {was[differing[0]]}; {INSTEAD}")
+    if differing:
+        write_json(note, {"schema": SCHEMA, "schema_version": 1, **facts})
 
 
 def find_judge(task: str, reward: str) -> Judge:
@@ -64,45 +159,43 @@ def verdict_lines(judge: Judge, batch: list[tuple[Id, Answered]], source: Path) 
         yield json.dumps({"id": row_id, **asdict(verdict)}).encode() + b"\n"
 
 
-def distinct_ids(source: Path) -> list[Id]:
+def distinct_ids(rows: BinaryIO, source: Path) -> list[Id]:
     """The ids of all rows; BadInput if two are equal."""
     ids: dict[Id, None] = {}
-    for i, (row_id, _) in enumerate(read_rows(source), start=1):
+    for i, (row_id, _) in enumerate(read_rows(rows, source), start=1):
         ids[row_id] = None
         if len(ids) < i:
             raise BadInput(f"{source}: id: row {i} repeats the id {row_id!r}; each row needs its own")
     return list(ids)
 
 
-def resume(out: Path, ids: list[Id]) -> int:
+def resume(out: Path, verdicts: BinaryIO, ids: list[Id]) -> int:
     """How many rows have their verdict in `out`; a last line that was not written to its end is cut off."""
-    if not out.exists():
-        return 0
     done = whole = 0
-    with open(out, "rb") as file:
-        for line in file:
-            if not line.endswith(b"\n"):
-                break
-            if done == len(ids) or _verdict_id(line) != ids[done]:
-                raise BadInput(
-                    f"{out}: line {done + 1}: not the verdict on row {done + 1} of the input; "
-                    "delete the file to start afresh, or choose another --out"
-                )
-            done += 1
-            whole += len(line)
-    os.truncate(out, whole)
+    verdicts.seek(0)
+    for line in verdicts:
+        if not line.endswith(b"\n"):
+            break
+        if done == len(ids) or _verdict_id(line) != ids[done]:
+            raise BadInput(f"{out}: line {done + 1}: not the verdict on row {done + 1} of the input; {INSTEAD}")
+        done += 1
+        whole += len(line)
+    verdicts.truncate(whole)
     return done
 
 
-def read_rows(source: Path) -> Iterator[tuple[Id, Answered]]:
-    """What to judge, by id; blank lines are passed over. BadInput names file, line and key."""
-    try:
-        with open(source, "rb") as file:
-            for number, line in enumerate(file, start=1):
-                if not line.isspace():
-                    yield parse_row(line, f"{source}: line {number}")
-    except OSError as error:
-        raise BadInput(f"{source}: cannot be read ({error.strerror})") from None
+def digest(rows: BinaryIO) -> str:
+    """sha256 of all bytes of the input."""
+    rows.seek(0)
+    return hashlib.file_digest(rows, "sha256").hexdigest()
+
+
+def read_rows(rows: BinaryIO, source: Path) -> Iterator[tuple[Id, Answered]]:
+    """What to judge, by id, from the beginning; blank lines are passed over. BadInput names `source`, line and key."""
+    rows.seek(0)
+    for number, line in enumerate(rows, start=1):
+        if not line.isspace():
+            yield parse_row(line, f"{source}: line {number}")
 
 
 def parse_row(line: bytes, where: str) -> tuple[Id, Answered]:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from smoothgates.errors import TryAgain
-from smoothgates.files import digest, write_json, write_parquet
+from smoothgates.errors import BadInput, TryAgain
+from smoothgates.files import digest, read_json, write_json, write_parquet
 from smoothgates.provenance import Execution
 from smoothgates.ranks import Ranks
 from smoothgates.records import parse_spec
-from smoothgates.specs import TrainSpec
+from smoothgates.specs import GATE_CHECK, TrainSpec
 from smoothgates.train.flush import flush
 from smoothgates.train.result import Result
 from smoothgates.train.stop import Stop
@@ -46,20 +46,26 @@ def run(
     metrics: Path,
     index: Path | None = None,
     how: How | None = None,
+    gate: Path | None = None,
 ) -> None:
     """Train from the warm start `policy`, or go on where an earlier attempt ended; write `metrics`, policies and `out`.
+
+    `gate`: what the check of the method's gate left. By hand one may go without.
 
     Raises TryAgain if it stopped before its end, BadInput if an earlier attempt failed in a way that repeats itself.
     """
     how = how or How()
     stop, ranks = Stop(how.wall_minutes), Ranks()
     spec = parse_spec(TrainSpec, spec_text)
-    execution = Execution("train", spec, (f"gates.{spec.method.gate}", f"tasks.{spec.task}"), [data, policy, index])
+    parts = (f"gates.{spec.method.gate}", f"tasks.{spec.task}")
+    execution = Execution("train", spec, parts, [data, policy, gate, index])
+    if gate and (checked := read_json(gate, GATE_CHECK)["spec"]["gate"]) != spec.method.gate:
+        raise BadInput(f"{gate}: spec.gate: expected '{spec.method.gate}', the gate of the method, got '{checked}'")
     facts, result = execution.facts, Result(out, metrics)
     inputs = [facts["inputs"][path.as_posix()] if path else None for path in (data, policy, index)]
     name = fingerprint(facts["spec_sha256"], facts["code_sha256"], facts["lock_sha256"], filter(None, inputs))
     folder = how.work / name
-    with ranks.noticing_losses(), at_work(folder, how, ranks) as work, stop:
+    with ranks.noticing_losses(), at_work(folder, out, how, ranks) as work, stop:
         if ranks.first(work and (work.lease.waited or work.finished) and result.is_made_by(facts)):
             if work:
                 print(f"{out}: finished already by another process", file=sys.stderr)
@@ -90,12 +96,12 @@ def run(
 
 
 @contextmanager
-def at_work(folder: Path, how: How, ranks: Ranks) -> Iterator[Work | None]:
+def at_work(folder: Path, out: Path, how: How, ranks: Ranks) -> Iterator[Work | None]:
     """A run's directory on rank 0, which alone writes there; None on all others. If one is refused, all are."""
     work = None
     with ranks.as_one():
         if ranks.leads:
-            work = Work(folder, how.wait, how.fresh)
+            work = Work(folder, out, how.wait, how.fresh)
     with work or nullcontext():
         yield work
 

@@ -1,12 +1,14 @@
 """Data sets of the Hugging Face Hub: files at a pinned commit, with pinned checksums.
 
-The pins stand in one file, `config/sources.lock.yaml`. The files are fetched by commit and verified, then read by
-`datasets`: once it is offline, `datasets.load_dataset` with a hub's name takes the latest cached version, whatever its
-commit, and finds none at all if files were named (datasets 5.2). Once fetched, HF_HUB_OFFLINE=1 works.
+The pins stand in `config/sources.lock.yaml`. What is not pinned there is pinned when a study uses it first, in a lock
+beside the study. The files are fetched by commit and verified, then read by `datasets`: once it is offline,
+`datasets.load_dataset` with a hub's name takes the latest cached version, whatever its commit, and finds none at all if
+files were named (datasets 5.2). Once fetched, HF_HUB_OFFLINE=1 works.
 """
 
 import os
 import shutil
+import sys
 import tarfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -14,16 +16,17 @@ from pathlib import Path
 import yaml
 from pydantic import Field
 
+from smoothgates.documents import read_yaml
 from smoothgates.errors import BadInput
-from smoothgates.files import digest, write_atomically
+from smoothgates.files import digest, guarded, temporary, write_atomically
 from smoothgates.hub import asking
-from smoothgates.records import Record, parse, read_yaml
+from smoothgates.records import Record, parse
 from smoothgates.tasks import NAMES, load_task
 from smoothgates.tasks.sources import Corpus, Located, convert
 from smoothgates.tasks.task import Example, Source
 
 LOCK = Path("config/sources.lock.yaml")
-HEADER = "# sha256 of each public data set's files at its commit. `python -m smoothgates pin NAME...` adds to it.\n"
+HEADER = "# sha256 of each public data set's files at its commit: what studies are held to.\n"
 
 
 class Pin(Record):
@@ -42,21 +45,33 @@ def read_pins(lock: Path) -> dict[str, Pin]:
     return {name: parse(Pin, pin, f"{lock}: {name}") for name, pin in read_yaml(lock).items()}
 
 
-def load_pinned(name: str, source: Source, lock: Path = LOCK) -> tuple[list[Example], dict]:
-    """Examples from the hub, and facts; BadInput unless their files are those that are pinned."""
+def load_pinned(name: str, source: Source, lock: Path = LOCK, own: Path | None = None) -> tuple[list[Example], dict]:
+    """Examples from the hub, and facts; BadInput unless their files are those that are pinned.
+
+    What `lock` does not pin is held to `own`, the lock beside the study, which the first use adds it to.
+    """
     _check_on_hub(name, source)
-    pin = read_pins(lock).get(name)
-    if pin is None or pin.revision != source.revision:
-        fault = "is not pinned" if pin is None else f"is pinned at {pin.revision}, its catalogue says {source.revision}"
-        raise BadInput(f"{lock}: {name} {fault}: run `python -m smoothgates pin {name}` where the hub can be reached")
+    where = lock if own is None or name in read_pins(lock) else own
+    pinned = read_pins(where).get(name)
+    if (pinned is None and own is None) or (pinned and pinned.revision != source.revision):
+        fault = f"is pinned at {pinned.revision}, its catalogue says {source.revision}" if pinned else "is not pinned"
+        raise BadInput(f"{where}: {name} {fault}: run `python -m smoothgates pin {name}` where the hub can be reached")
     files = fetch(name, source)
-    if files.keys() != pin.files.keys():
-        raise BadInput(f"{name}: {source.hub}: has the files {sorted(files)}, {lock} says {sorted(pin.files)}")
-    for path, file in files.items():
-        if (found := digest(file)) != pin.files[path]:
-            raise BadInput(f"{file}: damaged: sha256 is {found}, {lock} says {pin.files[path]}")
+    if pinned:
+        _check_files(name, source, files, pinned, where)
     examples, facts = convert(name, source, _rows(name, files.values()))
+    if not pinned:
+        # Another process may have come first.
+        _check_files(name, source, files, write_pin(name, source, files, where, replace=False), where)
     return examples, {"from": f"{source.hub}@{source.revision}", **facts}
+
+
+def _check_files(name: str, source: Source, files: dict[str, Path], pinned: Pin, lock: Path) -> None:
+    if files.keys() != pinned.files.keys():
+        raise BadInput(f"{name}: {source.hub}: has the files {sorted(files)}, {lock} says {sorted(pinned.files)}")
+    for path, file in files.items():
+        if (found := digest(file)) != pinned.files[path]:
+            raise BadInput(f"{file}: damaged: sha256 is {found}, {lock} says {pinned.files[path]}")
 
 
 def pin(chosen: dict[str, Source], lock: Path = LOCK) -> None:
@@ -65,11 +80,22 @@ def pin(chosen: dict[str, Source], lock: Path = LOCK) -> None:
         _check_on_hub(name, source)
         files = fetch(name, source)
         convert(name, source, _rows(name, files.values()))  # rows that cannot be read are no use pinned
-        pins = read_pins(lock)
-        pins[name] = Pin(revision=source.revision, files={path: digest(file) for path, file in files.items()})
         # After each: the next may fail, and some take an hour to fetch.
+        write_pin(name, source, files, lock)
+
+
+def write_pin(name: str, source: Source, files: dict[str, Path], lock: Path, replace: bool = True) -> Pin:
+    """Add a pin to a lock, and say so in one line; returns what the lock has then. Others that write it wait."""
+    new = Pin(revision=source.revision, files={path: digest(file) for path, file in files.items()})
+    with guarded(lock):
+        pins = read_pins(lock)
+        if name in pins and not replace:
+            return pins[name]
+        pins[name] = new
         text = yaml.safe_dump({key: dict(entry) for key, entry in sorted(pins.items())}, sort_keys=False)
         write_atomically(lock, (HEADER + text).encode())
+    print(f"{name}: pinned in {lock}: {source.hub}@{source.revision}, sha256 of {len(files)} files", file=sys.stderr)
+    return new
 
 
 def sources_named(names: list[str]) -> dict[str, Source]:
@@ -110,7 +136,7 @@ def fetch_corpus(corpus: Corpus, out: Path) -> None:
     if (found := digest(Path(archive))) != corpus.sha256:
         raise BadInput(f"{archive}: damaged: sha256 is {found}, expected {corpus.sha256}")
     out.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = out.with_name(f".{out.name}.{os.getpid()}")
+    unfinished = temporary(out)
     try:
         with tarfile.open(archive, "r|*") as tar, open(unfinished, "wb") as file:
             for entry in tar:

@@ -1,15 +1,19 @@
 """A mirror: a folder that holds public data sets as files, `task/name.jsonl` or the like, read instead of the hub."""
 
-import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from smoothgates.documents import parse_json, read_text
 from smoothgates.errors import BadInput
 from smoothgates.files import digest, parquet_rows
 from smoothgates.tasks.sources import Located, convert, one_line
 from smoothgates.tasks.task import Example, Source
 
 SUFFIXES = (".jsonl", ".parquet", ".json")
+STAND_INS = Path("config/stand_ins")
+"""A mirror of rows that were made up, for rehearsals."""
+MARK = "STAND_INS.md"
+"""Of a mirror whose rows stand in for those of the data sets."""
 SUMS = "SHA256SUMS"
 """Of a mirror, as `sha256sum` writes it: paths relative to the mirror."""
 
@@ -35,13 +39,14 @@ def load_mirrored(name: str, source: Source, mirror: Path) -> tuple[list[Example
         if expected[relative] != found:
             raise BadInput(f"{path}: damaged: sha256 is {found}, {SUMS} says {expected[relative]}")
     examples, facts = convert(name, source, read_rows(path))
-    return examples, {"from": "mirror", "file": relative, "file_sha256": found, **facts}
+    origin = {"from": "stand-in rows", "made_up": True} if (mirror / MARK).exists() else {"from": "mirror"}
+    return examples, {**origin, "file": relative, "file_sha256": found, **facts}
 
 
 def read_sums(path: Path) -> dict[str, str]:
     """Digest by path, from the output of `sha256sum`."""
     sums = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
         found, _, name = line.partition(" ")
         if len(found) != 64 or not name:
             raise BadInput(f"{path}:{number}: expected a sha256 and a path")
@@ -64,10 +69,7 @@ def read_rows(path: Path) -> Iterator[Located]:
     with open(path, "rb") as file:
         texts = [(str(path), file.read())] if path.suffix == ".json" else _lines(path, file)
         for where, text in texts:
-            try:
-                found = json.loads(text)
-            except (ValueError, RecursionError) as error:
-                raise BadInput(f"{where}: not JSON ({one_line(error)})") from None
+            found = parse_json(text, where)
             for row in found if path.suffix == ".json" and isinstance(found, list) else [found]:
                 if not isinstance(row, dict):
                     raise BadInput(f"{where}: expected an object, got {type(row).__name__}")

@@ -124,9 +124,9 @@ def load(folder: Path, ranks: Ranks) -> tuple[dict[str, torch.Tensor], dict, Pat
         if ranks.leads:
             print(line, file=sys.stderr, flush=True)
 
-    found = ranks.first(sorted(complete(folder), reverse=True))
+    found = [folder / name for name in ranks.first(sorted((each.name for each in complete(folder)), reverse=True))]
     with suppress(OSError, UnicodeDecodeError):
-        latest = folder / (folder / LATEST).read_text().strip()
+        latest = folder / (folder / LATEST).read_text(encoding="utf-8").strip()
         if latest not in found:
             tell(f"{latest}: no such checkpoint, though {LATEST} names it")
     for path in found:

@@ -180,22 +180,26 @@ class Entry:
 def read(path: Path) -> dict | None:
     """What a lease file says; None if there is none."""
     try:
-        return json.loads(path.read_text())
+        found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
+    return found if isinstance(found, dict) and found.keys() >= {"token", "host", "pid", "space", "job"} else None
 
 
 def ended_here(lease: dict) -> bool:
     """Whether a lease's process ran on this host and is no more."""
-    if (lease["host"], lease["space"]) != (platform.node(), pid_space()):
-        return False
+    return (lease["host"], lease["space"]) == (platform.node(), pid_space()) and not alive(lease["pid"])
+
+
+def alive(pid: int) -> bool:
+    """Whether there is a process of this id here."""
     try:
-        os.kill(lease["pid"], 0)
-    except ProcessLookupError:
-        return True
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
     except PermissionError:
         pass
-    return False
+    return True
 
 
 def pid_space() -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from smoothgates.errors import BadInput
-from smoothgates.files import place, read_json
+from smoothgates.files import place, read_json, temporaries
 from smoothgates.provenance import RUN_SCHEMA
 from smoothgates.train.flush import flush
 
@@ -29,7 +29,7 @@ class Result:
         """Delete an earlier result, its manifest first, and what a killed process left of one."""
         for path in (self.out, self.record, self.metrics):
             path.unlink(missing_ok=True)
-            for rest in path.parent.glob(f".{path.name}.*"):
+            for rest in temporaries(path):
                 rest.unlink()
         for name in FOLDERS:
             if (folder := self.out.parent / name).exists():

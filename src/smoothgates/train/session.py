@@ -86,7 +86,7 @@ class Session:
 
     def means(self, setting: Setting, data: Path) -> Means:
         examples = read_examples(data)
-        chosen = fitting(examples, self.text, setting)
+        chosen = fitting(examples, self.text, setting, self.spec.sampling.prompts)
         if len(chosen) < len(examples) and self.ranks.leads:
             left, limit = len(examples) - len(chosen), setting.protocol.max_prompt_tokens
             print(f"{left} of {len(examples)} examples left out: more than {limit} tokens of prompt", file=sys.stderr)

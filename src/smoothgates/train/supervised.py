@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from tokenizers import Tokenizer
 from torch import Tensor
 
+from smoothgates.errors import BadInput
 from smoothgates.policy.decoder import Decoder
 from smoothgates.policy.tokenizer import EOS, prompt_ids
 from smoothgates.progress import track
@@ -29,13 +30,20 @@ def train_supervised(
     batch_size: int,
     rng: random.Random,
 ) -> float:
-    """Run one phase in place; returns the mean loss of its last tenth, nats per completion token."""
+    """Run one phase in place; returns the mean loss of its last tenth, nats per completion token.
+
+    Raises BadInput if a demonstration is longer than the policy can be.
+    """
     optimizer = AdamW(policy, phase.optimizer)
     losses: list[float] = []
     for step in track(range(phase.steps), "supervised"):
         chosen = rng.sample(examples, batch_size)
         shown = [generator.hasty(e, rng) if rng.random() < phase.hasty else generator.careful(e) for e in chosen]
         ids, mask = encode_demonstrations(tokenizer, [e.question for e in chosen], shown)
+        if ids.shape[1] > (most := policy.arch.max_position_embeddings):
+            raise BadInput(
+                f"architecture.max_position_embeddings: {most} is too few for demonstrations of {ids.shape[1]} tokens"
+            )
         predicts = mask[:, 1:]
         logits = policy.logits(policy.hidden(ids[:, :-1], keep=lambda x, at=predicts: x[at]))
         loss = F.cross_entropy(logits, ids[:, 1:][predicts])

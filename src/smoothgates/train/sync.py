@@ -93,8 +93,8 @@ class Sync:
         folder = None
         with ranks.as_one():
             if ranks.leads:
-                folder = self.write(weights)
-        folder = ranks.first(folder)
+                folder = str(self.write(weights))
+        folder = Path(ranks.first(folder))
         with ranks.as_one():
             self.sampler.load(folder)
         self.held = self.steps()

@@ -1,6 +1,7 @@
 """A run's work directory: what lets it go on after any end, kept apart from its results until it has finished.
 
     work/3f2a…/lease.json        who works here
+    work/3f2a…/mark.json         which results it is for
     work/3f2a…/attempts.jsonl    every attempt: when, where, from which update to which, how it ended
     work/3f2a…/checkpoints/      the last two states
     work/3f2a…/result/           policies that are part of the result
@@ -23,6 +24,7 @@ from pathlib import Path
 from smoothgates.errors import BadInput, TryAgain
 from smoothgates.files import read_json, write_atomically, write_json
 from smoothgates.train.lease import Lease
+from smoothgates.train.mark import MARK, mark
 
 FAILED = "smoothgates.failed"
 MARKER = "failed.json"
@@ -49,9 +51,10 @@ def fingerprint(spec: str, code: str, lock: str, inputs: Iterable[str]) -> str:
 class Work:
     """A run's directory, while this process alone works there; a context manager."""
 
-    def __init__(self, folder: Path, wait: float, fresh: bool = False):
-        """Raises TryAgain if another process is at work there for `wait` seconds, BadInput if the run has failed before
-        in a way that repeats itself. `fresh` deletes what earlier attempts left, that included.
+    def __init__(self, folder: Path, result: Path, wait: float, fresh: bool = False):
+        """`result` is the manifest that the run is to write. Raises TryAgain if another process is at work there for
+        `wait` seconds, BadInput if the run has failed before in a way that repeats itself. `fresh` deletes what earlier
+        attempts left, that included.
         """
         self.folder, self.checkpoints, self.result = folder, folder / CHECKPOINTS, folder / "result"
         self.failed, self.ledger = folder / MARKER, folder / "attempts.jsonl"
@@ -65,6 +68,7 @@ class Work:
         try:
             if fresh:
                 self.clear()
+            mark(folder, result)
             if self.failed.exists():
                 cause = read_json(self.failed, FAILED)["cause"]
                 raise BadInput(f"{self.failed}: this run has failed before: {cause}; delete the file, or give --fresh")
@@ -143,12 +147,19 @@ class Work:
     def clear(self) -> None:
         """Forget all attempts."""
         self.lease.check()
-        for path in (self.result, self.checkpoints):
-            if path.exists():
-                shutil.rmtree(path)
-        for path in self.folder.iterdir():
-            if not path.name.startswith("lease."):
-                path.unlink()
+        empty(self.folder)
+
+
+def empty(folder: Path) -> None:
+    """Delete what is in a work directory, but for the lease, which the caller must hold. Whoever is killed on the way
+    leaves a directory that still says how its run ended, and, to the last, what it is for.
+    """
+    rest = [path for path in folder.iterdir() if not path.name.startswith("lease.")]
+    for path in sorted(rest, key=lambda path: (path.name == MARK, path.is_file())):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 @contextmanager
@@ -171,7 +182,7 @@ def marking_failures(folder: Path, work: Work | None) -> Iterator[None]:
 def read_ledger(path: Path) -> list[dict]:
     """The attempts so far."""
     try:
-        return [json.loads(row) for row in path.read_text().splitlines()]
+        return [json.loads(row) for row in path.read_text(encoding="utf-8").splitlines()]
     except FileNotFoundError:
         return []
     except ValueError:

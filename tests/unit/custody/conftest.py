@@ -29,7 +29,7 @@ class Made:
         """What a job would leave."""
         for record in job.records:
             folder = Path(record).parent
-            declared = [Path(path) for path in job.outputs if record_of(path) == record]
+            declared = [Path(path) for path in job.outputs if record_of(path) == record != path]
             extra = {
                 "policy": [folder / "weights/model.safetensors"],
                 "train": [folder / "weights/model.safetensors", folder / "checkpoints/rollout0001/model.safetensors"],
@@ -58,6 +58,9 @@ class Made:
             "outputs": {str(file): digest(file) for file in outputs},
             "drift": {},
             "dirty": False,
+            "began": "2026-02-03T04:05:06Z",
+            "seconds": 60.0,
+            "versions": {"torch": "2.13.0+cpu", "snakemake": "9.27.1"},
         }
         write_json(path, sealed(facts))
 

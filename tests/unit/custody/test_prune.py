@@ -1,99 +1,90 @@
 """prune frees what nobody needs, says how much, and touches nothing else."""
 
 import os
+import platform
 import shutil
-import time
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from smoothgates.custody import prune
+from smoothgates.custody import prune, removal
 from smoothgates.custody.verify import verify
+from smoothgates.custody.work import QUIET
 from smoothgates.errors import BadInput
+from smoothgates.files import temporary
 
-RUN = Path("results/smoke/train/math/near/erf/seed0")
-OLD = time.time() - 2 * prune.QUIET
-START = [("warm_start", f"{task}/control/warm_start/seed{seed}") for task in ("math", "toolqa") for seed in (0, 1)]
+from .folders import RUN, SECOND, age, everything, work
 
-
-def work(name: str, age: float = 2 * prune.QUIET) -> Path:
-    """A work directory in which nothing has changed for some seconds."""
-    file = Path("work") / name / "checkpoint/model.safetensors"
-    file.parent.mkdir(parents=True)
-    file.write_bytes(bytes(2_000_000))
-    for path in (file, file.parent, file.parent.parent):
-        os.utime(path, (time.time() - age,) * 2)
-    return file.parent.parent
-
-
-def work_of(made, seed: int) -> str:
-    return prune.work_of(made.study, made.job("train", f"math/near/erf/seed{seed}"))
-
-
-def everything():
-    return {path for path in Path().rglob("*") if path.is_file()}
+DEAD = 2**22 + 1
+"""Above the largest id of a process."""
 
 
 def test_nothing_goes_unless_told_to(made, capsys):
-    work("gone")
+    work("gone", RUN / "model.json")
     before = everything()
     prune.run(made.study, checkpoints=True, foreign=True)
     out = capsys.readouterr().out
-    assert "2.0 MB  work/gone: no unfinished job goes on from it" in out
+    assert "2.0 MB  work/gone: no unfinished run goes on from it" in out
     assert out.splitlines()[-1].startswith("would free 2.0 MB: --yes")
     assert everything() == before
 
 
-def test_work_of_an_unfinished_run_stays(made, capsys):
-    (RUN / "model.json").unlink()
-    (RUN / "metrics.parquet").unlink()
-    needed, finished = work(work_of(made, 0)), work(work_of(made, 1))
+def test_a_run_that_is_made_again_while_prune_looks_keeps_its_new_checkpoints(made, monkeypatch, capsys):
+    looked, again = prune.verify, made.job("train", "math/near/erf/seed0")
+
+    def meanwhile(*arguments, **options):
+        audit = looked(*arguments, **options)
+        made.make(again)
+        made.amend(again.records[0], dirty=True)
+        return audit
+
+    monkeypatch.setattr(prune, "verify", meanwhile)
+    prune.run(made.study, yes=True, checkpoints=True)
+    assert (RUN / "checkpoints/rollout0001/model.safetensors").exists()
+    assert not (SECOND / "checkpoints/rollout0001").exists()
+    assert "its run has been made again meanwhile" in capsys.readouterr().out
+
+
+def test_files_that_vanish_while_prune_looks_are_no_fault(made, monkeypatch):
+    """Everything of the study goes, at whatever moment."""
+    for path in (RUN / "stray", temporary(RUN / "model.json")):
+        path.write_text("")
+    work("0123456789abcdef", RUN / "model.json")
+    looked = prune.verify
+
+    def meanwhile(*arguments, **options):
+        audit = looked(*arguments, **options)
+        for folder in ("results", "reports", "work"):
+            shutil.rmtree(folder, ignore_errors=True)
+        return audit
+
+    monkeypatch.setattr(prune, "verify", meanwhile)
+    prune.run(made.study, yes=True, checkpoints=True, foreign=True)
+    assert everything() == {Path("config/methods.yaml"), Path("config/smoke.yaml")}
+
+
+def test_temporary_files_go_when_their_process_is_gone(made):
+    """Those of this host after an hour, those of others after a day; a file of anybody else's never."""
+    names = {
+        f".model.json.{DEAD}@{platform.node()}.smoothgates": 2 * QUIET,
+        f".new.json.{DEAD}@{platform.node()}.smoothgates": 0,
+        f".model.json.{os.getpid()}@{platform.node()}.smoothgates": 48 * QUIET,
+        ".model.json.1@elsewhere.smoothgates": 48 * QUIET,
+        ".new.json.1@elsewhere.smoothgates": 2 * QUIET,
+        ".notes.4711": 48 * QUIET,
+        ".smoothgates": 48 * QUIET,
+    }
+    folder = Path(f"results/smoke/.index.{DEAD}@{platform.node()}.smoothgates")
+    folder.mkdir()
+    for name, seconds in names.items():
+        (RUN / name).write_text("{")
+        age(RUN / name, seconds=seconds)
+    (folder / "part").write_text("{")
+    age(folder / "part", folder)
     prune.run(made.study, yes=True)
-    assert needed.exists()
-    assert not finished.exists()
-    assert capsys.readouterr().out.endswith("freed 2.0 MB\n")
-
-
-def test_work_of_an_unfinished_run_of_another_study_stays(made):
-    shutil.copy("config/smoke.yaml", "config/other.yaml")
-    made.name = "other"
-    for rule, name in (("prepare", "math"), ("prepare", "toolqa"), *START):
-        made.make(made.job(rule, name))
-    needed = work(work_of(made, 0))
-    made.name = "smoke"
-    prune.run(made.study, yes=True)
-    assert needed.exists()
-    shutil.rmtree("results/other")
-    prune.run(made.study, yes=True)
-    assert not needed.exists()
-
-
-def test_work_that_somebody_is_at_stays(made):
-    """A trainer renews its lease every few seconds, wherever it runs."""
-    busy = work("gone")
-    (busy / "lease.json").write_text("{}")
-    prune.run(made.study, yes=True)
-    assert busy.exists()
-
-
-def test_work_stays_while_nobody_can_tell_whose_it_is(made, capsys):
-    """Its name depends on data that will be made again, to the same bytes or not."""
-    shutil.rmtree("results/smoke/data/math")
-    (RUN / "model.json").unlink()
-    (RUN / "metrics.parquet").unlink()
-    unknown = work("gone")
-    prune.run(made.study, yes=True)
-    assert unknown.exists()
-    assert "work is left alone" in capsys.readouterr().out
-
-
-def test_temporary_files_go_when_they_are_old(made):
-    old, new = RUN / ".model.json.4711", RUN / ".model.json.4712"
-    for path in (old, new):
-        path.write_text("{")
-    os.utime(old, (OLD, OLD))
-    prune.run(made.study, yes=True)
-    assert (old.exists(), new.exists()) == (False, True)
+    assert [(RUN / name).exists() for name in names] == [False, True, True, False, True, True, True]
+    assert not folder.exists()
 
 
 def test_foreign_files_go_only_when_asked(made):
@@ -141,17 +132,26 @@ def test_damage_beside_pruned_checkpoints_is_still_found(made):
     assert [finding.path for finding in verify(made.study).findings] == [str(RUN / "weights/model.safetensors")]
 
 
-def test_a_link_goes_and_what_it_leads_to_stays(made, tmp_path_factory):
+def test_links_are_not_followed(made, tmp_path_factory):
     elsewhere = tmp_path_factory.mktemp("elsewhere")
-    (elsewhere / "precious").write_text("")
-    for link in (Path("results/smoke/link"), Path("work/link")):
-        link.parent.mkdir(exist_ok=True)
-        link.symlink_to(elsewhere)
-        os.utime(link, (OLD, OLD), follow_symlinks=False)
+    shutil.move(work("0123456789abcdef", RUN / "model.json"), elsewhere)
+    for link in (Path("results/smoke/link"), Path("work/0123456789abcdef")):
+        link.symlink_to(elsewhere / "0123456789abcdef")
+        age(link)
     prune.run(made.study, yes=True, foreign=True)
     assert not Path("results/smoke/link").is_symlink()
-    assert not Path("work/link").is_symlink()
-    assert (elsewhere / "precious").exists()
+    assert Path("work/0123456789abcdef/checkpoints/model.safetensors").exists()
+
+
+def test_what_git_keeps_stays(made):
+    """As where a study has the name of a folder of released reports."""
+    strays = [Path("reports/smoke/kept.md"), Path("reports/smoke/stray.md")]
+    for path in strays:
+        path.write_text("")
+    subprocess.run(["git", "init", "--quiet"], check=True)
+    subprocess.run(["git", "add", strays[0]], check=True)
+    prune.run(made.study, yes=True, foreign=True)
+    assert [path.exists() for path in strays] == [True, False]
 
 
 def test_results_on_another_disk_are_pruned_too(made, tmp_path_factory):
@@ -177,5 +177,5 @@ def test_nothing_behind_a_link_is_removed(made, tmp_path_factory):
 def test_what_is_elsewhere_is_refused(path, made):
     before = everything()
     with pytest.raises(BadInput, match="outside"):
-        prune.remove([prune.Removal(Path(path), "", 0)], [Path("results"), Path("reports"), Path("work")])
+        removal.remove([removal.removal(Path(path), "")], [Path("results"), Path("reports"), Path("work")])
     assert everything() == before

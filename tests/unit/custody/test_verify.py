@@ -162,10 +162,14 @@ def test_results_of_another_study_are_foreign(made):
 
 
 def test_what_a_killed_process_left_is_no_fault(made):
-    leftover = RUN / ".model.json.4711"
+    leftover = RUN / ".model.json.4711@elsewhere.smoothgates"
+    folder = Path("reports/smoke/.new.4711@elsewhere.smoothgates")
     leftover.write_text("{")
+    (folder / "figures").mkdir(parents=True)
+    for name in ("figures/scores.svg", "figures/gates.svg", ".index.html.4711"):
+        (folder / name).write_text("")
     audit = verify(made.study)
-    assert (audit.leftovers, audit.findings) == ([str(leftover)], [])
+    assert (audit.leftovers, audit.findings) == ([str(folder), str(leftover)], [])
 
 
 def test_what_an_unfinished_run_has_written_is_its_own(made):
@@ -202,3 +206,45 @@ def test_json_has_everything(made, capsys):
     assert data["jobs"]["train"] == {"done": 5, "damaged": 1}
     assert data["findings"][0]["path"] == str(RUN / "weights/model.safetensors")
     assert sum(sum(row.values()) for row in data["jobs"].values()) == len(jobs_of(made.study))
+
+
+@pytest.mark.parametrize(
+    "folders",
+    [
+        ["."],
+        [""],
+        [".."],
+        ["/etc"],
+        ["weights"],
+        ["checkpoints"],
+        ["../seed1"],
+        ["checkpoints/rollout9999"],
+        "checkpoints/rollout0001",
+        None,
+        [1],
+    ],
+)
+def test_nothing_but_a_checkpoint_may_be_left_out(folders, made):
+    """Metrics and final weights are never gone on purpose."""
+    (RUN / "metrics.parquet").unlink()
+    note = {**pruned_note(RUN / "run.json", []), "folders": folders}
+    write_json(RUN / PRUNED, note)
+    audit = verify(made.study)
+    assert [(kind, path) for kind, path, _ in found(audit)] == [("damaged", str(RUN / "run.json"))]
+    assert f"{RUN / PRUNED}: folders: " in found(audit)[0][2]
+
+
+def test_a_checkpoint_that_is_a_link_is_not_left_out(made, tmp_path_factory):
+    folder = RUN / "checkpoints/rollout0001"
+    shutil.move(folder, elsewhere := tmp_path_factory.mktemp("elsewhere") / "rollout0001")
+    folder.symlink_to(elsewhere)
+    write_json(RUN / PRUNED, pruned_note(RUN / "run.json", ["checkpoints/rollout0001"]))
+    assert found(verify(made.study))
+
+
+def test_missing_metrics_are_always_a_fault(made):
+    """Whatever note there is of checkpoints that were pruned."""
+    shutil.rmtree(RUN / "checkpoints")
+    write_json(RUN / PRUNED, pruned_note(RUN / "run.json", ["checkpoints/rollout0001"]))
+    (RUN / "metrics.parquet").unlink()
+    assert found(verify(made.study)) == [("damaged", str(RUN / "metrics.parquet"), "no such file")]

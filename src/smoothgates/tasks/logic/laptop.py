@@ -11,8 +11,8 @@ Ann says: Pam is a knave or I am a knight. Pam says: we are not the same. Who is
  Ann T T Pam T F; Ann T T Pam F T; Ann F F Pam T T \\boxed{Ann knave, Pam knight}
 """
 
-from collections.abc import Iterator
-from itertools import product
+from collections.abc import Iterator, Sequence
+from itertools import permutations, product
 from random import Random
 
 from smoothgates.tasks.logic.english import KNIGHTS_AND_KNAVES, answer_block
@@ -49,22 +49,30 @@ def generate(rng: Random) -> Iterator[Example]:
         chosen = [rng.randrange(len(said[0])) for _ in said]
         claims, statements = zip(*(said[i][form] for i, form in enumerate(chosen)), strict=True)
         solutions = solve(statements)
-        if len(solutions) != 1:
-            continue
-        names = rng.sample(NAMES, 2)
-        sentences = [f"{names[i]} says: {claims[i].format(other=names[1 - i])}." for i in (0, 1)]
-        question = f"{sentences[0]} {sentences[1]} Who is what?"
-        yield Example(
-            id=question,
-            question=question,
-            answers=(answer_block(names, solutions[0]),),
-            extra={
-                "names": names,
-                "statements": list(statements),
-                "solution": list(solutions[0]),
-                "forms": sorted(chosen),
-            },
-        )
+        if len(solutions) == 1:
+            yield _puzzle(chosen, claims, statements, solutions[0], rng.sample(NAMES, 2))
+
+
+def every() -> Iterator[Example]:
+    """Each puzzle once: some 200,000."""
+    said = [forms(0), forms(1)]
+    for chosen in product(range(len(said[0])), repeat=2):
+        claims, statements = zip(*(said[i][form] for i, form in enumerate(chosen)), strict=True)
+        solutions = solve(statements)
+        if len(solutions) == 1:
+            for names in permutations(NAMES, 2):
+                yield _puzzle(chosen, claims, statements, solutions[0], list(names))
+
+
+def _puzzle(chosen: Sequence[int], claims: Sequence[str], statements: Sequence, roles: tuple, names: list) -> Example:
+    sentences = [f"{names[i]} says: {claims[i].format(other=names[1 - i])}." for i in (0, 1)]
+    question = f"{sentences[0]} {sentences[1]} Who is what?"
+    return Example(
+        id=question,
+        question=question,
+        answers=(answer_block(names, roles),),
+        extra={"names": names, "statements": list(statements), "solution": list(roles), "forms": sorted(chosen)},
+    )
 
 
 def careful(example: Example) -> Demonstration:
@@ -98,7 +106,7 @@ def pattern(example: Example) -> str:
     return "logic2:{}:{}".format(*example.extra["forms"])
 
 
-LAPTOP = Generator(generate, careful, hasty, pattern)
+LAPTOP = Generator(generate, careful, hasty, pattern, every)
 
 
 def _boxed(names: list[str], assignment: tuple[bool, bool]) -> str:

@@ -1,15 +1,15 @@
 """Whether an answer equals a reference: here where both are plain numbers, in a worker otherwise."""
 
-import os
 from collections.abc import Sequence
 from fractions import Fraction
 
+from smoothgates.system import cores
 from smoothgates.tasks.math.limits import LONGEST_GOLD, too_costly
 from smoothgates.tasks.math.notation import digits, number, rounds_to, same_text
 from smoothgates.tasks.math.pool import Comparison, Pool
 from smoothgates.tasks.task import Reason
 
-POOL = Pool(size=min(len(os.sched_getaffinity(0)), 8))
+POOL = Pool(size=min(cores(), 8))
 """No process is started before the first comparison that needs one."""
 
 

@@ -10,7 +10,10 @@ WALL_SECONDS = 1.6
 REPLY_SECONDS = 1.9
 """After which the caller gives up on a whole worker, should the kernel's clock have failed."""
 MEMORY_BYTES = 512 << 20
-"""Address space of one process, hence more than it can ever hold."""
+"""Address space of one process, hence more than it can ever hold. On macOS, whose kernel does not bound it: main memory
+at which the next look at a judge ends it."""
+LOOK_SECONDS = 0.02
+"""Between two looks at a judge's memory, on macOS."""
 FAT_BYTES = MEMORY_BYTES // 2
 """Resident memory at which a process makes way for a fresh one."""
 LONGEST_GOLD = 5000

@@ -7,7 +7,8 @@ Tom has 20 keys, buys 3 bags of 3 and loses 5. How many now?
 3*3=9,20+9=29,29-5=24\\boxed{24}
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import product
 from random import Random
 
 from smoothgates.tasks.people import NAMES
@@ -22,11 +23,24 @@ def generate(rng: Random) -> Iterator[Example]:
         name, things = rng.choice(NAMES), rng.choice(THINGS)
         a, b, c, d = rng.randint(2, 20), rng.randint(2, 5), rng.randint(2, 5), rng.randint(1, 9)
         template = rng.choice((_buy_then_lose, _lose_then_buy, _pack_find_give))
-        question, steps = template(name, things, a, b, c, d)
+        yield from _problem(template, name, things, a, b, c, d)
+
+
+def every() -> Iterator[Example]:
+    """Each problem once: some 780,000."""
+    numbers = product(range(2, 21), range(2, 6), range(2, 6), range(1, 10))
+    templates = (_buy_then_lose, _lose_then_buy, _pack_find_give)
+    for template, name, things, chosen in product(templates, NAMES, THINGS, [*numbers]):
+        yield from _problem(template, name, things, *chosen)
+
+
+def _problem(template: Callable, *drawn: str | int) -> Iterator[Example]:
+    """One problem, or none if a number on the way is negative."""
+    question, steps = template(*drawn)
+    if not any("=-" in step for step in steps):
         answer = steps[-1].split("=")[1]
-        if not any("=-" in step for step in steps):
-            solution = ",".join(steps) + rf"\boxed{{{answer}}}"
-            yield Example(question, question, (answer,), {"solution": solution})
+        solution = ",".join(steps) + rf"\boxed{{{answer}}}"
+        yield Example(question, question, (answer,), {"solution": solution})
 
 
 def careful(example: Example) -> Demonstration:
@@ -39,7 +53,7 @@ def hasty(example: Example, rng: Random) -> Demonstration:
     return ((rf"\boxed{{{max(int(example.answers[0]) + rng.randint(-6, 6), 0)}}}", True),)
 
 
-WORD_PROBLEMS = Generator(generate, careful, hasty)
+WORD_PROBLEMS = Generator(generate, careful, hasty, every=every)
 
 
 def _buy_then_lose(name, things, a, b, c, d) -> tuple[str, list[str]]:

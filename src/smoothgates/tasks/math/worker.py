@@ -3,8 +3,9 @@
 JSON lines on stdin and stdout, one request at a time: {"id", "golds", "answer"} → {"id", "reason"}. It ends with stdin.
 
 Two processes, for quick replacement: a template that has done the imports, and its fork that judges. The judge is bound
-by the kernel, not by anyone's attention: CPU time, wall time and memory. When it dies, the template answers `timeout`
-in its place and forks another, which takes milliseconds.
+by the kernel, not by anyone's attention: CPU time, wall time and, on Linux, memory; macOS bounds none, so there the
+template looks at the judge's. When it dies, the template answers `timeout` in its place and forks another, which takes
+milliseconds.
 """
 
 import gc
@@ -12,10 +13,15 @@ import json
 import os
 import resource
 import signal
+import sys
+import time
+from contextlib import suppress
 
-from smoothgates.tasks.math.limits import CPU_SECONDS, FAT_BYTES, MEMORY_BYTES, WALL_SECONDS
+from smoothgates.system import peak_bytes
+from smoothgates.tasks.math.limits import CPU_SECONDS, FAT_BYTES, LOOK_SECONDS, MEMORY_BYTES, WALL_SECONDS
 from smoothgates.tasks.task import Reason
 
+KERNEL_BOUNDS_MEMORY = sys.platform == "linux"
 RECYCLE = 3
 """Exit status of a judge that has grown fat and wants a successor."""
 
@@ -69,7 +75,7 @@ def serve(replies: int) -> int:
         request = json.loads(line)
         reason = timed_judge(request["golds"], request["answer"])
         os.write(replies, json.dumps({"id": request["id"], "reason": reason}).encode() + b"\n")
-        if resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 > FAT_BYTES:
+        if peak_bytes() > FAT_BYTES:
             return RECYCLE
     return 0
 
@@ -86,11 +92,27 @@ def _read_line() -> bytes:
     return line
 
 
+def ended(judge: int) -> int:
+    """Wait status of a judge; where the kernel does not bound its memory, it is killed here when it has too much."""
+    if KERNEL_BOUNDS_MEMORY:
+        return os.waitpid(judge, 0)[1]
+    import psutil
+
+    process = psutil.Process(judge)
+    while not (found := os.waitpid(judge, os.WNOHANG))[0]:
+        with suppress(psutil.Error):  # it has just ended
+            if process.memory_info().rss > MEMORY_BYTES:
+                process.kill()
+        time.sleep(LOOK_SECONDS)
+    return found[1]
+
+
 def main() -> None:
     """The template: import, prove that judging works, say so, then keep one judge alive until stdin ends."""
     # A cluster sends it to every process of a job. The trainer stops and saves; until then verdicts must be right.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    if KERNEL_BOUNDS_MEMORY:
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     silence = os.open(os.devnull, os.O_WRONLY)  # first, lest stdout's copy take the place of a closed stderr
     replies = os.dup(1)
@@ -105,8 +127,7 @@ def main() -> None:
         child = os.fork()
         if child == 0:
             os._exit(serve(replies))
-        _, status = os.waitpid(child, 0)
-        code = os.waitstatus_to_exitcode(status)
+        code = os.waitstatus_to_exitcode(ended(child))
         if code == 0:
             return
         if code != RECYCLE:

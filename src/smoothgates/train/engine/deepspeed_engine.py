@@ -116,7 +116,7 @@ def quiet_deepspeed() -> ModuleType:
     os.environ.setdefault("DS_ACCELERATOR", "cuda" if torch.cuda.is_available() else "cpu")
     os.environ.setdefault("LOCAL_RANK", "0")
     if not torch.distributed.is_initialized():  # a world of one
-        begin_group(store=torch.distributed.HashStore(), rank=0, world_size=1)
+        begin_group()
     import deepspeed
     import deepspeed.ops
     from deepspeed.utils import logger

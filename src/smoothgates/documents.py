@@ -1,0 +1,200 @@
+"""Text, YAML and JSON from outside, read as plain data within bounds: whatever is wrong with a file is one line.
+
+What comes out holds texts, whole numbers of 64 bits, finite numbers, true, false, null, lists, and mappings by text.
+"""
+
+import json
+import math
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from smoothgates.errors import BadInput
+
+MOST_YAML = 1 << 20
+"""Bytes of a YAML file. People write them, and the largest here has 10 kB."""
+MOST_JSON = 1 << 28
+"""Bytes of a JSON file: the manifests of large studies."""
+MOST_NODES = 100_000
+"""Values in a YAML file, counted anew for each alias of them."""
+DEEPEST = 50
+"""Lists and mappings within one another."""
+WHOLE = 1 << 63
+"""Bound of whole numbers on either side."""
+
+READ_AS = {
+    "bool": "true or false",
+    "null": "null",
+    "int": "a number",
+    "float": "a number",
+    "timestamp": "a date",
+    "value": "a default value",
+    "merge": "a merge",
+}
+"""What YAML 1.1 makes of texts that stand without quotes, by tag."""
+_TAG = "tag:yaml.org,2002:"
+
+
+def read_text(path: Path, most: int = MOST_JSON) -> str:
+    """A file's text, UTF-8; BadInput if there is none, or more than `most` bytes of it."""
+    try:
+        with open(path, "rb") as file:
+            data = file.read(most + 1)
+        if len(data) > most:
+            raise BadInput(f"{path}: has more than {most >> 20} MiB")
+        return data.decode("utf-8")
+    except FileNotFoundError:
+        raise BadInput(f"{path}: no such file") from None
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
+
+
+def read_yaml(path: Path) -> dict:
+    """A YAML file that is one mapping. Keys that stand twice are an error: YAML would keep the last."""
+    text = read_text(path, MOST_YAML)
+    try:
+        loader = _Composer(text)
+        node = loader.get_single_node()
+        data = node and _Plain(loader).of(node)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f"line {mark.line + 1}: " if mark else ""
+        raise BadInput(f"{path}: {where}{error.problem or error.context}") from None
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: an escape beyond Unicode's end
+        raise BadInput(f"{path}: {error}") from None
+    if not isinstance(data, dict):
+        raise BadInput(f"{path}: expected a mapping of keys to values")
+    return data
+
+
+def load_json(path: Path) -> Any:
+    """A JSON file as plain data; BadInput names it."""
+    return parse_json(read_text(path), str(path))
+
+
+def parse_json(text: str | bytes, where: str) -> Any:
+    """JSON as plain data; BadInput begins with `where`."""
+    try:
+        text = text if isinstance(text, str) else text.decode("utf-8-sig")
+        data = _JSON.decode(text)
+        if "\\u" in text:
+            json.dumps(data, ensure_ascii=False).encode()
+        return data
+    except UnicodeEncodeError:
+        raise BadInput(f"{where}: holds half of a surrogate pair, which is no text") from None
+    except RecursionError:
+        raise BadInput(f"{where}: not JSON (too many brackets within one another)") from None
+    except ValueError as error:
+        raise BadInput(f"{where}: not JSON ({error})") from None
+
+
+class _Composer(yaml.SafeLoader):
+    """Composes no deeper than is allowed, so that brackets cannot exhaust the stack."""
+
+    depth = 0
+
+    def compose_node(self, parent, index):
+        self.depth += 1
+        if self.depth > DEEPEST:
+            raise _fault(f"more than {DEEPEST} lists and mappings within one another", self.peek_event().start_mark)
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
+
+
+class _Plain:
+    """From a graph of nodes to data. Aliases are followed here, so that what they unfold to can be counted."""
+
+    def __init__(self, loader: yaml.SafeLoader):
+        self.loader, self.count, self.depth = loader, 0, 0
+
+    def of(self, node: yaml.Node) -> Any:
+        self.count += 1
+        if self.count > MOST_NODES:
+            raise _fault(f"more than {MOST_NODES} values, those that aliases repeat included", node.start_mark)
+        if isinstance(node, yaml.ScalarNode):
+            return self._scalar(node)
+        if node.tag not in (f"{_TAG}seq", f"{_TAG}map"):
+            raise _fault(f"the tag '{node.tag}' is not known here", node.start_mark)
+        self.depth += 1
+        if self.depth > DEEPEST:
+            raise _fault("an alias stands within what it names, or others too deeply", node.start_mark)
+        made = self._mapping(node) if isinstance(node, yaml.MappingNode) else [self.of(item) for item in node.value]
+        self.depth -= 1
+        return made
+
+    def _mapping(self, node: yaml.MappingNode) -> dict:
+        """With its merge keys (`<<`) resolved: its own keys win, then those of the first that has them."""
+        own, merged = {}, {}
+        for key_node, value_node in node.value:
+            if key_node.tag == f"{_TAG}merge":
+                found = self.of(value_node)
+                for more in found if isinstance(found, list) else [found]:
+                    if not isinstance(more, dict):
+                        raise _fault("`<<` expects a mapping, or a list of them", key_node.start_mark)
+                    merged = more | merged
+                continue
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise _fault("expected a text as key, not a list or mapping", key_node.start_mark)
+            key = self.of(key_node)
+            if not isinstance(key, str):
+                raise _fault(f"key {_misread(key_node)}", key_node.start_mark)
+            if key in own:
+                raise _fault(f"key '{key}' stands twice", key_node.start_mark)
+            own[key] = self.of(value_node)
+        return merged | own
+
+    def _scalar(self, node: yaml.ScalarNode) -> str | int | float | bool | None:
+        kind, text = node.tag.removeprefix(_TAG), node.value
+        if kind == "str":
+            if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+                raise _fault("a text holds a NUL or half of a surrogate pair", node.start_mark)
+            return text
+        make = {
+            "null": self.loader.construct_yaml_null,
+            "bool": self.loader.construct_yaml_bool,
+            "int": self.loader.construct_yaml_int,
+            "float": self.loader.construct_yaml_float,
+        }.get(kind)
+        if make is None or (kind != "null" and ":" in text):  # 12:30 is read as 750
+            raise _fault(_misread(node), node.start_mark)
+        try:
+            value = make(node)
+        except (ValueError, LookupError):
+            raise _fault(f"`{text[:40]}` is not {READ_AS[kind]}", node.start_mark) from None
+        if isinstance(value, float) and not math.isfinite(value):
+            raise _fault(f"`{text[:40]}` is not a finite number", node.start_mark)
+        if isinstance(value, int) and abs(value) >= WHOLE:
+            raise _fault("a whole number has more than 64 bits", node.start_mark)
+        return value
+
+
+def _misread(node: yaml.ScalarNode) -> str:
+    kind = node.tag.removeprefix(_TAG)
+    if kind not in READ_AS:
+        return f"`{node.value[:40]}` has the tag '{node.tag}', which is not known here"
+    return f"`{node.value[:40]}` is read as {READ_AS[kind]} by YAML: put it in quotes to have the text"
+
+
+def _fault(problem: str, mark: yaml.Mark) -> yaml.MarkedYAMLError:
+    return yaml.MarkedYAMLError(problem=problem, problem_mark=mark)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        [(key, _)] = Counter(key for key, _ in pairs).most_common(1)
+        raise ValueError(f"key '{key}' stands twice")
+    return found
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text[:20]} is not a finite number")
+    return value
+
+
+_JSON = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_finite, parse_float=_finite)

@@ -1,0 +1,94 @@
+"""A trained policy's folder means the same to transformers' Auto classes as to us: ids, template, answers."""
+
+import random
+
+import pytest
+import torch
+
+from smoothgates.policy.decoder import Decoder
+from smoothgates.policy.folder import load_policy, save_policy
+from smoothgates.policy.tokenizer import build_tokenizer
+from smoothgates.seeds import python_stream, torch_stream
+from smoothgates.specs import Adam, SupervisedPhase
+from smoothgates.study import load_study
+from smoothgates.tasks import load_task
+from smoothgates.tasks.task import Prompt
+from smoothgates.train.supervised import train_supervised
+
+LAPTOP = load_study("laptop").config
+SIZE = {"words": LAPTOP.architecture.vocab_size, "bytes": 400}
+
+
+def generator_of(task):
+    return load_task(task).generators[LAPTOP.tasks[task].data.train[0].source]
+
+
+def examples_of(task, count):
+    stream = generator_of(task).generate(python_stream(0, "examples"))
+    return [next(stream) for _ in range(count)]
+
+
+def texts_of(task, examples):
+    """Questions, and all that the policy is shown to write or may be told."""
+    generator = generator_of(task)
+    shown = [text for example in examples for text, _ in generator.careful(example)]
+    return [*(example.question for example in examples), *shown, *generator.replies]
+
+
+def made(folder, task, kind, examples):
+    """A policy that knows these texts, and its tokenizer; the folder is saved."""
+    tokenizer = build_tokenizer(texts_of(task, examples), SIZE[kind], kind)
+    arch = LAPTOP.architecture.model_copy(update={"vocab_size": SIZE[kind]})
+    policy = Decoder(arch).initialise(torch_stream(0, "initialise"))
+    save_policy(folder, policy, tokenizer)
+    return policy, tokenizer
+
+
+@pytest.mark.parametrize("kind", SIZE)
+@pytest.mark.parametrize("task", LAPTOP.tasks)
+def test_ids_are_ours_on_every_text_of_the_laptop(task, kind, tmp_path):
+    from transformers import AutoTokenizer
+
+    examples = examples_of(task, 500)
+    _, ours = made(tmp_path, task, kind, examples)
+    theirs, text = AutoTokenizer.from_pretrained(tmp_path), load_policy(tmp_path)[1]
+    assert (len(theirs), theirs.eos_token_id, theirs.pad_token_id) == (SIZE[kind], text.ends[0], 0)
+    for each in texts_of(task, examples):
+        ids = theirs.encode(each)
+        assert ids == ours.encode(each).ids
+        assert theirs.decode(ids) == each
+    chats = [[{"role": "user", "content": example.question}] for example in examples]
+    prompts = text.prompts(Prompt(), [example.question for example in examples])
+    assert theirs.apply_chat_template(chats, add_generation_prompt=True, return_dict=False) == prompts
+
+
+def test_the_template_puts_the_system_where_the_policy_reads_it(tmp_path):
+    from transformers import AutoTokenizer
+
+    prompt = Prompt("Question: {question}", system="Be brief.")
+    made(tmp_path, "math", "bytes", examples_of("math", 50))
+    chat = [{"role": "system", "content": prompt.system}, {"role": "user", "content": prompt.ask("Why?")}]
+    found = AutoTokenizer.from_pretrained(tmp_path).apply_chat_template(chat, return_dict=False)
+    assert [found] == load_policy(tmp_path)[1].prompts(prompt, ["Why?"])
+
+
+@pytest.mark.parametrize("kind", SIZE)
+def test_transformers_samples_answers_that_the_tasks_own_reward_takes(kind, tmp_path):
+    """From a policy that has learnt a few problems by heart."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    known, others = examples_of("math", 200)[:2], examples_of("math", 200)
+    policy, tokenizer = made(tmp_path, "math", kind, others)
+    phase = SupervisedPhase(steps=150, optimizer=Adam(lr=1e-2, warmup=5))
+    train_supervised(policy, tokenizer, generator_of("math"), known, phase, 2, random.Random(0))
+    save_policy(tmp_path, policy, tokenizer)
+
+    model, theirs = AutoModelForCausalLM.from_pretrained(tmp_path), AutoTokenizer.from_pretrained(tmp_path)
+    torch.manual_seed(0)
+    for example in known:
+        chat = [{"role": "user", "content": example.question}]
+        prompt = theirs.apply_chat_template(chat, add_generation_prompt=True, return_tensors="pt", return_dict=True)
+        found = model.generate(**prompt, max_new_tokens=40)
+        answer = theirs.decode(found[0, prompt["input_ids"].shape[1] :], skip_special_tokens=True)
+        (verdict,) = load_task("math").rewards["exact"]([(answer, example, False)])
+        assert verdict.reward == 1, answer

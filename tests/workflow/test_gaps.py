@@ -1,0 +1,232 @@
+"""No number on the page that nobody measured: what is not what its record says is named instead, or refused."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from smoothgates.errors import BadInput
+from smoothgates.files import digest, write_json
+from smoothgates.jobs import Jobs, jobs_of
+from smoothgates.paths import record_of
+from smoothgates.report.runs import results_of
+from smoothgates.seal import sealed
+from smoothgates.stages import analyse, report
+from smoothgates.study import load_study
+
+RESULTS = Path("results/smoke")
+SCORE = RESULTS / "evaluate/math/near/erf/seed1/heldout.json"
+RECORD = SCORE.with_name("heldout.run.json")
+RUN = RESULTS / "train/math/near/erf/seed1"
+COMPARISONS = RESULTS / "analysis/comparisons.json"
+PAGE = Path("reports/smoke/index.html")
+
+
+@pytest.fixture
+def place(checkout, monkeypatch):
+    """A finished study to be spoilt, as the working directory."""
+    monkeypatch.chdir(checkout.folder)
+    return checkout
+
+
+def analysed() -> dict:
+    job = Jobs(load_study("smoke")).analyse()
+    analyse.run(job.spec.canonical(), RESULTS, COMPARISONS)
+    return json.loads(COMPARISONS.read_text())
+
+
+def reported() -> str:
+    study = load_study("smoke")
+    data = [Path(Jobs(study).paths.data.format(task=task)) for task in study.config.tasks]
+    spec = study.report_spec().canonical()
+    report.run(spec, COMPARISONS, RESULTS / "analysis/gates/catalogue.json", data, PAGE)
+    return PAGE.read_text()
+
+
+def edit(path: Path, **facts) -> None:
+    path.write_text(json.dumps({**json.loads(path.read_text()), **facts}))
+
+
+def reseal(path: Path, **facts) -> None:
+    """A record as if it had been written with other facts."""
+    old = json.loads(path.read_text())
+    write_json(path, sealed({**{key: old[key] for key in old if key != "sha256"}, **facts}))
+
+
+def better_scores() -> None:
+    edit(SCORE, final={**json.loads(SCORE.read_text())["final"], "score": 0.99})
+
+
+def scores_of_another_run() -> None:
+    for name in ("heldout.json", "heldout.run.json"):
+        shutil.copy(RESULTS / "evaluate/math/near/grpo/seed1" / name, SCORE.with_name(name))
+
+
+def scores_of_another_study() -> None:
+    """Made by a study of the same runs, and moved here with their records."""
+    text = RECORD.read_text().replace("results/smoke/", "results/other/")
+    reseal(RECORD, **{key: value for key, value in json.loads(text).items() if key in ("inputs", "outputs")})
+
+
+def another_policy() -> None:
+    """Trained and recorded again, and not evaluated."""
+    edit(RUN / "model.json", rollouts=99)
+    outputs = json.loads((RUN / "run.json").read_text())["outputs"]
+    reseal(RUN / "run.json", outputs={**outputs, str(RUN / "model.json"): digest(RUN / "model.json")})
+
+
+SPOILT = {
+    "edited scores": (better_scores, f"{SCORE}: its bytes are not those in its record"),
+    "scores of another run": (scores_of_another_run, f"{SCORE}: {RECORD} does not account for it"),
+    "scores of another study": (scores_of_another_study, f"{SCORE}: {RECORD} does not account for it"),
+    "no record": (RECORD.unlink, f"{RECORD}: no such file"),
+    "a damaged record": (lambda: RECORD.write_text("{"), f"{RECORD}: cannot be read as JSON"),
+    "an edited record": (lambda: edit(RECORD, seconds=0), f"{RECORD}: its bytes differ from what was written"),
+    "no scores": (SCORE.unlink, f"{SCORE}: no such file"),
+    "an edited policy": (lambda: edit(RUN / "model.json", rollouts=9), f"{RUN}/model.json: its bytes are not those"),
+    "another policy": (another_policy, f"{SCORE}: is not of the policy in {RUN}/model.json"),
+    "a policy without a record": ((RUN / "run.json").unlink, f"{RUN}/run.json: no such file"),
+    "other metrics": (lambda: (RUN / "metrics.parquet").write_bytes(b""), f"{RUN}/metrics.parquet: its bytes are not"),
+}
+
+
+@pytest.mark.parametrize("spoil", SPOILT)
+def test_scores_that_are_not_what_was_measured_are_a_named_gap(spoil, place):
+    change, fault = SPOILT[spoil]
+    before = analysed()
+    assert before["gaps"] == []
+    change()
+    after = analysed()
+    (gap,) = after["gaps"]
+    assert f"{gap['file']}: {gap['why']}".startswith(fault)
+    assert [gap[key] for key in ("task", "regime", "method", "seed", "benchmark")] == [
+        "math",
+        "near",
+        "erf",
+        1,
+        "heldout",
+    ]
+    rows = pd.read_parquet(RESULTS / "analysis/scores.parquet").set_index(["task", "regime", "method", "seed"])
+    assert ("math", "near", "erf", 1) not in rows.index
+    assert ("math", "near", "erf", 0) in rows.index
+    others = [[row for row in found["summaries"] if row["method"] != "erf"] for found in (before, after)]
+    assert others[0] == others[1]
+
+
+def test_the_page_names_every_gap_and_shows_the_rest(place):
+    better_scores()
+    (RESULTS / "data/toolqa/run.json").write_text("{")
+    (RESULTS / "policy/math/seed0/run.json").write_text('{"schema": "smoothgates.run", "schema_version": 1}')
+    Path("results/smoke/evaluate/planted.run.json").write_text('{"stage": "evaluate", "seconds": 1e9}')
+    analysed()
+    page = reported()
+    box = re.search(r'<div class="gaps">.*?</div>', page, re.DOTALL)[0]
+    for file in (SCORE, RESULTS / "data/toolqa/run.json", RESULTS / "policy/math/seed0/run.json"):
+        assert f"<code>{file}</code>" in box
+    assert "Missing here: math/near/erf/1/heldout" in box
+    assert "Missing here: math/control/warm_start/0/heldout" in box
+    assert "3 files are not what was measured" in box
+    assert "planted" not in page
+    assert "1000000000" not in page
+    assert not re.search(r"\bnan\b", page, re.IGNORECASE)
+
+
+def test_a_method_without_any_score_is_a_gap_and_no_figure_fails(place):
+    for seed in (0, 1):
+        (RESULTS / f"evaluate/math/near/erf/seed{seed}/heldout.run.json").unlink()
+    assert len(analysed()["gaps"]) == 2
+    assert "There is nothing to compare with grpo." in reported()
+
+
+def test_without_the_reference_there_is_nothing_to_say(place):
+    for seed in (0, 1):
+        (RESULTS / f"evaluate/math/near/grpo/seed{seed}/heldout.run.json").unlink()
+    before = COMPARISONS.read_bytes()
+    with pytest.raises(
+        BadInput, match=r"grpo/seed0/heldout.run.json: no such file \(and 1 more\): math has no score of grpo left"
+    ):
+        analysed()
+    assert COMPARISONS.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["comparisons.json", "scores.parquet", "learning.parquet", "curves.parquet", "run.json", "gates/catalogue.json"],
+)
+def test_an_edited_analysis_is_refused_and_the_old_page_stays(path, place):
+    file = RESULTS / "analysis" / path
+    file.write_bytes(file.read_bytes().replace(b"0", b"1", 1))
+    before = {path: path.read_bytes() for path in Path("reports").rglob("*") if path.is_file()}
+    with pytest.raises(BadInput, match=rf"^{file}: .*: delete results/smoke/analysis/.*, and `make report`"):
+        reported()
+    assert before == {path: path.read_bytes() for path in Path("reports").rglob("*") if path.is_file()}
+
+
+def test_an_analysis_of_another_reference_is_refused(place):
+    place.edit("config/smoke.yaml", "reference: grpo", "reference: erf")
+    place.edit("config/smoke.yaml", "methods: [grpo]", "methods: [erf]")
+    with pytest.raises(BadInput, match=r"comparisons.json: spec.reference: expected erf, got grpo"):
+        reported()
+
+
+def test_scores_of_a_method_as_it_was_before_are_not_shown_beside_what_it_is_now(place):
+    place.edit("config/methods.yaml", "{gate: erf, tau: [10, 12]}", "{gate: erf, tau: [11, 12]}")
+    with pytest.raises(BadInput, match=r"comparisons.json: methods.erf: was trained as .*10.0, 12.0.* run the study"):
+        reported()
+
+
+def test_scores_that_changed_after_they_were_analysed_are_refused(place):
+    """Also those that were left out, and are right again."""
+    sound = SCORE.read_bytes()
+    better_scores()
+    with pytest.raises(BadInput, match=f"{SCORE}: has changed since {COMPARISONS} was made"):
+        reported()
+    analysed()
+    SCORE.write_bytes(sound)
+    with pytest.raises(BadInput, match=f"{SCORE}: has changed since {COMPARISONS} was made"):
+        reported()
+
+
+def test_figures_belong_to_their_page(place, monkeypatch):
+    """A report that fails half-way leaves the old page with its old figures, and nothing of its own."""
+    before = {path: path.read_bytes() for path in Path("reports").rglob("*") if path.is_file()}
+    for path in before:
+        path.write_bytes(b"old")
+
+    def fail(**_):
+        raise RuntimeError
+
+    monkeypatch.setattr(report, "render", fail)
+    with pytest.raises(RuntimeError):
+        reported()
+    assert dict.fromkeys(before, b"old") == {
+        path: path.read_bytes() for path in Path("reports").rglob("*") if path.is_file()
+    }
+    assert not list(Path("reports/smoke").glob(".*"))
+
+
+def test_a_report_that_fails_keeps_the_old_page_and_is_not_done(place):
+    """Snakemake takes a page that it kept for a finished one: the record beside it says otherwise."""
+    old, compared = PAGE.read_bytes(), COMPARISONS.read_bytes()
+    edit(COMPARISONS, summaries=[])
+    only = ["--config", "study=smoke", "--allowed-rules", "report", "--", str(PAGE)]
+    done = place.snakemake(*only, ok=False)
+    assert done.returncode == 1
+    assert PAGE.read_bytes() == old
+    lines = Path("logs/smoke/report.log").read_text().splitlines()
+    assert lines[-1].startswith(f"error: {COMPARISONS}: its bytes are not those in its record")
+    assert place.pending()["report"] == 1
+    COMPARISONS.write_bytes(compared)
+    place.snakemake("--config", "study=smoke")
+    assert PAGE.read_bytes() == old
+    assert place.pending() == {}
+
+
+def test_jobs_and_the_report_read_the_same_records(place):
+    study = load_study("smoke")
+    listed = results_of(Jobs(study).paths, study.analyse_spec(), study.report_spec())
+    found = set(map(record_of, listed))
+    assert found == {record for job in jobs_of(study) if job.rule != "report" for record in job.records}

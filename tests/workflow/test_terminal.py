@@ -1,0 +1,131 @@
+"""What a person at the terminal meets: stopped, killed and doubled studies, folders of any name."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+
+class Started:
+    """A study at work, in a process group of its own as on a terminal."""
+
+    def __init__(self, checkout):
+        self.folder = checkout.folder
+        command = [sys.executable, "-m", "snakemake", "--profile", "workflow/profiles/local", "--cores", "2"]
+        with open(self.folder / "said", "wb") as file:
+            self.process = subprocess.Popen(
+                [*command, "--config", "study=smoke"],
+                cwd=self.folder,
+                stdout=file,
+                stderr=file,
+                start_new_session=True,
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored where tests run behind an &
+                env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+            )
+
+    def until_it_trains(self) -> "Started":
+        while not list(self.folder.glob("work/*/lease.json")):
+            assert self.process.poll() is None, self.said()
+            time.sleep(0.2)
+        return self
+
+    def end(self, number: signal.Signals) -> int:
+        """Send a signal to all of its processes; the exit code."""
+        os.killpg(self.process.pid, number)
+        return self.process.wait(120)
+
+    def said(self) -> str:
+        return (self.folder / "said").read_text()
+
+
+@pytest.fixture
+def endless(checkout):
+    """A study of which only trainings are left, and these never end."""
+    checkout.edit("config/smoke.yaml", "rollouts: 3,", "rollouts: 90000,")
+    started = []
+
+    def start() -> Started:
+        started.append(Started(checkout))
+        return started[-1].until_it_trains()
+
+    yield start, checkout
+    for each in started:
+        if each.process.poll() is None:
+            each.end(signal.SIGKILL)
+
+
+def test_a_study_at_work_is_named_a_killed_one_is_cleared_and_ctrl_c_says_to_go_on(endless):
+    start, checkout = endless
+    first = start()
+    refused = checkout.snakemake("--config", "study=smoke", ok=False)
+    assert refused.returncode == 2
+    last = refused.stderr.splitlines()[-1]
+    assert re.fullmatch(
+        rf"error: results/smoke: process {first.process.pid} on \S+ \(since .*\) is at work on .*", last
+    )
+    assert checkout.pending(), "a dry run is no second one"
+    assert checkout.folder.joinpath(".snakemake/locks").exists(), "nor does it clear anything"
+    first.end(signal.SIGKILL)
+
+    shutil.rmtree(checkout.folder / "work")
+    second = start()
+    assert f"cleared the lock of process {first.process.pid}" in second.said()
+    assert second.end(signal.SIGINT) == 75
+    told = second.said().splitlines()
+    assert told[-1] == "stopped: run me again to go on"
+    assert re.search(
+        r"^stopped train/\S+: try again: stopped at update \d+ .* SIGINT; run me again$", second.said(), re.M
+    )
+    assert "--spec" not in second.said()
+    assert "WorkflowError" not in second.said()
+
+
+def test_folders_of_any_name_hold_checkout_and_study(finished, tmp_path):
+    """The shell meets the checkout's path in every job."""
+    folder = tmp_path / "it's mein Ordner ü; touch PWNED"
+    moved = finished.copy(folder)
+    study = folder / "meine Studien ü/probe.yaml"
+    study.parent.mkdir()
+    shutil.copy(folder / "config/smoke.yaml", study)
+    study.write_text(study.read_text().replace("method_table: methods.yaml\n", ""))
+    moved.snakemake("--config", "study=meine Studien ü/probe.yaml", "--until", "gates")
+    assert (folder / "results/probe/analysis/gates/catalogue.json").is_file()
+    assert not list(tmp_path.rglob("PWNED"))
+
+
+def test_braces_in_the_checkouts_path_are_refused_in_one_line(clone, tmp_path):
+    done = clone.copy(tmp_path / "a {x}").snakemake("--list-rules", ok=False)
+    assert done.returncode == 2
+    assert re.search(r"^error: .*/a \{x\}: expected a folder without braces", done.stderr.splitlines()[-1])
+
+
+def test_an_unfinished_study_has_no_report_yet_and_loses_nothing(checkout):
+    page = checkout.folder / "reports/smoke/index.html"
+    for name in ("evaluate/math/near/erf/seed0/heldout.json", "analysis/comparisons.json"):
+        (checkout.folder / "results/smoke" / name).unlink()
+    before = page.read_bytes()
+    arguments = ["--allowed-rules", "report", "analyse", "gates", "--forcerun", "report", "--", "report"]
+    done = checkout.snakemake("--config", "study=smoke", *arguments, ok=False)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == (
+        "error: results/smoke/evaluate/math/near/erf/seed0/heldout.json: not there, and no rule that may run makes it:"
+        " `make study` first"
+    )
+    assert page.read_bytes() == before
+
+
+def test_another_working_directory_uses_the_checkouts_config(finished, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", "-s", finished.folder / "Snakefile", "-n", "--config", "study=smoke"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "train" in done.stdout
