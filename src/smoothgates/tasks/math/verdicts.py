@@ -18,6 +18,7 @@ from smoothgates.tasks.task import Reason
 
 _GROUPED = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])")
 _SPACED = re.compile(r"[-+$]*\d{1,3}(?: \d{3})+(?:\.\d+)?")
+_CENTS = re.compile(r"[-+$]*\d+,\d\d")
 _DECIMAL_COMMA = re.compile(r"([-+$]*\d+),(?!0+$|\d{3}$)(\d+)")
 
 
@@ -45,9 +46,10 @@ def judge(golds: Sequence[str], answer: str) -> Reason:
 
 
 def _pairs(gold: str, ours: tuple[Node, ...], answer: str, theirs: tuple[Node, ...]) -> Iterable[tuple[Node, Node]]:
-    """The readings to compare. `1,2` and `1,20` are lists; a comma is a decimal point beside a decimal point only."""
-    if _DECIMAL_COMMA.fullmatch(gold.strip()) and _DECIMAL_COMMA.fullmatch(answer.strip()):
-        ours, theirs = ours[:1], theirs[:1]
+    """The readings to compare. A gold's comma lists, but before two digits it may be a point too, beside a point."""
+    if _DECIMAL_COMMA.fullmatch(gold.strip()):
+        both = _DECIMAL_COMMA.fullmatch(answer.strip())
+        ours, theirs = ours[: 2 if _CENTS.fullmatch(gold.strip()) and not both else 1], theirs[: 1 if both else 2]
     return product(ours, theirs)
 
 

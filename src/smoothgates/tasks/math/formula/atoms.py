@@ -30,10 +30,6 @@ class Atoms(Cursor):
             raise Unreadable(f"the word {text!r} within a formula")
         if text in ("(", "[", r"\langle", r"\{"):
             return self.bracketed(text)
-        if text == "{":
-            node = self.claims()
-            self.expect("}")
-            return node
         if text == "|":
             return self.absolute()
         if text in (r"\lfloor", r"\lceil"):
@@ -172,8 +168,10 @@ class Atoms(Cursor):
             elif self.peek() == "^" and self.peek(1) != r"\circ":
                 self.at += 1
                 exponent = self.exponent()
-        if self.peek() in ("(", "{", "["):
-            node = self.power() if exponent is None and self.peek() == "{" else self.atom()
+        if self.peek() == "{":
+            node = self.raised(self.group())
+        elif self.peek() in ("(", "["):
+            node = self.atom()
         else:
             node = self.argument()
         found = ("fn", "logb", node, base) if base is not None else ("fn", name, node)

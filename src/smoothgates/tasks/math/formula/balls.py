@@ -166,13 +166,15 @@ class Balls:
     def __call__(self, node: Node):
         work.spend(2 + int((ctx.prec / 256) ** 1.5))
         try:
-            value = self.field(exact(node, self.at))
+            rational = exact(node, self.at)
         except Inexact:
             value = self.inexact(node)
-        if not value.is_finite():
-            raise Undefined
-        self.hidden += _extreme(value)
-        return value
+            if not value.is_finite():
+                raise Undefined from None
+            self.hidden += _extreme(value)
+            return value
+        self.hidden += _long(rational)
+        return self.field(rational)
 
     def enough(self) -> int:
         """Bits in which values must agree to be equal."""
@@ -318,6 +320,12 @@ def _nonzero(value):
     if value.contains(0):
         raise Undefined
     return value
+
+
+def _long(value: fmpq) -> int:
+    """Bits of a rational number that is no ordinary one: 1 + 10⁻³⁰⁰ is near 1, and hides so many."""
+    bits = max(abs(value.p).bit_length(), value.q.bit_length())
+    return bits if bits > 32 else 0
 
 
 def _extreme(value) -> int:

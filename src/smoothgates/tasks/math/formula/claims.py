@@ -38,7 +38,7 @@ def settled(node: Node) -> Node:
         return ("list", ",", (plus, minus))
     if node[0] == "set":
         found = settled(("list", ",", node[1]))
-        return ("set", found[2]) if found[0] == "list" else found
+        return ("set", found[2] if found[0] == "list" else (found,))
     return node
 
 
@@ -100,18 +100,20 @@ def named(node: Node) -> tuple[Node | None, Node]:
     """
     if node[0] != "rel" or not set(node[1]) <= {"eq", "approx"} or len(node[1]) < 1:
         in_set = node[0] == "rel" and node[1] == ("in",) and node[2][0] is not None and _is_name(node[2][0])
-        return (node[2][0], node[2][1]) if in_set else (None, node)
+        return (node[2][0], node[2][1]) if in_set and node[2][1][0] in _SETS else (None, node)
     signs, terms = node[1], node[2]
     value = terms[0]
     for i, (sign, term) in enumerate(zip(signs, terms[1:])):
         if sign == "approx" and not (i == 0 and (value is None or _is_name(value))):
             break
         value = term
-    if terms[0] is None:
-        return None, value
-    if value is terms[0]:
+    if terms[0] is None or value is terms[0]:
         return None, value
     return (terms[0], value) if _is_name(terms[0]) else (None, node)
+
+
+_SETS = ("set", "seq", "union", "cut", "minus", "all", "empty", "name")
+"""What a name may be in: `x \\in 2` is no value."""
 
 
 def last_value(node: Node) -> Node | None:

@@ -39,6 +39,21 @@ class Cursor:
             return True
         return False
 
+    def bare(self) -> None:
+        """Take away the braces that open here and belong to no command: they print nothing, so they group nothing."""
+        while self.peek() == "{":
+            depth, end = 1, self.at
+            while depth:
+                end += 1
+                if end == len(self.tokens):
+                    raise Unreadable("a brace is never closed")
+                mark = self.tokens[end]
+                depth += 0 if mark.kind == "word" else (mark.text == "{") - (mark.text == "}")
+            space = self.tokens[self.at].space
+            del self.tokens[end], self.tokens[self.at]
+            if self.at < len(self.tokens):
+                self.tokens[self.at] = self.tokens[self.at]._replace(space=space or self.tokens[self.at].space)
+
     def group(self) -> Node:
         """What stands in braces, or one digit or letter."""
         if self.take("{"):

@@ -2,7 +2,7 @@
 
 from smoothgates.tasks.math.formula.atoms import Atoms
 from smoothgates.tasks.math.formula.errors import Unreadable
-from smoothgates.tasks.math.formula.nodes import Node, letter, undressed, vector, whole
+from smoothgates.tasks.math.formula.nodes import Node, letter, number, undressed, vector, whole
 from smoothgates.tasks.math.formula.signs import JOINTS, OPERATIONS, RELATIONS, STOPS, UNITS
 from smoothgates.tasks.math.formula.spelling import plain
 from smoothgates.tasks.math.formula.tokens import tokens
@@ -27,8 +27,8 @@ def read(text: str) -> Node:
         return ("word", " ".join(token.text for token in found))
     reader = _Reader(found)
     node = reader.claims()
-    if reader.at < len(found):
-        raise Unreadable(f"something before {found[reader.at].text!r}")
+    if reader.at < len(reader.tokens):
+        raise Unreadable(f"something before {reader.tokens[reader.at].text!r}")
     return undressed(node)
 
 
@@ -74,6 +74,7 @@ class _Reader(Atoms):
 
     def statement(self) -> Node:
         """A term, or relations between terms, perhaps modulo something."""
+        self.bare()
         signs: list[str] = []
         terms: list[Node | None] = [None if self.peek() in RELATIONS or self.peek() == r"\not" else self.thing()]
         while self.peek() in RELATIONS or self.peek() == r"\not":
@@ -119,6 +120,7 @@ class _Reader(Atoms):
         return self.with_unit(node)
 
     def signed(self) -> Node:
+        self.bare()
         if self.take("-"):
             return ("neg", self.signed())
         if self.take("+"):
@@ -130,6 +132,7 @@ class _Reader(Atoms):
     def product(self) -> Node:
         node = self.power()
         while True:
+            self.bare()
             sign = self.peek()
             if sign in ("*", r"\cdot", r"\times", r"\ast"):
                 self.at += 1
@@ -145,6 +148,7 @@ class _Reader(Atoms):
                 return node
 
     def factor(self) -> Node:
+        self.bare()
         return ("neg", self.factor()) if self.take("-") else self.power()
 
     def divisor(self) -> Node:
@@ -169,8 +173,9 @@ class _Reader(Atoms):
     def beside(self, node: Node) -> Node:
         """The product with the next factor: `2 3` is none, but `2 1/3` and `2\\frac{1}{3}` are mixed numbers."""
         if not whole(node):
-            if self.token().kind == "number" and (node[0] == "num" or self.tokens[self.at - 1].kind == "letters"):
-                raise Unreadable("a number right after a number or a letter")
+            token, before = self.token(), self.tokens[self.at - 1]
+            if token.kind == "number" and (node[0] == "num" or before.kind == "letters" or not token.space):
+                raise Unreadable("a number right after what it may belong to")
             return ("mul", node, self.power())
         if self.token().kind == "number":
             if not (self.token().space and self.peek(1) == "/"):
@@ -188,7 +193,11 @@ class _Reader(Atoms):
         return ("mul", node, other)
 
     def power(self) -> Node:
-        node = self.atom()
+        self.bare()
+        return self.raised(self.atom())
+
+    def raised(self, node: Node) -> Node:
+        """With the powers, factorials and signs that follow."""
         while True:
             if self.peek() == "^" and self.peek(1) == r"\circ":
                 self.at += 2
@@ -200,6 +209,8 @@ class _Reader(Atoms):
                 node = ("pow", letter(f"{node[1][1]}_{self.raw_group()}"), node[2])
             elif self.peek() == "!" and self.peek(1) != "=":
                 self.at += 1
+                if self.peek() == "!":
+                    raise Unreadable("a double factorial")
                 node = ("fn", "fact", node)
             elif self.peek() in ("%", r"\%"):
                 self.at += 1
@@ -215,7 +226,8 @@ class _Reader(Atoms):
     def exponent(self) -> Node:
         if self.take("-"):
             return ("neg", self.exponent())
-        node = self.group()
+        token = self.token()
+        node = number(self.next().text) if token and token.kind == "number" else self.group()
         return ("pow", node, self.exponent()) if self.take("^") else node
 
     def with_unit(self, node: Node) -> Node:

@@ -118,9 +118,8 @@ _SYNONYMS = [
     (re.compile(r"(?<!\w)np\."), ""),
     (re.compile(r"([ap])\.m\.", re.IGNORECASE), r" \1m "),
     (re.compile(r"\{,\}|,\\!\s*"), "\u02cc"),  # groups digits, for certain
-    (re.compile(r"\\(?:left|right|bigl|bigr|Bigl|Bigr|biggl|biggr|big|Big|bigg|Bigg|displaystyle|limits|nolimits)"
-                r"(?![a-zA-Z])\.?"), " "),
-    (re.compile(r"\\(?:rm|bf|it|cal)(?![a-zA-Z])"), " "),
+    (re.compile(r"\\(?:left|right|bigl|bigr|Bigl|Bigr|biggl|biggr|big|Big|bigg|Bigg)(?![a-zA-Z])\.?"), " "),
+    (re.compile(r"\\(?:displaystyle|limits|nolimits|rm|bf|it|cal)(?![a-zA-Z])"), " "),
     (re.compile(r"(?<!\\)\\[,;:! >]|~|\\(?:quad|qquad|thinspace|enspace)(?![a-zA-Z])|\\hspace\{[^{}]{0,20}\}"), " "),
     (re.compile(r"\\(?:textcolor|colorbox)\s*\{[a-zA-Z!0-9]{1,30}\}|\\color\s*\{[a-zA-Z!0-9]{1,30}\}"), " "),
     (re.compile(r"\\(?:underline|bm|mathit|mathsf|mathtt|fbox|boxed|mathstrut|hbox|ensuremath)(?![a-zA-Z])"), " "),

@@ -51,7 +51,7 @@ def _opened(node: Node) -> Node:
             return _opened(a)
         case ("neg", ("inf",)):
             return ("-inf",)
-        case ("set", (item,)):
+        case ("set", (item,)) if item[0] not in ("set", "empty"):
             return _opened(item)
         case ("add", a, b) if (x := _opened(a))[0] == "matrix" == (y := _opened(b))[0]:
             if [len(row) for row in x[1]] == [len(row) for row in y[1]]:
@@ -92,7 +92,8 @@ _SPELLINGS = (
 _SYNONYM = {word: words[0] for words in _SPELLINGS for word in words}
 _REFUSED = re.compile(
     r"\b(?:not|no|never|neither|nor|or|and|isn't|wrong|except|unless|if|where|else|maybe|perhaps|either|but)\b"
-    r"|(?<![\^{-])\d|[=<>?]",
+    r"|\b(?:plus|minus|over|divided|factorial|below|negative|pi|infinity|infty|sqrt|root)\b"
+    r"|\b(?:times|point) \w|^(?:squared|cubed)|(?<![\^{-])\d|[=<>?+*!|\\]",
     re.IGNORECASE,
 )
 """What makes words after a number more than a unit."""
