@@ -18,6 +18,7 @@ from smoothgates.tasks.task import Reason
 
 _GROUPED = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])")
 _SPACED = re.compile(r"[-+$]*\d{1,3}(?: \d{3})+(?:\.\d+)?")
+_SOLUTION = re.compile(r"\\boxed|[.!?]\s|\n")
 _CENTS = re.compile(r"[-+$]*\d+,\d\d")
 _DECIMAL_COMMA = re.compile(r"([-+$]*\d+),(?!0+$|\d{3}$)(\d+)")
 
@@ -38,6 +39,8 @@ def judge(golds: Sequence[str], answer: str) -> Reason:
                 return "correct"
             if _letters(gold) == _letters(answer) is not None:
                 return "correct"
+            if not gold_readings(gold) and same_text(final_answer(gold) or "", answer):
+                return "correct"  # extraction cuts an answer that is prose as it cuts such a gold
     except TooMuchWork:
         return "timeout"
     except RecursionError:
@@ -48,8 +51,10 @@ def judge(golds: Sequence[str], answer: str) -> Reason:
 def _pairs(gold: str, ours: tuple[Node, ...], answer: str, theirs: tuple[Node, ...]) -> Iterable[tuple[Node, Node]]:
     """The readings to compare. A gold's comma lists, but before two digits it may be a point too, beside a point."""
     if _DECIMAL_COMMA.fullmatch(gold.strip()):
-        both = _DECIMAL_COMMA.fullmatch(answer.strip())
-        ours, theirs = ours[: 2 if _CENTS.fullmatch(gold.strip()) and not both else 1], theirs[: 1 if both else 2]
+        if _DECIMAL_COMMA.fullmatch(answer.strip()):
+            return product(ours[:1], theirs[:1])
+        if not _CENTS.fullmatch(gold.strip()):
+            ours = ours[:1]
     return product(ours, theirs)
 
 
@@ -76,9 +81,12 @@ def readings(text: str) -> tuple[Node, ...]:
 
 @lru_cache(maxsize=4096)
 def gold_readings(gold: str) -> tuple[Node, ...]:
-    """The same for a gold, which may be a whole solution."""
+    """The same for a gold, which may be a whole solution: its box, or the last formula of its sentences.
+
+    A gold of less than a sentence says all that it says: "f(x)=ax+b, where f(0)=0" is not 0.
+    """
     found = () if r"\boxed" in gold else readings(gold)
-    if not found and (inner := final_answer(gold)) and inner != gold:
+    if not found and _SOLUTION.search(gold) and (inner := final_answer(gold)) and inner != gold:
         found = readings(inner)
     return found or readings(gold.rpartition(r"\boxed{")[2])
 

@@ -22,7 +22,9 @@ class Atoms(Cursor):
         text = token.text
         if token.kind == "number":
             if text.isdigit() and self.take("_"):
-                return ("base", text, self.raw_group())
+                if not (base := self.raw_group()).isdigit():
+                    raise Unreadable("a base that is no number")
+                return ("base", text, base)
             return number(text)
         if token.kind == "letters":
             return self.letters(text)

@@ -164,7 +164,7 @@ def _lists(gold: Node, answer: Node) -> bool:
             name, value = named(other)
             if name is not None and name[0] == "seq" and value[0] == "seq":
                 return _lists(one, value) if one is gold else _lists(value, one)
-            if value[0] == "seq" and value[1:3] == ("(", ")") and one[1] == ",":
+            if value[0] == "seq" and value[1:3] == ("(", ")") and one[1] != "or":
                 return _in_order(one[2], value[3]) if one is gold else _in_order(value[3], one[2])
             if value[0] == "set":
                 return _matched(one[2], value[1]) if one is gold else _matched(value[1], one[2])

@@ -201,6 +201,7 @@ class _Reader(Atoms):
         while True:
             if self.peek() == "^" and self.peek(1) == r"\circ":
                 self.at += 2
+                self.bare()
                 node = ("unit", node, "°" + self.next().text) if self.peek() in ("C", "F", "K") else ("deg", node)
             elif self.take("^"):
                 node = ("pow", node, self.exponent())

@@ -73,6 +73,8 @@ STOPS = {
 """What begins no factor that stands beside the last one without a sign."""
 UNITS = {
     *("cm", "mm", "km", "kg", "mg", "ml", "Hz", "kHz", "mph", "kJ", "kcal", "hr", "min", "sec", "ft", "lb", "oz"),
-    *("AM", "PM", "am", "pm", "pct", "percent", "degrees", "degree", "dollars", "cents"),
+    *("AM", "PM", "am", "pm", "pct", "percent", "degrees", "degree", "dollars", "cents", "radians", "units"),
+    *("seconds", "minutes", "hours", "days", "weeks", "months", "years", "grams", "pounds", "square", "cubic"),
+    *("inches", "feet", "miles", "meters", "centimeters", "millimeters", "kilometers", "metres"),
 }
 """Letters after a number that are a unit rather than a product."""

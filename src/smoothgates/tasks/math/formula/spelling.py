@@ -9,6 +9,7 @@ _SIGNS = {
     **dict.fromkeys("\u00b7\u22c5\u2219\u2217", r" \cdot "),
     **dict.fromkeys("\u00a0\u2009\u202f\u2002\u2003\u200a", " "),
     **dict.fromkeys("\u200b\u2061\u2062\ufeff", ""),
+    **dict.fromkeys("\u20ac\u00a3\u00a5\u20b9", " "),  # sums of money, as of dollars
     "\u00f7": r" \div ",
     "\u2044": "/",
     "\u2215": "/",

@@ -125,7 +125,7 @@ def _unit(node: Node) -> str | None:
 
 
 def _with_units(gold: Node, answer: Node) -> bool:
-    """Units must agree where both have one, else they are dropped. `50\\%` is 50, and 0.5 too."""
+    """Units must agree where both have one, else they are dropped. `50\\%` is 50, and 0.5 too; `90°` is π/2."""
     ours, theirs = _unit(gold), _unit(answer)
     for unit in (ours, theirs):
         if unit is not None and (len(unit) > LONGEST_UNIT or _REFUSED.search(unit)):
@@ -137,18 +137,28 @@ def _with_units(gold: Node, answer: Node) -> bool:
         return False
     if things(bare, other):
         return True
-    if (ours is None) != (theirs is None) and _plain_unit(ours or theirs) == "%":
-        percent = lambda node: ("div", node, ("num", Fraction(100), None))  # noqa: E731
-        return things(percent(bare), other) if ours is not None else things(bare, percent(other))
+    if (ours is None) != (theirs is None) and (unit := _plain_unit(ours or theirs)) in _VALUED:
+        return things(_VALUED[unit](bare), other) if ours is not None else things(bare, _VALUED[unit](other))
     return False
+
+
+_VALUED = {
+    "%": lambda node: ("div", node, ("num", Fraction(100), None)),
+    "degrees": lambda node: ("mul", node, ("div", ("const", "pi"), ("num", Fraction(180), None))),
+}
+"""Units that are numbers: where one side has none, they may be multiplied out."""
 
 
 def _plain_unit(text: str) -> str:
     """One spelling of a unit. Short ones keep their case: MW is not mW."""
+    text = re.sub(
+        r"\b(square|sq\.?|cubic|cu\.?)\s+(\w+)", lambda found: found[2] + "^" + "23"[found[1][0] == "c"], text
+    )
     text = re.sub(r"\s+|[.,{}\\]", "", text)
     text = text.casefold() if len(text) > 3 or text in ("AM", "PM") else text
-    singular = text.removesuffix("s") if len(text) > 2 else text
-    return _SYNONYM.get(text) or _SYNONYM.get(singular) or singular
+    name, power, exponent = text.partition("^")
+    singular = name.removesuffix("s") if len(name) > 2 else name
+    return (_SYNONYM.get(name) or _SYNONYM.get(singular) or singular) + power + exponent
 
 
 def _words(gold: Node, answer: Node) -> bool:

@@ -28,6 +28,8 @@ _TOKEN = re.compile(
 _SPELT = ("infty", "pi", *sorted({*FUNCTIONS, *MANY} - {"surd"}))
 """What may do without a backslash."""
 _INLINE = re.compile(r"\s*\(?\s*[A-Za-z]\s*\)?\s*|[^A-Za-z]*|\s*(?:sin|cos|tan|log|ln|exp|lcm|gcd)\s*")
+_UNIT = re.compile(r"\\(?:text|mathrm|mbox|textrm)\s*\{\s*[mgsNJWVAKLTC]\s*")
+"""After a number: a unit of one letter, upright."""
 
 
 def tokens(text: str) -> list[Token]:
@@ -45,16 +47,24 @@ def tokens(text: str) -> list[Token]:
         match = _TOKEN.match(text, at)
         if match is None:
             raise Unreadable(f"no formula has {text[at]!r}")
-        kind, start, at = match.lastgroup, at, match.end()
+        kind, at = match.lastgroup, match.end()
         if kind == "text":
             at, content = _braced(text, at)
-            found += _texts(text[start : match.end()], content, space)
+            if found and _measured(found[-1]) and _UNIT.fullmatch(match[0] + content):
+                found.append(Token("word", content.strip(), space))
+            else:
+                found += _texts(match[0], content, space)
         elif kind == "letters" and not (match[0] in UNITS and found and found[-1].kind == "number"):
             found += _letters(match[0], space)
         else:
             found.append(Token(kind, match[0], space))
         space = False
     return found
+
+
+def _measured(token: Token) -> bool:
+    """Whether a number, or another unit, may end with it."""
+    return token.kind in ("number", "word") or token.text in (")", "}")
 
 
 def _braced(text: str, start: int) -> tuple[int, str]:
