@@ -213,6 +213,7 @@ WRONG = {
         ("no", "on"),
         ("A", "a"),
         ("AB", "ab"),
+        ("A", r"\text{A'}"),
         (r"\text{odd}", r"\text{ddo}"),
         (r"\text{Evelyn}", "Evely"),
         ("C", r"C \text{ is false}"),
@@ -300,6 +301,8 @@ WRONG = {
         (r"\lfloor\sqrt{n-1}\rfloor", r"\lfloor\sqrt{n-3}\rfloor"),
         ("0", r"\lfloor \frac{1}{1+x^2}\rfloor"),
         ("2x", "2"),
+        ("x+1000", "|x+1000|"),
+        ("x", r"\max(x, -1000)"),
     ],
 }
 

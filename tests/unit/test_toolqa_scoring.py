@@ -136,6 +136,7 @@ HEDGES = [
     "<answer>{other}, {gold}</answer>",
     "<answer>{other}</answer> or <answer>{gold}</answer>",
     "<answer>{other}</answer>, <answer>{gold}</answer>",
+    "<answer>{other}</answer> or maybe <answer>{gold}</answer>",
     "<answer>{gold}</answer> and <answer>{other}</answer>",
     "<answer>{everybody}</answer>",
     "<answer>{question}</answer>",

@@ -3,13 +3,15 @@
 Linear in the text whatever stands in it: no backtracking.
 """
 
+import re
+
 THINK = ("<think>", "</think>")
 SEARCH = ("<search>", "</search>")
 INFORMATION = ("<information>", "</information>")
 ANSWER = ("<answer>", "</answer>")
 BOXED = (r"\boxed{", "}")
 
-JOINTS = {"or", "and", "/", ",", ";", "|", ", or", ", and", "or else", "and/or", "&"}
+_JOINT = re.compile(r"(?:[\s,;/|&]|\b(?:or|and|else|either|maybe|perhaps|possibly|alternatively)\b)+")
 """What makes one list of two answers."""
 
 
@@ -35,7 +37,7 @@ def hedged(text: str, opening: str, closing: str) -> bool:
     start = text.rfind(opening, 0, max(text.rfind(closing), 0))
     end = text.rfind(closing, 0, max(start, 0))
     between = text[end + len(closing) : start].strip("$* \n").casefold() if end >= 0 else ""
-    return between in JOINTS
+    return _JOINT.fullmatch(between) is not None
 
 
 def without_blocks(text: str, opening: str, closing: str) -> str:

@@ -18,7 +18,11 @@ from smoothgates.tasks.task import Example, Judge, Reason, Verdict, each
 Assignment = dict[str, str]
 """Role by name."""
 
-HEDGES = {"if", "iff", "or", "nor", "not", "either", "neither", "unless", "whether"}
+HEDGES = {
+    *("if", "iff", "or", "nor", "not", "either", "neither", "unless", "whether", "suppose", "supposing", "assume"),
+    *("assuming", "maybe", "perhaps", "possibly", "alternatively", "versa", "reverse", "swapped", "opposite", "false"),
+    *("untrue", "wrong", "incorrect", "impossible"),
+}
 """With one of these, statements about each person do not add up to an answer."""
 
 REPORTED = {
@@ -27,6 +31,8 @@ REPORTED = {
 }
 """With one of these, or a question mark, it is the puzzle once more."""
 
+_UNSAID = re.compile(r"\?|≠|!=|\\neq?\b")
+"""Signs that ask or deny."""
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 _GOLD_LINE = re.compile(r"(?:\(\d+\) *)?(.*\S) is an? (\S+?)\.?")
 # ASCII only: `str.lower` and `casefold` turn some look-alikes (such as the Kelvin sign) into letters.
@@ -111,7 +117,7 @@ def read_answer(part: str, gold: Assignment, roles: set[str]) -> Assignment | No
     """
     words = _WORD.findall(part.translate(_LOWER))
     mentions = [i for i, word in enumerate(words) if word in roles or word.removesuffix("s") in roles]
-    if len(mentions) != len(gold) or "?" in part or not (HEDGES | REPORTED).isdisjoint(words):
+    if len(mentions) != len(gold) or _UNSAID.search(part) or not (HEDGES | REPORTED).isdisjoint(words):
         return None
     found = {}
     for start, i in zip([0, *(i + 1 for i in mentions)], mentions, strict=False):

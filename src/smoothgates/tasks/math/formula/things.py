@@ -175,7 +175,7 @@ def _text(node: Node) -> str | None:
     """The letters of a word or of names side by side."""
     match node:
         case ("word", text):
-            return " ".join(re.sub(r"[.,;:!()\"'`]", " ", text).split())
+            return " ".join(re.sub(r"[.,;:!()\"`]", " ", text).split())
         case ("name", text):
             return text
         case ("mul", a, b) if (x := _text(a)) and (y := _text(b)):

@@ -14,6 +14,8 @@ from smoothgates.tasks.math.notation import ROUNDED, rounds_to, step
 
 POINTS = 5
 """Random points at which two expressions must agree."""
+FAR = (2, 3)
+"""Of which points lie far from zero, so that |x + 1000| is not x + 1000."""
 TRIED = 40
 """Points tried, as expressions are not defined everywhere."""
 
@@ -71,6 +73,9 @@ def points(a: Node, b: Node) -> Iterator[dict[str, fmpq]]:
                 continue
             if whole or i >= TRIED - 12:
                 point[name] = fmpq(1 + bits % (9, 25, 1000)[i % 3])
+                continue
+            if i in FAR:
+                point[name] = fmpq((1 if i == FAR[0] else -1) * (10**6 + bits % 10**6), 7)
                 continue
             side = 1 if i == 0 or i % 4 == 2 else -1 if i == 1 else 1 - 2 * (bits & 1)
             above, below = 1 + (bits >> 1) % 97, 1 + (bits >> 20) % 89
