@@ -5,10 +5,10 @@ docs/tasks.md has the rule for each kind.
 
 from collections.abc import Iterable
 
-from smoothgates.tasks.math.formula.balls import Inexact, Undefined, exact
 from smoothgates.tasks.math.formula.nodes import Node
+from smoothgates.tasks.math.formula.rationals import Inexact, Undefined, exact
 from smoothgates.tasks.math.formula.regions import turned
-from smoothgates.tasks.math.formula.things import same_region, things
+from smoothgates.tasks.math.formula.things import in_order, matched, same_region, things
 from smoothgates.tasks.math.formula.values import proportional
 
 
@@ -165,9 +165,9 @@ def _lists(gold: Node, answer: Node) -> bool:
             if name is not None and name[0] == "seq" and value[0] == "seq":
                 return _lists(one, value) if one is gold else _lists(value, one)
             if value[0] == "seq" and value[1:3] == ("(", ")") and one[1] != "or":
-                return _in_order(one[2], value[3]) if one is gold else _in_order(value[3], one[2])
+                return in_order(one[2], value[3], _claims) if one is gold else in_order(value[3], one[2], _claims)
             if value[0] == "set":
-                return _matched(one[2], value[1]) if one is gold else _matched(value[1], one[2])
+                return matched(one[2], value[1], _claims) if one is gold else matched(value[1], one[2], _claims)
             return same_region(gold, answer)
     ours, theirs = gold[2], answer[2]
     if {gold[1], answer[1]} == {"and", "or"} and not _of_one_name(gold, answer):
@@ -175,11 +175,11 @@ def _lists(gold: Node, answer: Node) -> bool:
     if len(ours) != len(theirs):
         return False
     if ("dots",) in ours or ("dots",) in theirs:
-        return _in_order(ours, theirs)
+        return in_order(ours, theirs, _claims)
     gold_names, answer_names = _names_given(gold), _names_given(answer)
     if min(len(gold_names), len(answer_names)) == 0 and max(len(gold_names), len(answer_names)) > 1:
-        return _in_order(ours, theirs)
-    return _matched(ours, theirs)
+        return in_order(ours, theirs, _claims)
+    return matched(ours, theirs, _claims)
 
 
 def _names_given(node: Node) -> set[Node]:
@@ -192,23 +192,6 @@ def _of_one_name(gold: Node, answer: Node) -> bool:
         len({name[1] for name in _names_given(node)}) == 1 and all(named(item)[0] for item in node[2])
         for node in (gold, answer)
     )
-
-
-def _in_order(ours, theirs) -> bool:
-    return len(ours) == len(theirs) and all(_claims(a, b) for a, b in zip(ours, theirs))
-
-
-def _matched(ours, theirs) -> bool:
-    """Whether each item has its own among the others."""
-    if len(ours) != len(theirs):
-        return False
-    left = list(theirs)
-    for item in ours:
-        found = next((j for j in range(len(left)) if _claims(item, left[j])), None)
-        if found is None:
-            return False
-        del left[found]
-    return True
 
 
 # --- relations and congruences ----------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """Sets of numbers as intervals and points, from unions as well as from relations."""
 
-from smoothgates.tasks.math.formula.balls import names
 from smoothgates.tasks.math.formula.nodes import Node
+from smoothgates.tasks.math.formula.rationals import names
 
 _TURNED = {"gt": "lt", "ge": "le"}
 

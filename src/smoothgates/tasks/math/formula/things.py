@@ -1,6 +1,7 @@
 """Whether two things are the same: terms, sets, tuples, matrices, words, whatever claims nothing."""
 
 import re
+from collections.abc import Callable
 from fractions import Fraction
 
 from smoothgates.tasks.math.formula.nodes import Node
@@ -196,32 +197,20 @@ def same_region(gold: Node, answer: Node) -> bool:
     if {gold[0], answer[0]} <= {"rel", "list"} and (variables(gold) != variables(answer) or not variables(gold)):
         return False
     ours, theirs = region(gold), region(answer)
-    return ours is not None and theirs is not None and _as_things(ours, theirs)
+    return ours is not None and theirs is not None and matched(ours, theirs)
 
 
-def _as_things(ours: list[Node], theirs: list[Node]) -> bool:
-    if len(ours) != len(theirs):
-        return False
-    left = list(theirs)
-    for part in ours:
-        found = next((other for other in left if things(part, other)), None)
-        if found is None:
-            return False
-        left.remove(found)
-    return True
+def in_order(ours, theirs, same: Callable[[Node, Node], bool] = things) -> bool:
+    return len(ours) == len(theirs) and all(same(a, b) for a, b in zip(ours, theirs))
 
 
-def in_order(ours, theirs) -> bool:
-    return len(ours) == len(theirs) and all(things(a, b) for a, b in zip(ours, theirs))
-
-
-def matched(ours, theirs) -> bool:
+def matched(ours, theirs, same: Callable[[Node, Node], bool] = things) -> bool:
     """Whether each item has its own among the others."""
     if len(ours) != len(theirs):
         return False
     left = list(theirs)
     for item in ours:
-        found = next((j for j in range(len(left)) if things(item, left[j])), None)
+        found = next((j for j in range(len(left)) if same(item, left[j])), None)
         if found is None:
             return False
         del left[found]

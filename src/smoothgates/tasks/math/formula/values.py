@@ -8,14 +8,15 @@ from itertools import count
 
 from flint import fmpq
 
-from smoothgates.tasks.math.formula.balls import Inexact, Undefined, agree, exact, names, sign
+from smoothgates.tasks.math.formula.balls import agree, sign
 from smoothgates.tasks.math.formula.nodes import Node
+from smoothgates.tasks.math.formula.rationals import Inexact, Undefined, exact, names
 from smoothgates.tasks.math.notation import ROUNDED, rounds_to, step
 
 POINTS = 5
 """Random points at which two expressions must agree."""
 FAR = (2, 3)
-"""Of which points lie far from zero, so that |x + 1000| is not x + 1000."""
+"""Which points lie far from zero, over a large prime: there |x + 1000| is not x + 1000, and no sine of πkx vanishes."""
 TRIED = 40
 """Points tried, as expressions are not defined everywhere."""
 
@@ -75,7 +76,7 @@ def points(a: Node, b: Node) -> Iterator[dict[str, fmpq]]:
                 point[name] = fmpq(1 + bits % (9, 25, 1000)[i % 3])
                 continue
             if i in FAR:
-                point[name] = fmpq((1 if i == FAR[0] else -1) * (10**6 + bits % 10**6), 7)
+                point[name] = fmpq((1 if i == FAR[0] else -1) * (10**8 + bits % 10**8), 10007)
                 continue
             side = 1 if i == 0 or i % 4 == 2 else -1 if i == 1 else 1 - 2 * (bits & 1)
             above, below = 1 + (bits >> 1) % 97, 1 + (bits >> 20) % 89
