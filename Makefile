@@ -7,10 +7,11 @@ SCALE := .venv-scale/bin
 READY := .venv/.ready
 STUDY ?= laptop
 override STUDY := $(value STUDY)
-export STUDY  # a path of any characters reaches the shell as $$STUDY, never as text of a command
-NAME = "$$(basename -- "$${STUDY%.y*ml}")"
+override NAME := $(value NAME)
+export STUDY NAME  # any characters reach the shell as $$STUDY, never as text of a command
+STEM = "$$(basename -- "$${STUDY%.y*ml}")"
 NUMERIC = tests/oracle tests/unit/test_gates.py tests/unit/test_identities.py $(shell grep -l '^from rounding' tests/unit/*.py)
-SNAKEMAKE = PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 $(BIN)/python -m snakemake --config "study=$$STUDY" \
+SNAKEMAKE = PATH="$$PWD/$(BIN):$$PATH" OMP_NUM_THREADS=1 $(BIN)/python -m snakemake --config "study=$$STUDY" \
 	--profile workflow/profiles/local
 
 .PHONY: study plan pending check report test test-kernels test-papers test-scale test-faults test-envs test-slurm lint \
@@ -18,7 +19,7 @@ SNAKEMAKE = PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 $(BIN)/python -m sn
 
 study: $(READY)  ## Run the study and write its report
 	$(SNAKEMAKE)
-	@echo "The report: reports/"$(NAME)/index.html
+	@echo "The report: reports/"$(STEM)/index.html
 
 plan: $(READY)  ## What the study takes: jobs, hours, disk, memory
 	$(BIN)/python -m smoothgates plan --study "$$STUDY"
@@ -78,10 +79,10 @@ docs: $(READY)  ## After changing a gate
 	$(BIN)/python -m smoothgates gates --out docs/gates.md
 
 check-gate: $(READY)  ## Is a gate what its file says? make check-gate NAME=erf
-	@$(BIN)/python -m smoothgates check-gate --spec '{"gate": "$(NAME)"}'
+	@$(BIN)/python -m smoothgates check-gate --spec "{\"gate\": \"$$NAME\"}"
 
 lock: .venv-lock/.ready  ## After changing a pin in pyproject.toml: rewrite the locks from the package index's metadata
-	PATH="$(CURDIR)/.venv-lock/bin:$$PATH" .venv-lock/bin/python envs/lock.py
+	PATH="$$PWD/.venv-lock/bin:$$PATH" .venv-lock/bin/python envs/lock.py
 
 # $(call locked,BIN,LOCK): what a lock holds, each file held to its hash. First what builds those that have no wheel: pip
 # would fetch it by itself, unseen by any hash.

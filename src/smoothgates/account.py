@@ -35,6 +35,14 @@ def vouched(path: Path) -> Path:
     return path
 
 
+def unchanged(path: Path) -> Path:
+    """The path of a result's file; BadInput unless it is vouched for, and made from what is there now."""
+    for source, made in read_record(Path(record_of(vouched(path).as_posix())))["inputs"].items():
+        if digest_now(Path(source)) != made:
+            raise BadInput(f"{path}: was made from another {source} than there is now: run the study")
+    return path
+
+
 def named(error: BadInput) -> dict[str, str | None]:
     """A file that is not what was measured, why, and its digest, if it has one."""
     file, _, why = str(error).partition(": ")

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from smoothgates.doors import to_fill, to_read, to_write
+from smoothgates.doors import to_fill, to_read, to_read_once, to_write
 from smoothgates.errors import BadInput, TryAgain
 
 # One thread a process: the laptop study runs its jobs side by side, and sums over threads differ in their last bits.
@@ -149,7 +149,9 @@ def score(
     source: Annotated[
         Path,
         typer.Option(
-            "--in", help="JSONL rows {id, completion, answer} or {id, completion, example}.", callback=to_read
+            "--in",
+            help="JSONL rows {id, completion, answer} or {id, completion, example}; - reads standard input.",
+            callback=to_read_once,
         ),
     ],
     out: Annotated[

@@ -135,6 +135,8 @@ class Study(Record):
     """Rollouts between checkpoints that are kept for the learning curve."""
     gates: GatesSpec = GatesSpec(tau=(1.0, 5.0, 10.0), clip=0.2)
     """Temperatures at which the report draws the gates (Fig 1 of 2602.19345), and the hard clip's bound."""
+    notes: dict[str, str] = Field(default={})
+    """What this study can tell and what it cannot, for its report: a title and its text each."""
 
     @field_validator("seeds")
     @classmethod

@@ -6,8 +6,9 @@ What comes out holds texts, whole numbers of 64 bits, finite numbers, true, fals
 import json
 import math
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import yaml
 
@@ -15,8 +16,10 @@ from smoothgates.errors import BadInput
 
 MOST_YAML = 1 << 20
 """Bytes of a YAML file. People write them, and the largest here has 10 kB."""
-MOST_JSON = 1 << 28
-"""Bytes of a JSON file: the manifests of large studies."""
+MOST_JSON = 1 << 25
+"""Bytes of a JSON file, or of a line of JSONL: large tokenizers have a third of it. Empty lists, the worst that it can
+hold, take 25 times as much memory.
+"""
 MOST_NODES = 100_000
 """Values in a YAML file, counted anew for each alias of them."""
 DEEPEST = 50
@@ -74,10 +77,18 @@ def load_json(path: Path) -> Any:
     return parse_json(read_text(path), str(path))
 
 
+def lines_of(file: BinaryIO, where: str) -> Iterator[tuple[int, bytes]]:
+    """Each line of JSONL, numbered. BadInput if one has more than `MOST_JSON` bytes."""
+    for number, line in enumerate(iter(lambda: file.readline(MOST_JSON + 1), b""), start=1):
+        if len(line) > MOST_JSON:
+            raise BadInput(f"{where}:{number}: a line of more than {MOST_JSON >> 20} MiB")
+        yield number, line
+
+
 def parse_json(text: str | bytes, where: str) -> Any:
     """JSON as plain data; BadInput begins with `where`."""
     try:
-        text = text if isinstance(text, str) else text.decode("utf-8-sig")
+        text = (text if isinstance(text, str) else text.decode()).removeprefix("\ufeff")
         data = _JSON.decode(text)
         if "\\u" in text:
             json.dumps(data, ensure_ascii=False).encode()

@@ -12,6 +12,11 @@ def to_read(given: Path | list[Path] | None) -> Path | list[Path] | None:
     return _each(given, _readable)
 
 
+def to_read_once(given: Path) -> Path:
+    """The same, or `-` for standard input."""
+    return given if given == Path("-") else to_read(given)
+
+
 def to_write(given: Path | list[Path] | None) -> Path | list[Path] | None:
     """Files that can be written, in folders that are there or can be made; BadInput otherwise."""
     return _each(given, _writable)
@@ -46,6 +51,8 @@ def _readable(path: Path) -> None:
 
 
 def _writable(path: Path) -> None:
+    if path == Path("-"):
+        raise BadInput("-: expected a file to write, standard output is none")
     if path.is_dir():
         raise BadInput(f"{path}: expected a file to write, this is a folder")
     place = next(folder for folder in path.absolute().parents if folder.exists())

@@ -15,6 +15,8 @@ from typing import Any
 
 from smoothgates.documents import parse_json, read_text
 from smoothgates.errors import BadInput
+from smoothgates.manifests import SHAPES
+from smoothgates.records import parse
 
 TEMPORARY = re.compile(r"\..+\.(?P<pid>\d+)@(?P<host>.*)\.smoothgates")
 """Names that `temporary` gives. What bears one stays behind when its process is killed, and nobody else's file does."""
@@ -86,11 +88,13 @@ def write_json(path: Path, data: Any, parents: bool = True) -> None:
 
 
 def read_json(path: Path, schema: str) -> dict:
-    """A JSON file that says it is of this schema, version 1."""
+    """A JSON file that says it is of this schema, version 1, and holds what those of its kind hold."""
     data = parse_json(read_text(path), str(path))
     found = data.get("schema") if isinstance(data, dict) else None
     if found != schema or data.get("schema_version") != 1:
         raise BadInput(f"{path}: schema: expected '{schema}' version 1, got '{found}'")
+    if schema in SHAPES:
+        parse(SHAPES[schema], data, str(path))
     return data
 
 

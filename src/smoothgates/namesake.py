@@ -14,16 +14,20 @@ SCHEMA = "smoothgates.study"
 def own_study(name: str) -> LoadedStudy:
     """A study whose results are its own. BadInput names both files where they are another's."""
     study = load_study(name)
-    results = Paths(study.name).results
-    for other in (marked(study), Path("config", f"{study.file.stem}.yaml")):
-        if other and other.exists() and not same(study.file, other):
-            raise BadInput(f"{study.file}: {results} is of {other}, a study of the same name: rename one of them")
+    refuse_namesake(study.file, study.name)
     return study
+
+
+def refuse_namesake(file: Path, name: str) -> None:
+    """BadInput if the results of the study `name` are those of another file than this, which need not be sound."""
+    for other in (marked(name), Path("config", f"{file.stem}.yaml")):
+        if other and other.exists() and not same(file, other):
+            raise BadInput(f"{file}: {Paths(name).results} is of {other}, a study of the same name: rename one of them")
 
 
 def mark(study: LoadedStudy) -> None:
     """Write down whose the results are, where no file that still exists is named yet."""
-    owner = marked(study)
+    owner = marked(study.name)
     if owner is None or not owner.exists():
         file = Path(os.path.abspath(study.file))  # noqa: PTH100 (a link to a file elsewhere is the study's own name)
         inside = file.is_relative_to(Path.cwd())  # a checkout may move
@@ -31,9 +35,9 @@ def mark(study: LoadedStudy) -> None:
         write_json(Path(Paths(study.name).mark), {"schema": SCHEMA, "schema_version": 1, "file": str(named)})
 
 
-def marked(study: LoadedStudy) -> Path | None:
-    """The file that the study's results are marked with."""
-    path = Path(Paths(study.name).mark)
+def marked(name: str) -> Path | None:
+    """The file that a study's results are marked with."""
+    path = Path(Paths(name).mark)
     named = read_json(path, SCHEMA).get("file") if path.exists() else None
     return Path(named) if isinstance(named, str) else None
 

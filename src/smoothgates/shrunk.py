@@ -66,6 +66,7 @@ def shrunk(study: Study) -> Study:
             "tasks": {name: small_task(task, study.reference) for name, task in study.tasks.items()},
             "regimes": {name: small_regime(regime) for name, regime in study.regimes.items()},
             "checkpoint_every": 1,
+            "notes": {},
         }
     )
 

@@ -4,6 +4,8 @@ A spec holds everything scientific that its stage depends on and nothing else; i
 whether a job must run again. Stages never read the study's config file.
 """
 
+import hashlib
+import json
 from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, model_validator
@@ -292,6 +294,20 @@ class Arms(Record):
     arms: tuple[tuple[str, str], ...]
     """(regime, method), controls included."""
     benchmarks: tuple[str, ...]
+    trained: dict[str, str]
+    """What each arm's runs are told, by `regime/method`: digest of their specs, seeds apart."""
+    evaluated: dict[str, str]
+    """The same by benchmark, whose seed is a part of it."""
+
+
+def seedless(spec: dict) -> str:
+    """Digest of what the runs of all seeds are told alike."""
+    return told({key: value for key, value in spec.items() if key != "seed"})
+
+
+def told(spec: dict) -> str:
+    """Digest of a spec, as manifests hold it."""
+    return hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()[:16]
 
 
 class AnalyseSpec(Record):
@@ -333,5 +349,9 @@ class ReportSpec(Record):
     """Names of the methods in the order of figures and tables."""
     moe: tuple[str, ...] = ()
     """Regimes whose policies have experts, and start from `warm_start_moe`."""
+    notes: dict[str, str] = Field(default={})
+    """What the page says that the study can tell and cannot, by title."""
     indexes: tuple[str, ...] = ()
     """Names of the indexes that its tasks search."""
+    analysed: str
+    """sha256 of the spec of the analysis that it shows."""

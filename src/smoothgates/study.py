@@ -11,6 +11,7 @@ from smoothgates.config import Study
 from smoothgates.documents import read_yaml
 from smoothgates.errors import BadInput
 from smoothgates.method import Method, load_methods
+from smoothgates.provenance import spec_digest
 from smoothgates.records import parse
 from smoothgates.shrunk import shrunk_from
 from smoothgates.specs import (
@@ -23,6 +24,8 @@ from smoothgates.specs import (
     PrepareSpec,
     ReportSpec,
     TrainSpec,
+    seedless,
+    told,
 )
 from smoothgates.tasks.public import public_files
 
@@ -155,10 +158,25 @@ class LoadedStudy:
             confidence=self.config.confidence,
             seeds=self.config.seeds,
             tasks={
-                task: Arms(arms=tuple(self.arms(task)), benchmarks=tuple(sorted(chosen.evaluation)))
+                task: Arms(
+                    arms=tuple(self.arms(task)),
+                    benchmarks=tuple(sorted(chosen.evaluation)),
+                    trained={
+                        f"{regime}/{method}": self.told_to(task, regime, method) for regime, method in self.arms(task)
+                    },
+                    evaluated={
+                        name: told(self.evaluate_spec(task, name).model_dump(mode="json")) for name in chosen.evaluation
+                    },
+                )
                 for task, chosen in self.config.tasks.items()
             },
         )
+
+    def told_to(self, task: str, regime: str, method: str) -> str:
+        """What the runs of an arm are told, whatever their seed."""
+        if regime == CONTROL:
+            return seedless(self.policy_spec(task, 0, method).model_dump(mode="json"))
+        return seedless(self.train_spec(task, regime, method, 0).model_dump(mode="json"))
 
     def report_spec(self) -> ReportSpec:
         return ReportSpec(
@@ -168,7 +186,9 @@ class LoadedStudy:
             methods=self.methods,
             order=tuple(self.methods),
             moe=self.config.moe_regimes,
+            notes=self.config.notes,
             indexes=tuple(sorted(self.config.indexes)),
+            analysed=spec_digest(self.analyse_spec()),
         )
 
 

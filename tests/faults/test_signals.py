@@ -70,14 +70,27 @@ def test_asked_to_stop(number, long, expected):
     assert ends[0].startswith("stopped at update")
 
 
-def test_asked_twice_it_ends_at_once(long):
+def test_asked_twice_by_a_person_it_ends_at_once(long):
     process = begin(long)
     wait_for_checkpoint(long)
     os.kill(process.pid, signal.SIGSTOP)  # both come before the run looks
-    os.kill(process.pid, signal.SIGTERM)
+    os.kill(process.pid, signal.SIGINT)
     os.kill(process.pid, signal.SIGCONT)
-    os.kill(process.pid, signal.SIGTERM)
-    assert process.wait(20) in (75, -signal.SIGTERM)
+    os.kill(process.pid, signal.SIGINT)
+    assert process.wait(20) in (75, 130)
+    finish(long)
+
+
+def test_asked_twice_by_a_cluster_it_stops_in_order(long):
+    """SLURM tells every process of a job, and Snakemake tells its own."""
+    process = begin(long, "--save-seconds", "600")
+    while not list(long.work.glob("*/attempts.jsonl")):
+        time.sleep(0.02)
+    for _ in range(3):
+        os.kill(process.pid, signal.SIGTERM)
+        time.sleep(0.002)
+    assert process.wait(20) == 75
+    assert "asked to by SIGTERM; run me again" in long.log.splitlines()[-1]
     finish(long)
 
 

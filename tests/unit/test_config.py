@@ -113,10 +113,14 @@ BAD_STUDIES = [
     ("tasks.math.sft.batch_size", 40000, "tasks.math.sft.batch_size: 40000 is more than the 30000 rows of data.train"),
     ("tasks.math.moe.warm_start.batch_size", 40000, "tasks.math.moe.warm_start.batch_size: 40000 is more than"),
     ("regimes.near.minibatches", 129, "regimes.near.minibatches: 129 is more than the 128 completions of a rollout of"),
-    ("regimes.near.optimizer.lr", float("inf"), "regimes.near.optimizer.lr: Input should be a finite number"),
+    ("regimes.near.optimizer.lr", float("inf"), "`.inf` is not a finite number"),
     ("regimes.near.optimizer.betas", [0.9, 1.0], "regimes.near.optimizer.betas.1: Input should be less than 1"),
     ("architecture.num_key_value_heads", 8, "architecture: hidden_size must be"),
-    ("architecture.num_hidden_layers", -1, "architecture.num_hidden_layers: Input should be greater than 0"),
+    (
+        "architecture.num_hidden_layers",
+        -1,
+        "architecture.num_hidden_layers: Input should be greater than or equal to 1",
+    ),
     ("gates", {"tau": [], "clip": 0.2}, "gates.tau: "),
 ]
 
@@ -157,25 +161,6 @@ def test_methods_are_the_checkouts_unless_a_study_names_its_own(tmp_path, monkey
     monkeypatch.chdir(tmp_path.parent)
     assert "own" in load_study(str(file)).methods
     assert load_study("laptop").config == load_study(str(CONFIG / "laptop.yaml")).config, "from any folder"
-
-
-BAD_YAML = [
-    ("on: 1", "expected a text"),
-    ("[1, 2]: 3", "expected a text"),
-    ("seeds: &a [*a]", "holds itself"),
-    ("[" * 3000, "cannot be read as YAML"),
-    ("seeds: 2026-13-45", "cannot be read as YAML"),
-    ("seeds: \0", "mine.yaml: "),
-]
-
-
-@pytest.mark.parametrize(("text", "message"), BAD_YAML)
-def test_whatever_a_file_holds_is_one_line(text, message, tmp_path):
-    (tmp_path / "mine.yaml").write_text(text)
-    with pytest.raises(BadInput) as error:
-        load_study(str(tmp_path / "mine.yaml"))
-    assert message in str(error.value)
-    assert "\n" not in str(error.value)
 
 
 BAD_METHODS = [

@@ -1,6 +1,7 @@
 """Files from outside: plain data within bounds, or one line that says what is wrong, in little time and memory."""
 
 import ast
+import gzip
 import json
 import subprocess
 import sys
@@ -11,12 +12,16 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from smoothgates import documents
 from smoothgates.documents import DEEPEST, MOST_YAML, parse_json, read_yaml
 from smoothgates.errors import BadInput
 from smoothgates.plan.machine import load_machines
 from smoothgates.records import parse, parse_spec
+from smoothgates.retrieval.passages import read_passages
 from smoothgates.specs import PrepareSpec
+from smoothgates.stages import score
 from smoothgates.study import Study, load_methods, load_study
+from smoothgates.tasks.mirror import read_rows
 
 LAPTOP = Path("config/laptop.yaml").read_text(encoding="utf-8")
 BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
@@ -139,8 +144,8 @@ BAD_JSON = [
     ('{"task": "a\\u0000b"}', "a text holds a NUL"),
     ("{", "not JSON (Expecting property name"),
     ("", "not JSON (Expecting value"),
-    ("[]", "top level: Input should be an object"),
-    ("[" * 900 + "]" * 900, "top level: "),
+    ("[]", ": Input should be an object"),
+    ("[" * 900 + "]" * 900, ": Invalid JSON: recursion limit"),
 ]
 
 
@@ -291,3 +296,19 @@ def test_every_text_says_how_it_is_encoded():
                 if (reads or opens or keywords & {"text", "universal_newlines"}) and "encoding" not in keywords:
                     silent.append(f"{file}:{node.lineno}")
     assert silent == []
+
+
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.jsonl.gz"])
+def test_a_line_without_end_is_one_line_whoever_reads_it(name, tmp_path, monkeypatch):
+    """What a small file unpacks to is not held in memory to find out that it is too much."""
+    monkeypatch.setattr(documents, "MOST_JSON", 1000)
+    path = tmp_path / name
+    with (gzip.open if path.suffix == ".gz" else open)(path, "wb") as file:
+        file.write(b'{"id": "0", "contents": "x"}\n{"id": "1", "contents": "' + bytes(5000))
+    readers = [lambda: list(read_passages([path]))]
+    if path.suffix != ".gz":
+        readers += [lambda: list(read_rows(path)), lambda: score.run("math", "answer", path, tmp_path / "out.jsonl")]
+        path.write_bytes(b'{"id": "' + bytes(5000))
+    for read in readers:
+        with pytest.raises(BadInput, match=rf"{name}:\d: a line of more than"):
+            read()

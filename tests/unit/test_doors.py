@@ -53,6 +53,12 @@ def test_what_cannot_be_read_is_one_line(name, fault, place):
             to_read(given)
 
 
+def test_what_continues_a_file_writes_to_no_stream():
+    """`--out -` made a file called `-`."""
+    with pytest.raises(BadInput, match=r"^-: expected a file to write, standard output is none"):
+        to_write(Path("-"))
+
+
 def test_a_folder_to_fill_is_none_inside_a_file(place):
     assert to_fill(place / "folder/new/deep") == place / "folder/new/deep"
     with pytest.raises(BadInput, match="is no folder"):

@@ -19,8 +19,9 @@ from smoothgates.gates import GATES, HELPERS
 from smoothgates.gates.admissibility import CHECK_SCALE, check
 from smoothgates.gates.contract import FARTHEST, check_contract
 from smoothgates.objective.ratio import LOG_RATIO_LIMIT
+from smoothgates.specs import GatesSpec
 from smoothgates.stages import check_gate, train
-from smoothgates.stages.gates import markdown
+from smoothgates.stages import gates as catalogue
 from smoothgates.study import load_study
 
 
@@ -31,7 +32,7 @@ def test_one_file_one_gate_of_the_same_name():
 
 
 def test_the_catalogue_in_the_docs_is_made_from_the_files():
-    assert markdown() == Path("docs/gates.md").read_text(), "make docs"
+    assert catalogue.markdown() == Path("docs/gates.md").read_text(), "make docs"
 
 
 @pytest.mark.parametrize("name", GATES)
@@ -139,6 +140,24 @@ def test_the_catalogue_is_written_whole_or_not_at_all(tmp_path):
     assert done.stderr == "error: src/smoothgates/gates/mine.py: GATE: expected a Gate, found none\n"
     assert catalogue.read_text() == "old"
     assert "> docs/" not in Path("Makefile").read_text(), "a shell empties a file before it is written"
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"value": lambda ratio, tau: ratio},
+        {"weight": lambda ratio, tau, positive: 1.0},
+        {"weight": lambda ratio, tau, positive: ratio[1:]},
+        {"half_width": lambda: 1},
+    ],
+)
+def test_a_gate_that_cannot_be_drawn_is_one_line(broken, monkeypatch):
+    """Nothing checks a gate before the catalogue has it, and it may be a user's own."""
+    monkeypatch.setattr(catalogue, "GATES", {"mine": replace(ARCTAN, name="mine", **broken)})
+    curves = [] if "half_width" in broken else [lambda: catalogue.curve_rows(GatesSpec(tau=(1.0,), clip=0.2))]
+    for draw in [catalogue.markdown, *curves]:
+        with pytest.raises(BadInput, match=r"^gate 'mine': .*: see `make check-gate NAME=mine`$"):
+            draw()
 
 
 def test_the_stage_checks_and_leaves_a_record(tmp_path, monkeypatch, capsys):

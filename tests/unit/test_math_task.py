@@ -57,13 +57,12 @@ def test_training_and_heldout_share_no_question(word_problems):
 
 
 def test_a_generator_with_too_few_examples_is_named_and_never_waited_for(tmp_path, monkeypatch):
-    """Two people can be described in so many ways and no more."""
     monkeypatch.setattr(prepare, "PATIENCE", 50)
     few = Generator(lambda stream: (Example(str(i % 5), f"{i % 5}", ("1",)) for i in itertools.count()))
     monkeypatch.setitem(load_task("math").generators, "few", few)
     part = {"source": "few", "rows": 6}
     spec = {"task": "math", "train": [part], "benchmarks": {}, "seed": 0}
-    with pytest.raises(BadInput, match=r"math\.data: few: rows: 6 asked for, it has 5"):
+    with pytest.raises(BadInput, match=r"math\.data: few: rows: 6 asked for, there are 5 distinct ones"):
         prepare.run(json.dumps(spec), tmp_path / "manifest.json")
     assert not list(tmp_path.iterdir())
 

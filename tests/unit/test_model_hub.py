@@ -72,7 +72,10 @@ def data(tmp_path):
     )
     train = file_record(tmp_path / "data/train.parquet", tmp_path / "data")
     spec = {"train": [{"source": "gsm8k"}]}
-    write_json(tmp_path / "data/manifest.json", {"schema": SCHEMA, "schema_version": 1, "spec": spec, "train": train})
+    write_json(
+        tmp_path / "data/manifest.json",
+        {"schema": SCHEMA, "schema_version": 1, "spec": spec, "train": train, "benchmarks": {}},
+    )
     return tmp_path / "data/manifest.json"
 
 

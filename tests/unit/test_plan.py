@@ -86,6 +86,13 @@ def finish(job, seconds: float, **facts) -> None:
             "spec_sha256": spec_digest(job.spec),
             "code_sha256": code_digest(job.stage, job.parts),
             "lock_sha256": lock_digest(environment_of(job.stage)),
+            "stage": job.stage,
+            "inputs": {},
+            "outputs": {},
+            "drift": {},
+            "dirty": False,
+            "versions": {},
+            "began": "2026-02-03T04:05:06Z",
             "seconds": seconds / len(job.records),
             "peak_mib": 500,
         }
@@ -147,7 +154,7 @@ def test_files_that_records_list_are_measured(place):
     study = load_study("smoke")
     job = next(job for job in jobs_of(study) if job.rule == "prepare")
     Path("big").write_bytes(b"0" * 10**6)
-    finish(job, 1, outputs={"big": ""})
+    finish(job, 1, outputs={"big": "0" * 64})
     row = rows_of(plan(study))["prepare"]
     assert row.bytes == pytest.approx(row.jobs * 10**6)
 

@@ -125,9 +125,10 @@ def test_markers_are_single_tokens_that_decode_keeps(kind):
 def test_damaged_weights_are_named_with_both_digests(tmp_path, policy, tokenizer):
     records = save_policy(tmp_path / "weights", policy, tokenizer)
     manifest = tmp_path / "model.json"
-    write_json(
-        manifest, {"schema": MODEL_SCHEMA, "schema_version": 1, "final": "weights", "folders": {"weights": records}}
-    )
+    run = {"task": "math", "regime_name": "control", "method_name": "warm_start", "seed": 0}
+    facts = {"spec": run, "status": "finished", "rollouts": 0, "checkpoints": []}
+    named = {"final": "weights", "folders": {"weights": records}}
+    write_json(manifest, {"schema": MODEL_SCHEMA, "schema_version": 1, **facts, **named})
     load_manifest_policy(manifest)
     weights = tmp_path / "weights" / "model.safetensors"
     data = bytearray(weights.read_bytes())

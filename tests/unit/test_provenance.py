@@ -92,7 +92,7 @@ def test_a_record_names_the_processor_and_the_kernels(tmp_path, monkeypatch):
     ],
 )
 def test_the_processor_is_named_on_every_system(cpuinfo, system, expected, monkeypatch):
-    def read_text(path):
+    def read_text(path, encoding):
         if cpuinfo is None:
             raise FileNotFoundError(path)
         return cpuinfo

@@ -62,7 +62,9 @@ ENDING = """
 import atexit, torch.distributed as dist
 atexit.register(lambda: print(dist.is_initialized()))  # registered first, called last
 from smoothgates.ranks import Ranks
-with Ranks().as_one():
+ranks = Ranks()
+ranks.gather(None)  # both have met
+with ranks.as_one():
     raise SystemExit(2)
 """
 

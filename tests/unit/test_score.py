@@ -223,7 +223,7 @@ def test_more_verdicts_than_rows_are_bad_input(tmp_path):
         ({"more": True}, "other rows than these"),
         ({"code": True}, "another version of the judge"),
         ({"note": None}, "no out.jsonl.score.json says what its verdicts were made from"),
-        ({"note": "{"}, "out.jsonl.score.json: cannot be read as JSON"),
+        ({"note": "{"}, "out.jsonl.score.json: not JSON"),
         ({"note": '{"schema": "mine"}'}, "out.jsonl.score.json: schema: expected"),
     ],
 )

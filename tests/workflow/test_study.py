@@ -37,7 +37,8 @@ def test_adding_a_gate_is_one_file_and_one_row(checkout):
     with (checkout.folder / "config/methods.yaml").open("a") as file:
         file.write("\nmine: {gate: mine, half_width: 0.1}\n")
     checkout.edit("config/smoke.yaml", "methods: [grpo, erf]", "methods: [grpo, erf, mine]")
-    assert checkout.pending() == {"train": 2, "evaluate": 1, "gates": 1, "analyse": 1, "report": 1, "all": 1}
+    last = {"gates": 1, "analyse": 1, "report": 1, "all": 1}
+    assert checkout.pending() == {"check_gate": 1, "train": 2, "evaluate": 1, **last}
     checkout.snakemake("--config", "study=smoke")
     for path in ("tables/scores.csv", "figures/scores.svg", "figures/gates.svg", "index.html"):
         assert "mine" in (checkout.folder / "reports/smoke" / path).read_text()

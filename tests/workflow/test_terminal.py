@@ -99,10 +99,11 @@ def test_folders_of_any_name_hold_checkout_and_study(finished, tmp_path):
     assert not list(tmp_path.rglob("PWNED"))
 
 
-def test_braces_in_the_checkouts_path_are_refused_in_one_line(clone, tmp_path):
-    done = clone.copy(tmp_path / "a {x}").snakemake("--list-rules", ok=False)
+@pytest.mark.parametrize("name", ["a {x}", "a:b"])
+def test_a_checkouts_path_that_would_be_read_as_something_else_is_refused_in_one_line(name, clone, tmp_path):
+    done = clone.copy(tmp_path / name).snakemake("--list-rules", ok=False)
     assert done.returncode == 2
-    assert re.search(r"^error: .*/a \{x\}: expected a folder without braces", done.stderr.splitlines()[-1])
+    assert f"/{name}: expected a folder without braces and colons" in done.stderr.splitlines()[-1]
 
 
 def test_an_unfinished_study_has_no_report_yet_and_loses_nothing(checkout):

@@ -12,8 +12,9 @@ from smoothgates.errors import BadInput
 from smoothgates.paths import record_of
 from smoothgates.provenance import write_code_list
 
-if {"{", "}"} & set(workflow.basedir):
-    refuse(f"{workflow.basedir}: expected a folder without braces in its path: Snakemake reads them as wildcards")
+if set("{}:") & set(workflow.basedir):
+    # Wildcards to Snakemake; to PYTHONPATH, the end of one folder and another one from which code would be run.
+    refuse(f"{workflow.basedir}: expected a folder without braces and colons in its path")
 
 try:
     # A file of gates/ may be a user's own, and no gate.

@@ -1,18 +1,17 @@
 """Result files of single runs → rows of one table."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from smoothgates.account import named, vouched
+from smoothgates.account import named, unchanged, vouched
 from smoothgates.analysis.statistics import drawdown
 from smoothgates.errors import BadInput
 from smoothgates.files import digest, read_json
 from smoothgates.paths import Paths
-from smoothgates.specs import CONTROL
+from smoothgates.specs import CONTROL, Arms, seedless, told
 
 KEYS = ["task", "regime", "method", "seed"]
 CELL = ["task", "benchmark", "regime"]
@@ -27,8 +26,6 @@ class Scores:
     """Row of the last checkpoint."""
     curve: list[dict]
     """Rows of the checkpoints on the way there."""
-    trained: dict | None
-    """The row of its method that the run was trained with. None: not trained by RL."""
 
 
 @dataclass(frozen=True)
@@ -42,12 +39,12 @@ class Run:
     """A row for each benchmark whose scores cannot be trusted: the run's keys, the file that is wrong, and why."""
 
 
-def read_run(paths: Paths, keys: dict, benchmarks: Iterable[str]) -> Run:
-    """The scores of a run that are what was measured, and its metrics; what is not so is a gap."""
+def read_run(paths: Paths, keys: dict, asked: Arms) -> Run:
+    """The scores of a run that are what was measured and is `asked` for, and its metrics; what is not so is a gap."""
     model, metrics, scores, gaps = Path(paths.model_of(**keys)), None, [], []
-    for benchmark in benchmarks:
+    for benchmark in asked.benchmarks:
         try:
-            found = read_scores(Path(paths.scores.format(**keys, benchmark=benchmark)), model, keys, benchmark)
+            found = read_scores(Path(paths.scores.format(**keys, benchmark=benchmark)), model, keys, benchmark, asked)
             if keys["regime"] != CONTROL and metrics is None:
                 metrics = read_metrics(Path(paths.metrics.format(**keys)), keys)
         except BadInput as error:
@@ -57,21 +54,25 @@ def read_run(paths: Paths, keys: dict, benchmarks: Iterable[str]) -> Run:
     return Run(scores, metrics, gaps)
 
 
-def read_scores(path: Path, model: Path, keys: dict, benchmark: str) -> Scores:
+def read_scores(path: Path, model: Path, keys: dict, benchmark: str, asked: Arms) -> Scores:
     """A scores file. BadInput unless it is of this benchmark and run, and of the policy in `model`, the run's manifest;
-    and both are what their records say.
+    both are what their records say, were told what is `asked` for, and are made from what is there now.
     """
-    scores = read_json(vouched(path), "smoothgates.scores")
+    spec = read_json(unchanged(model), "smoothgates.model")["spec"]
+    if keys_of(spec) != keys:
+        raise BadInput(f"{model}: spec: is not the run {'/'.join(map(str, keys.values()))}")
+    scores = read_json(unchanged(path), "smoothgates.scores")
     found = {**keys_of(scores["run"]), "benchmark": scores["spec"]["benchmark"]}
     if found != (wanted := {**keys, "benchmark": benchmark}):
         raise BadInput(f"{path}: run: expected {wanted}, got {found}")
-    spec = read_json(vouched(model), "smoothgates.model")["spec"]
-    if keys_of(spec) != keys:
-        raise BadInput(f"{model}: spec: is not the run {'/'.join(map(str, keys.values()))}")
     if digest(model) != scores["model_sha256"]:
         raise BadInput(f"{path}: is not of the policy in {model}: evaluate it again")
+    if seedless(spec) != asked.trained["{regime}/{method}".format(**keys)]:
+        raise BadInput(f"{model}: spec: was trained otherwise than the study asks for now: run the study")
+    if told(scores["spec"]) != asked.evaluated[benchmark]:
+        raise BadInput(f"{path}: spec: was evaluated otherwise than the study asks for now: run the study")
     final = {**wanted, "status": scores["status"], **scores["final"]}
-    return Scores(final, [{**wanted, **point} for point in scores["curve"]], spec.get("method"))
+    return Scores(final, [{**wanted, **point} for point in scores["curve"]])
 
 
 def keys_of(run: dict) -> dict:

@@ -8,6 +8,7 @@ from smoothgates.custody.removal import human, is_folder, removal, remove, track
 from smoothgates.custody.work import at_work, look_around
 from smoothgates.dag.alone import alone
 from smoothgates.errors import BadInput, TryAgain
+from smoothgates.namesake import refuse_namesake
 from smoothgates.paths import Paths
 from smoothgates.shrunk import shrunk_from
 from smoothgates.study import name_of, study_path
@@ -16,13 +17,14 @@ from smoothgates.study import name_of, study_path
 def run(study: str, yes: bool = False, work: Path = Path("work")) -> None:
     """Print what is there of a study, by its name or the path of its file; with `yes`, remove it.
 
-    Raises BadInput if there is no such study or Snakemake is at work on it, TryAgain while a trainer or a controller of
-    a cluster is. Its file need not be sound.
+    Raises BadInput if there is no such study, its results are another's, or Snakemake is at work on it; TryAgain while
+    a trainer or a controller of a cluster is. Its file need not be sound.
     """
     file, _ = shrunk_from(path := study_path(study))
     if not file.is_file():
         raise BadInput(f"{file}: no such file: expected a study; what one without a file left is to be deleted by hand")
     paths = Paths(name := name_of(path))
+    refuse_namesake(file, name)
     if yes and (why := at_work_on(paths, work)):
         raise TryAgain(f"{paths.results}: nothing is removed: {why}")
     roots = [Path(folder) for folder in (paths.results, paths.logs, paths.reports)]

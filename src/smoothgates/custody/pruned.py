@@ -43,9 +43,10 @@ def pruned_folders(record: Path, outputs: Iterable[str]) -> set[str]:
 
 
 def folder_in(record: Path, path: str) -> str:
-    """Folder of a result's file, relative to the result; empty for those that lie beside its record.
+    """Folder of a result's file, relative to the result; empty for those beside its record, or not below it at all.
 
     >>> folder_in(Path("a/run.json"), "a/checkpoints/b/c.safetensors"), folder_in(Path("a/run.json"), "a/model.json")
     ('checkpoints/b', '')
     """
-    return PurePath(path).parent.relative_to(record.parent).as_posix().removeprefix(".")
+    folder = PurePath(path).parent
+    return folder.relative_to(record.parent).as_posix().removeprefix(".") if record.parent in folder.parents else ""

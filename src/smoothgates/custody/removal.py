@@ -2,7 +2,7 @@
 
 import os
 import shutil
-import time
+import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,9 +79,17 @@ def tracked(roots: Iterable[Path]) -> frozenset[Path]:
 
 
 def quiet(path: Path, seconds: float) -> bool:
-    """Whether nothing in it has changed for so long. What is gone meanwhile is not quiet."""
+    """Whether nothing in it has changed for so long, by the clock of its disk: this host's own may be wrong, or jump.
+
+    What is gone meanwhile is not quiet, nor what lies where nothing can be written.
+    """
     changes = [facts.st_mtime for facts in facts_on([path, *contents(path)])]
-    return bool(changes) and time.time() - max(changes) > seconds
+    try:
+        with tempfile.TemporaryFile(dir=path.parent) as new:
+            now = os.fstat(new.fileno()).st_mtime
+    except OSError:
+        return False
+    return bool(changes) and now - max(changes) > seconds
 
 
 def contents(path: Path) -> list[Path]:

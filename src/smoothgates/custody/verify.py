@@ -94,6 +94,9 @@ def judge(result: Result, today: dict[str, str], found: dict[str, str], troubled
         return "damaged", [(result.record, result.fault)]
     if unlisted := [path for path in present if path not in result.outputs]:
         return "foreign", [(path, f"{result.record} does not account for it") for path in unlisted]
+    folder = Path(result.record).parent
+    if outside := [path for path in result.outputs if ".." in path or folder not in Path(path).parents]:
+        return "damaged", [(result.record, f"outputs: {outside[0]} does not lie beside it")]
     damaged = [
         (path, "its bytes are not those in its record" if len(found[path]) == len(made) else found[path])
         for path, made in result.outputs.items()

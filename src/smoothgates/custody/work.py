@@ -20,13 +20,13 @@ from smoothgates.files import digest
 from smoothgates.jobs import Job, made_by
 from smoothgates.paths import Paths
 from smoothgates.study import LoadedStudy
-from smoothgates.train.lease import PATIENCE, Lease, ended_here, name, read
+from smoothgates.train.lease import PATIENCE, Lease, ended_here, is_here, name, read
 from smoothgates.train.mark import marked_for
 from smoothgates.train.work import empty, fingerprint
 
 QUIET = 3600
-"""Seconds without a change after which a holder on another host counts as dead. A trainer at work renews its lease all
-the time; clocks of other machines may be a little off.
+"""Seconds without a change after which a holder on another host counts as dead: a trainer at work renews its lease all
+the time. One on this host is asked for by its number, and may be suspended for as long as it likes.
 """
 NAME = re.compile("[0-9a-f]{16}")
 """What `fingerprint` gives."""
@@ -121,7 +121,9 @@ def at_work(folder: Path) -> str:
     """Who holds a directory, as far as can be told at a glance; empty if nobody does."""
     path = folder / "lease.json"
     held = read(path)
-    return "" if not path.exists() or (held and ended_here(held)) or quiet(folder, QUIET) else name(held)
+    if not path.exists() or (ended_here(held) if held and is_here(held) else quiet(folder, QUIET)):
+        return ""
+    return name(held)
 
 
 def unneeded(found: list[Seen], needs: Needs) -> Iterator[Removal]:

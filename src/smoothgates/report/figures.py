@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import LogFormatter
 
 from smoothgates.report.style import FAINT, Look
 
@@ -69,10 +69,13 @@ def _beside(controls: pd.Series, moe: bool) -> pd.Series:
 def _scores_panel(
     axis: Axes, runs: pd.DataFrame, means: pd.DataFrame, controls: pd.Series, methods: list[str], look: Look
 ) -> None:
-    for name, score in controls.items():
+    # The lower of two to the left of its line: they may be close.
+    sides = [("right", -2), ("left", 2)] if len(controls) == 2 else [("center", 0)] * len(controls)
+    for (name, score), (side, points) in zip(controls.sort_values().items(), sides, strict=True):
         axis.axvline(score, color=FAINT, lw=1, ls=(0, (4, 2)), zorder=0)
         label = name.replace("_", " ")
-        axis.annotate(label, (score, -0.75), ha="center", va="bottom", fontsize=7, color="#5b6570")
+        place = {"xytext": (points, 0), "textcoords": "offset points", "ha": side, "va": "bottom"}
+        axis.annotate(label, (score, -0.75), **place, fontsize=7, color="#5b6570")
     for y, method in enumerate(methods):
         colour = look.colour[method]
         dots = runs[runs["method"] == method]["score"]
@@ -108,12 +111,13 @@ def curves_figure(curves: pd.DataFrame, look: Look) -> Figure:
             # A logarithm needs something above 0: a regime that is all on-policy has no ratios but 1.
             moved = (by_rollout.loc[by_rollout["regime"] == regime, column] > 0).any()
             axis.set_yscale(scale if moved else "linear")
-            axis.yaxis.set_minor_formatter(NullFormatter())
+            if scale == "log" and moved:  # between two powers of ten there are numbers, too
+                axis.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1, 0.4)))
             if i == 0:
                 axis.set_title(regime, fontsize=10)
             if j == 0:
                 axis.set_ylabel(label, fontsize=8)
-            axis.tick_params(labelsize=7)
+            axis.tick_params(labelsize=7, which="both")
         limits = [axis.get_ylim() for axis in axes[i]]
         for axis in axes[i]:
             if scale == "linear":

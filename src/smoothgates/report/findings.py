@@ -46,6 +46,8 @@ def _finding(cell: str, scores: pd.DataFrame, differences: pd.DataFrame, referen
         names = ", ".join(f"{r['method']} {_points(r['difference'])}" for _, r in established.iterrows())
         return Finding(cell, f"Some methods differ from {reference}", f"{spread}Established: {names}.")
     smallest = differences["smallest_p"].min() if len(differences) else 1.0
+    if len(differences) and differences["low"].isna().all():
+        return Finding(cell, "One seed tells nothing", f"{spread}With one seed there is no interval and no test.")
     limit = f"With this many seeds the smallest exact p is {smallest:.2g}, so nothing here is established."
     if differences.empty:
         intervals = f"There is nothing to compare with {reference}. "

@@ -7,12 +7,14 @@ from smoothgates.account import digest_now, named, read_record, vouched
 from smoothgates.errors import BadInput
 from smoothgates.files import read_json
 from smoothgates.paths import record_of
-from smoothgates.specs import ReportSpec
+from smoothgates.provenance import spec_digest
+from smoothgates.records import parse
+from smoothgates.specs import AnalyseSpec, ReportSpec
 
 
 def checked_analysis(spec: ReportSpec, analysis: Path, others: Iterable[Path]) -> dict:
     """Content of comparisons.json. BadInput unless it and the `others`, tables and gates, are what their records say,
-    it is of this study and of its methods as they are, and its scores are as they were when it was made.
+    it is of this study as it is, and its scores are as they were when it was made.
     """
     for path in (analysis, *others):
         try:
@@ -20,19 +22,13 @@ def checked_analysis(spec: ReportSpec, analysis: Path, others: Iterable[Path]) -
         except BadInput as error:
             raise BadInput(f"{error}: {again(path)}") from None
     compared = read_json(analysis, "smoothgates.comparisons")
-    for key in ("study", "reference", "confidence"):
-        if (found := compared["spec"][key]) != (wanted := getattr(spec, key)):
-            raise BadInput(f"{analysis}: spec.{key}: expected {wanted}, got {found}: {again(analysis)}")
+    if spec_digest(parse(AnalyseSpec, compared["spec"], str(analysis))) != spec.analysed:
+        raise BadInput(f"{analysis}: spec: is not what the study asks for now: {again(analysis)}")
     read = read_record(Path(record_of(analysis.as_posix())))["inputs"]
     for path, made in (read | {each["file"]: each["sha256"] for each in compared["gaps"]}).items():
-        if digest_now(Path(path)) != made:
-            raise BadInput(f"{path}: has changed since {analysis} was made: {again(analysis)}")
-    today = {name: method.model_dump(mode="json") for name, method in spec.methods.items()}
-    for name, rows in compared["methods"].items():
-        if others := [row for row in rows if row != today.get(name)]:
-            raise BadInput(
-                f"{analysis}: methods.{name}: was trained as {others[0]}, which is not its row now: run the study"
-            )
+        if (now := digest_now(Path(path))) != made:
+            then = again(analysis) if now else f"delete {analysis} too, and `make study` makes both again"
+            raise BadInput(f"{path}: {'has changed' if now else 'is gone'} since {analysis} was made: {then}")
     return compared
 
 

@@ -1,5 +1,6 @@
 """The page: one HTML file that needs nothing beside it."""
 
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -35,7 +36,7 @@ def render(
     controls = runs[runs["regime"] == "control"].groupby(["task", "method"], sort=False)["score"].mean()
     return environment.get_template(TEMPLATE).render(
         spec=spec,
-        figures={name: Markup(svg) for name, svg in figures.items()},
+        figures={name: Markup(sized(svg)) for name, svg in figures.items()},
         tables={name: table.fillna("–").to_dict("records") for name, table in tables.items()},
         columns={name: list(table.columns) for name, table in tables.items()},
         colour=looks.colour,
@@ -47,7 +48,6 @@ def render(
         regimes=list(trained["regime"].unique()),
         tasks=list(trained["task"].unique()),
         controls={task: own.droplevel(0).to_dict() for task, own in controls.groupby(level=0, sort=False)},
-        curves={task: own["regime"].nunique() for task, own in trained.groupby("task", sort=False)},
         problems=int(trained["problems"].max()),
         samples=int(trained["samples"].max()),
         run_count=len(trained.drop_duplicates(["task", "regime", "method", "seed"])),
@@ -55,6 +55,16 @@ def render(
         origins=origins,
         made_up=made_up,
     )
+
+
+def sized(svg: str) -> str:
+    """With its width where the style sheet finds it: all figures of a page are drawn to one scale, however few panels.
+
+    >>> sized('<svg width="316.8pt" height="100pt">')
+    '<svg style="--natural: 316.8pt" width="316.8pt" height="100pt">'
+    """
+    width = re.search(r'<svg [^>]*?width="([\d.]+pt)"', svg)[1]
+    return svg.replace("<svg ", f'<svg style="--natural: {width}" ', 1)
 
 
 def describe(method: Method) -> dict[str, str]:

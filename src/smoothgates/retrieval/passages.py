@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from smoothgates.documents import lines_of
 from smoothgates.errors import BadInput
 from smoothgates.files import parquet_rows
 
@@ -102,8 +103,8 @@ def _rows(file: Path) -> Iterator[Any]:
     if file.suffix == ".parquet":
         yield from parquet_rows(file)
     else:
-        with gzip.open(file, "rt", encoding="utf-8") if file.suffix == ".gz" else open(file, encoding="utf-8") as lines:
-            yield from map(json.loads, lines)
+        with gzip.open(file, "rb") if file.suffix == ".gz" else open(file, "rb") as rows:
+            yield from (json.loads(line.decode()) for _, line in lines_of(rows, str(file)))
 
 
 def _passage(row: Any) -> Passage:

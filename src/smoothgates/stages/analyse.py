@@ -34,18 +34,16 @@ def run(spec_text: str, results: Path, out: Path) -> None:
     ]
     files = [file for run in wanted for file in scores_of(paths, run, spec.tasks[run[0]].benchmarks)]
     execution = Execution("analyse", spec, inputs=[file for file in files if file.is_file()])
-    runs, learning, curves, gaps, methods = [], [], [], [], {}
+    runs, learning, curves, gaps = [], [], [], []
     for run in wanted:
         keys = dict(zip(KEYS, run, strict=True))
-        found = read_run(paths, keys, spec.tasks[run[0]].benchmarks)
+        found = read_run(paths, keys, spec.tasks[run[0]])
         how = {}
         if found.metrics is not None:
             curves.append(found.metrics)
             how = stability(found.metrics)
         runs += [one.final | how for one in found.scores]
         learning += [point for one in found.scores for point in one.curve]
-        rows = methods.setdefault(keys["method"], [])
-        rows += [one.trained for one in found.scores if one.trained and one.trained not in rows]
         gaps += found.gaps
     for gap in gaps:
         print(f"left out: {gap['file']}: {gap['why']}", file=sys.stderr)
@@ -62,7 +60,6 @@ def run(spec_text: str, results: Path, out: Path) -> None:
             "schema_version": 1,
             "spec": spec.model_dump(mode="json"),
             "gaps": gaps,
-            "methods": methods,
             "summaries": summaries(table, spec.confidence),
             "comparisons": comparisons(table, spec.reference, spec.confidence),
         },

@@ -1,12 +1,16 @@
 """gates: the catalogue as numbers, so that the report can draw gates without loading torch."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 
+from smoothgates.errors import BadInput
 from smoothgates.files import write_json, write_parquet
 from smoothgates.gates import GATES
 from smoothgates.gates.admissibility import CHECK_SCALE, check
+from smoothgates.gates.gate import Gate
 from smoothgates.provenance import Execution
 from smoothgates.records import parse_spec
 from smoothgates.specs import GatesSpec
@@ -23,6 +27,16 @@ def run(spec_text: str, curves: Path, out: Path) -> None:
     execution.write(out.parent / "run.json", [out, curves])
 
 
+@contextmanager
+def blamed(gate: Gate) -> Iterator[None]:
+    """BadInput that names the gate, whatever its formulas raise: they may be a user's own, and not checked yet."""
+    try:
+        yield
+    except Exception as error:
+        what = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise BadInput(f"gate '{gate.name}': {what}: see `make check-gate NAME={gate.name}`") from None
+
+
 def curve_rows(spec: GatesSpec) -> list[dict]:
     """Rows of gate, what its scale is, scale, sign of Â, r, f, f′, φ."""
     ratio = torch.linspace(0, 3.5, 351, dtype=torch.float64)
@@ -31,20 +45,12 @@ def curve_rows(spec: GatesSpec) -> list[dict]:
         scales = {"tau": spec.tau, "clip": (spec.clip,), "none": (1.0,)}[gate.parameter]
         for scale in scales:
             for positive in (True, False):
-                value, weight = gate.value(ratio, scale, positive), gate.weight(ratio, scale, positive)
-                columns = zip(ratio.tolist(), value.tolist(), weight.tolist(), (ratio * weight).tolist(), strict=True)
+                with blamed(gate):
+                    f, weight = gate.value(ratio, scale, positive), gate.weight(ratio, scale, positive)
+                    columns = [each.tolist() for each in (ratio, f, weight, ratio * weight)]
+                of = {"gate": gate.name, "parameter": gate.parameter, "scale": scale, "positive": positive}
                 rows += [
-                    {
-                        "gate": gate.name,
-                        "parameter": gate.parameter,
-                        "scale": scale,
-                        "positive": positive,
-                        "ratio": r,
-                        "f": f,
-                        "weight": w,
-                        "phi": phi,
-                    }
-                    for r, f, w, phi in columns
+                    {**of, "ratio": r, "f": f, "weight": w, "phi": phi} for r, f, w, phi in zip(*columns, strict=True)
                 ]
     return rows
 
@@ -54,8 +60,8 @@ def catalogue() -> list[dict]:
     rows = []
     for gate in GATES.values():
         scale = CHECK_SCALE[gate.parameter]
-        found = check(gate, scale)
-        width = gate.half_width(scale)
+        with blamed(gate):
+            found, width = check(gate, scale), float(gate.half_width(scale))
         rows.append(
             {
                 "name": gate.name,

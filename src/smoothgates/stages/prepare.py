@@ -22,6 +22,8 @@ HELDOUT_SHARE = 8
 """One pattern in this many is held out."""
 IDLE = 500
 """Draws in a row without a new example after which all that there are get counted."""
+PATIENCE = 20_000
+"""The same where a generator cannot list its examples: then it is taken to have no more."""
 
 
 def run(spec_text: str, out: Path, mirror: Path | None = None, lock: Path | None = None) -> None:
@@ -86,6 +88,8 @@ def generated(generator: Generator, rows: int, heldout: bool, seed: int) -> list
         if on_side(generator, example, heldout):
             chosen[example.id] = example
         idle = idle + 1 if len(chosen) == before else 0
+        if idle == PATIENCE and not generator.every:
+            break
         if idle == IDLE and every:
             own = [example for example in every() if on_side(generator, example, heldout)]
             if len(own) < rows:

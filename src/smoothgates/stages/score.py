@@ -19,6 +19,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from smoothgates.documents import lines_of
 from smoothgates.errors import BadInput, TryAgain
 from smoothgates.files import read_json, write_json
 from smoothgates.progress import track
@@ -193,7 +194,7 @@ def digest(rows: BinaryIO) -> str:
 def read_rows(rows: BinaryIO, source: Path) -> Iterator[tuple[Id, Answered]]:
     """What to judge, by id, from the beginning; blank lines are passed over. BadInput names `source`, line and key."""
     rows.seek(0)
-    for number, line in enumerate(rows, start=1):
+    for number, line in lines_of(rows, str(source)):
         if not line.isspace():
             yield parse_row(line, f"{source}: line {number}")
 

@@ -1,9 +1,9 @@
 """A mirror: a folder that holds public data sets as files, `task/name.jsonl` or the like, read instead of the hub."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-from smoothgates.documents import parse_json, read_text
+from smoothgates.documents import lines_of, parse_json, read_text
 from smoothgates.errors import BadInput
 from smoothgates.files import digest, parquet_rows
 from smoothgates.tasks.sources import Located, convert, one_line
@@ -14,6 +14,8 @@ STAND_INS = Path("config/stand_ins")
 """A mirror of rows that were made up, for rehearsals."""
 MARK = "STAND_INS.md"
 """Of a mirror whose rows stand in for those of the data sets."""
+MOST_ARRAY = 1 << 28
+"""Bytes of a data set that is one JSON array, and so in memory at once; a larger one is to be JSONL or parquet."""
 SUMS = "SHA256SUMS"
 """Of a mirror, as `sha256sum` writes it: paths relative to the mirror."""
 
@@ -67,14 +69,11 @@ def read_rows(path: Path) -> Iterator[Located]:
             raise BadInput(f"{path}: cannot be read as parquet after row {count} ({one_line(error)})") from None
         return
     with open(path, "rb") as file:
-        texts = [(str(path), file.read())] if path.suffix == ".json" else _lines(path, file)
-        for where, text in texts:
+        whole = path.suffix == ".json"
+        lines = ((f"{path}:{number}", line) for number, line in lines_of(file, str(path)) if line.strip())
+        for where, text in [(str(path), read_text(path, MOST_ARRAY))] if whole else lines:
             found = parse_json(text, where)
-            for row in found if path.suffix == ".json" and isinstance(found, list) else [found]:
+            for row in found if whole and isinstance(found, list) else [found]:
                 if not isinstance(row, dict):
                     raise BadInput(f"{where}: expected an object, got {type(row).__name__}")
                 yield where, row
-
-
-def _lines(path: Path, file: Iterable[bytes]) -> Iterator[tuple[str, bytes]]:
-    return ((f"{path}:{number}", line) for number, line in enumerate(file, start=1) if line.strip())

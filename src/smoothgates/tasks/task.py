@@ -91,7 +91,8 @@ class Generator:
     pattern: Callable[[Example], str] = lambda example: example.question
     """Examples with one pattern fall on the same side of the split into training and held-out."""
     every: Callable[[], Iterator[Example]] | None = None
-    """Each example once, where a study may ask for more than there are. None: more than a study may ask for."""
+    """Each example once, where a study may ask for more than there are. None: there are more, or they cannot
+    be listed."""
     replies: tuple[str, ...] = ()
     """What tools may say that no demonstration shows: the policy must know these words too."""
 

@@ -15,6 +15,7 @@ lease is stale if it has not changed for a while before the eyes of the one who 
 import json
 import os
 import platform
+import re
 import sys
 import threading
 import time
@@ -183,12 +184,20 @@ def read(path: Path) -> dict | None:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return found if isinstance(found, dict) and found.keys() >= {"token", "host", "pid", "space", "job"} else None
+    if not isinstance(found, dict) or not found.keys() >= {"token", "host", "pid", "space", "job"}:
+        return None
+    # A token becomes part of a path, and a number is asked for: both as this module writes them.
+    return found if re.fullmatch("[0-9a-f]{32}", str(found["token"])) and type(found["pid"]) is int else None
+
+
+def is_here(lease: dict) -> bool:
+    """Whether a lease's process is, or was, one of this host."""
+    return (lease["host"], lease["space"]) == (platform.node(), pid_space())
 
 
 def ended_here(lease: dict) -> bool:
     """Whether a lease's process ran on this host and is no more."""
-    return (lease["host"], lease["space"]) == (platform.node(), pid_space()) and not alive(lease["pid"])
+    return is_here(lease) and not alive(lease["pid"])
 
 
 def alive(pid: int) -> bool:

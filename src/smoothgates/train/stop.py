@@ -5,7 +5,9 @@ import time
 
 
 class Stop:
-    """A context in which SIGTERM and SIGINT ask to stop instead of ending the process. Asked twice, it ends.
+    """A context in which SIGTERM and SIGINT ask to stop instead of ending the process. A second SIGINT ends it: that is
+    a person who does not want to wait. A second SIGTERM is not: a cluster sends one to every process of a job, and
+    Snakemake passes its own on.
 
     Not meant for signals that a cluster sends some time before it ends a job: those reach every process of the job.
     """
@@ -44,4 +46,5 @@ class Stop:
 
     def _ask(self, number: int, _) -> None:
         self.asked = f"asked to by {signal.Signals(number).name}"
-        signal.signal(number, self.before[number])
+        if number == signal.SIGINT:
+            signal.signal(number, self.before[number])

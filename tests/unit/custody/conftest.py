@@ -39,8 +39,18 @@ class Made:
             for path in (*declared, *extra):
                 write_atomically(path, f"{path}: {job.spec.canonical()}".encode())
             if job.stage == "train":
-                kept = [{"rollouts": 1, "folder": "checkpoints/rollout0001"}]
-                write_json(declared[0], {"schema": "smoothgates.model", "schema_version": 1, "checkpoints": kept})
+                kept = {"rollouts": 1, "folder": "checkpoints/rollout0001"}
+                manifest = {
+                    "schema": "smoothgates.model",
+                    "schema_version": 1,
+                    "spec": job.spec.model_dump(mode="json"),
+                    "status": "finished",
+                    "rollouts": 3,
+                    "final": "weights",
+                    "checkpoints": [kept],
+                    "folders": {name: [] for name in ("weights", kept["folder"])},
+                }
+                write_json(declared[0], manifest)
             models = [path for path in job.inputs if path.endswith("model.json")]
             others = [path for path in models if len(job.records) > 1 and folder.name not in path]
             inputs = [Path(path) for path in job.inputs if path not in others]

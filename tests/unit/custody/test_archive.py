@@ -84,7 +84,10 @@ def test_it_says_when_and_of_what_it_was_made(project, capsys):
     version = json.loads(pack(project)[archive.VERSION])
     assert (version["study"], version["weights"], version["made"]) == ("smoke", False, "2026-02-03T04:06:06Z")
     assert version["jobs"]["train"] == {"done": 4, "stale": 2}
-    assert version["stale"] == ["stale    train math/near/erf/seed0 and 1 more: changed since: spec"]
+    assert version["stale"] == [
+        "stale    train math/near/erf/seed0 and 1 more: changed since: spec",
+        "stale    analyse: changed since: spec",
+    ]
     out = capsys.readouterr().out
     assert "1 jobs of 25 are not done yet" in out
     assert version["stale"][0] in out

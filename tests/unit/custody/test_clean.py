@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from smoothgates import namesake
 from smoothgates.cluster.claim import Claim
 from smoothgates.custody import clean
 from smoothgates.dag.alone import alone
 from smoothgates.errors import BadInput, TryAgain
+from smoothgates.files import write_json
 from smoothgates.train.lease import Lease
 from smoothgates.train.mark import mark
 
@@ -28,7 +30,8 @@ def left(made):
 
 
 def rest():
-    return {path for path in Path().rglob("*") if not any(root in (path, *path.parents) for root in ROOTS)}
+    others = {path for path in Path().rglob("*") if not any(root in (path, *path.parents) for root in ROOTS)}
+    return {path for path in others if path.parts[0] != ".snakemake"}
 
 
 @pytest.mark.parametrize("study", ["smoke", "config/smoke.yaml"])
@@ -58,6 +61,20 @@ def test_a_study_whose_file_is_broken_is_cleaned_all_the_same(left):
     Path("config/smoke.yaml").write_text("{")
     clean.run("smoke", yes=True)
     assert not ROOTS[0].exists()
+
+
+def test_results_of_another_study_of_the_same_name_stay(left):
+    """Their own file may be broken: whose they are is known all the same."""
+    other = Path("elsewhere/smoke.yaml")
+    other.parent.mkdir()
+    other.write_text("seeds: [0]\n")
+    with pytest.raises(BadInput, match=r"^elsewhere/smoke.yaml: results/smoke is of config/smoke.yaml"):
+        clean.run(str(other), yes=True)
+    Path("config/smoke.yaml").rename("elsewhere/mine.yaml")
+    write_json(ROOTS[0] / "study.json", {"schema": namesake.SCHEMA, "schema_version": 1, "file": "elsewhere/mine.yaml"})
+    with pytest.raises(BadInput, match=r"^elsewhere/smoke.yaml: results/smoke is of elsewhere/mine.yaml"):
+        clean.run(str(other), yes=True)
+    assert all(root.exists() for root in ROOTS)
 
 
 def test_what_git_keeps_stays(left, capsys):

@@ -1,11 +1,13 @@
 """prune removes a work directory only if its mark says that it is this study's, and no run goes on from it."""
 
 import itertools
+import json
 import os
 import platform
 import shutil
 import signal
 import sys
+import time
 from functools import partial
 from pathlib import Path
 
@@ -121,6 +123,36 @@ def test_work_that_somebody_is_at_stays(kind, made, capsys):
     if holder:
         holder.check()
         holder.release()
+
+
+def test_work_of_a_suspended_trainer_stays(made):
+    """It renews nothing, however long, and goes on where it was."""
+    folder = work("0123456789abcdef", RUN / "model.json")
+    with Lease(folder, 0) as holder:
+        age(folder / "lease.json", folder)
+        prune.run(made.study, yes=True)
+        holder.check()
+    assert (folder / "checkpoints/model.safetensors").exists()
+
+
+def test_a_clock_that_jumps_ends_nobody(made, monkeypatch):
+    """The age of a lease is told by the clock of the disk that it lies on."""
+    folder = work("0123456789abcdef", RUN / "model.json")
+    die_at_work(folder, "elsewhere")
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 10 * work_directories.QUIET)
+    prune.run(made.study, yes=True)
+    assert (folder / "checkpoints/model.safetensors").exists()
+
+
+@pytest.mark.parametrize("facts", [{"token": "../../x"}, {"pid": "1"}, {"pid": None}, {"token": 5}])
+def test_a_lease_that_nobody_can_have_written_is_somebodys(facts, made):
+    folder = work("0123456789abcdef", RUN / "model.json")
+    die_at_work(folder, platform.node())
+    lease = folder / "lease.json"
+    lease.write_text(json.dumps(json.loads(lease.read_text()) | facts))
+    prune.run(made.study, yes=True)
+    assert (folder / "checkpoints/model.safetensors").exists()
 
 
 @pytest.mark.parametrize("host", [platform.node(), "elsewhere"])

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from smoothgates.custody import show
+from smoothgates.account import read_record
+from smoothgates.custody import archive, show
 from smoothgates.custody.pruned import PRUNED, pruned_note
 from smoothgates.custody.verify import verify
-from smoothgates.files import write_json
+from smoothgates.errors import BadInput
+from smoothgates.files import digest, write_json
 from smoothgates.jobs import jobs_of
 
 RUN = Path("results/smoke/train/math/near/erf/seed0")
@@ -93,8 +95,8 @@ def test_another_temperature_makes_its_method_stale(made, capsys):
         "train math/near/erf/seed0": "stale",
         "train math/near/erf/seed1": "stale",
         "evaluate math/near/erf/heldout": "follows",
-        "analyse": "follows",
-        "report": "stale",  # it has the table of methods in its own spec
+        "analyse": "stale",  # both are told what the runs are told
+        "report": "stale",
     }
     assert show.run(made.study) == 1
     assert "stale    train math/near/erf/seed0 and 1 more: changed since: spec\n" in capsys.readouterr().out
@@ -134,7 +136,7 @@ def test_another_seed_is_to_be_run_and_the_tables_are_stale(made):
     assert states(audit)["evaluate math/near/erf/heldout"] == "not yet"
     assert states(audit)["analyse"] == "stale"
     assert "train math/near/erf/seed0" not in states(audit)
-    assert [(finding.rule, finding.kind) for finding in audit.findings] == [("analyse", "stale")]
+    assert [(finding.rule, finding.kind) for finding in audit.findings] == [("analyse", "stale"), ("report", "stale")]
 
 
 def test_files_of_no_job_are_foreign(made):
@@ -159,6 +161,17 @@ def test_results_of_another_study_are_foreign(made):
     audit = verify(made.study)
     assert {state for job, state in audit.states} == {"foreign", "not yet"}
     assert audit.jobs("not yet") == [made.job("report")]
+
+
+@pytest.mark.parametrize("path", ["../../outside", f"{RUN}/../outside", "/outside", "config/methods.yaml"])
+def test_no_record_accounts_for_files_elsewhere(path, made):
+    """An archive would take them along, and unpack them there."""
+    outputs = read_record(RUN / "run.json")["outputs"]
+    made.amend(f"{RUN}/run.json", outputs={**outputs, path: digest(Path("config/methods.yaml"))})
+    why = f"outputs: {path} does not lie beside it"
+    assert ("damaged", str(RUN / "run.json"), why) in found(verify(made.study))
+    with pytest.raises(BadInput, match="does not lie beside it"):
+        archive.run(made.study, Path("out.tar.gz"), weights=True)
 
 
 def test_what_a_killed_process_left_is_no_fault(made):

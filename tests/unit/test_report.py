@@ -1,0 +1,63 @@
+"""What the page says of a study is true of that study, and its figures are readable however few panels they have."""
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import pytest
+
+from smoothgates.report.figures import curves_figure, scores_figure
+from smoothgates.report.findings import findings
+from smoothgates.report.style import look
+from smoothgates.study import load_study
+
+LOOK = look(["grpo", "erf"], "grpo")
+
+
+def runs(controls: dict[str, float]) -> pd.DataFrame:
+    cell = {"task": "math", "benchmark": "heldout", "seed": 0}
+    rows = [{**cell, "regime": "near", "method": method, "score": 0.5} for method in ("grpo", "erf")]
+    return pd.DataFrame([*rows, *({**cell, "regime": "control", "method": m, "score": s} for m, s in controls.items())])
+
+
+def means(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.assign(metric="score", mean=frame["score"], low=float("nan"), high=float("nan"))
+
+
+def test_one_seed_has_no_interval_to_contain_anything():
+    cell = {"task": "math", "benchmark": "heldout", "regime": "near", "method": "erf", "metric": "score"}
+    nothing = float("nan")
+    difference = {"difference": 0.0, "low": nothing, "high": nothing, "smallest_p": 1.0, "holm": 1.0}
+    frame = pd.DataFrame([{**cell, **difference, "established": False}])
+    [found] = findings(means(runs({})), frame, "grpo")
+    assert found.headline == "One seed tells nothing"
+    assert "contains 0" not in found.detail
+
+
+def test_notes_are_those_of_the_study_and_not_of_its_rehearsal():
+    assert "A 106k-parameter policy is not a 7B model." in load_study("laptop").report_spec().notes
+    assert load_study("laptop_shrunk_cpu").report_spec().notes == load_study("sapo").report_spec().notes == {}
+
+
+@pytest.mark.parametrize("scores", [(0.01, 0.02), (0.02, 0.01), (0.3, 0.3)])
+def test_the_names_of_close_controls_do_not_overlap(scores):
+    frame = runs(dict(zip(("warm_start", "sft"), scores, strict=True)))
+    figure = scores_figure(frame, means(frame), LOOK, ())
+    figure.draw_without_rendering()
+    labels = [text.get_window_extent() for text in figure.axes[0].texts]
+    assert len(labels) == 2
+    assert not labels[0].overlaps(labels[1])
+    plt.close(figure)
+
+
+def test_a_logarithmic_axis_within_one_decade_has_numbers():
+    columns = ("reward", "eur", "kl", "grad_norm", "policy_entropy", "log_ratio_q99")
+    cell = {"task": "math", "regime": "near", "method": "grpo", "seed": 0, "log_ratio_q01": 0.0}
+    frame = pd.DataFrame([{**cell, "rollout": i, **dict.fromkeys(columns, 0.3 + i / 10)} for i in range(4)])
+    figure = curves_figure(frame, LOOK)
+    figure.draw_without_rendering()
+    logarithmic = [axis for axis in figure.axes if axis.get_yscale() == "log"]
+    assert len(logarithmic) == 3
+    for axis in logarithmic:
+        low, high = axis.get_ylim()
+        ticks = [*axis.yaxis.get_major_ticks(), *axis.yaxis.get_minor_ticks()]
+        assert any(tick.label1.get_text() for tick in ticks if low <= tick.get_loc() <= high)
+    plt.close(figure)
