@@ -15,7 +15,7 @@ SNAKEMAKE = PATH="$$PWD/$(BIN):$$PATH" OMP_NUM_THREADS=1 $(BIN)/python -m snakem
 	--profile workflow/profiles/local
 
 .PHONY: study plan pending check report test test-kernels test-papers test-scale test-faults test-envs test-slurm lint \
-	parity bench schema docs check-gate lock slurm scale clean
+	parity attack bench schema docs check-gate lock slurm scale clean
 
 study: $(READY)  ## Run the study and write its report
 	$(SNAKEMAKE)
@@ -65,6 +65,9 @@ lint: $(READY)
 
 parity: scale  ## Hold the losses to TRL's own code
 	OMP_NUM_THREADS=1 $(SCALE)/python -m pytest tests/parity
+
+attack: $(READY)  ## Try to buy math rewards with strings that are worth nothing
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.attack
 
 bench: $(READY)  ## Speed of the parts, as ratios side by side
 	for part in run memory dag verdicts retrieval; do OMP_NUM_THREADS=1 $(BIN)/python tests/bench/$$part.py || exit; done

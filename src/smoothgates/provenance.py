@@ -37,7 +37,7 @@ VERSIONED = (
     "pyarrow",
     "matplotlib",
     "snakemake",
-    "math-verify",
+    "python-flint",
     "bm25s",
     "faiss-cpu",
     "datasets",

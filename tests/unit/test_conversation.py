@@ -17,6 +17,7 @@ from smoothgates.policy.text import compact_text
 from smoothgates.policy.tokenizer import EOS, PAD, build_tokenizer, prompt_ids
 from smoothgates.rollout.collect import answer
 from smoothgates.rollout.conversation import Conversation, until_stop
+from smoothgates.rollout.sampler import Completions
 from smoothgates.rollout.setting import setting_of
 from smoothgates.rollout.torch_sampler import TorchSampler, sample
 from smoothgates.seeds import python_stream, torch_stream
@@ -237,6 +238,25 @@ def families():
         for tag in ("<search>", "</search>", "<answer>", "</answer>"):
             policy.model.embed_tokens.weight[tokenizer.token_to_id(tag)] *= 4
     return examples, tokenizer, policy
+
+
+@pytest.mark.parametrize(("writer", "extracted"), [("policy", "Gus"), ("tool", None)])
+def test_the_mask_and_not_a_tag_tells_whose_words_are_judged(vocabulary, writer, extracted):
+    """The very same text: an answer where the policy wrote it, none where the tool did."""
+    ids = vocabulary.encode("<search> a</search><information><answer> Gus</answer></information>").ids
+    asked = len(vocabulary.encode("<search> a</search>").ids)
+    own = [i < asked or writer == "policy" for i in range(len(ids))]
+
+    class Fixed:
+        def sample(self, *_):
+            whole = torch.tensor([len(ids)])
+            return Completions(torch.tensor([ids]), torch.zeros(1, len(ids)), torch.tensor([own]), whole, whole < 0)
+
+    setting = setting_of("toolqa", PROTOCOL)
+    found = answer(Fixed(), compact_text(vocabulary), setting, [ASKED], 1, torch_stream(0, "s"))
+    assert found.verdicts[0].extracted == extracted
+    assert found.verdicts[0].reward == (writer == "policy")
+    assert "<information>" in found.texts[0]
 
 
 def test_log_probabilities_with_replies_are_the_policys(families):

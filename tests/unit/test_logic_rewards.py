@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smoothgates.errors import BadInput
+from smoothgates.tasks.logic.laptop import LAPTOP
 from smoothgates.tasks.logic.rewards import REWARDS, read_gold
 from smoothgates.tasks.task import Example
 
@@ -92,6 +93,50 @@ def test_an_answer_that_does_not_commit_itself_once_for_everybody_is_unparsable(
     assert judge("answer", "CONCLUSION: " + part).reward == 0
 
 
+def test_the_default_reward_reads_the_laptops_own_format():
+    """`score --task logic` needs no --reward for what the laptop's policy writes."""
+    stream = LAPTOP.generate(Random(0))
+    for example in (next(stream) for _ in range(50)):
+        ((text, _),) = LAPTOP.careful(example)
+        assert judge("answer", text, example).reason == "correct"
+        ((guess, _),) = LAPTOP.hasty(example, Random(example.id))
+        assert judge("answer", guess, example) == judge("boxed", guess, example)
+
+
+RIGHT, WRONG = "Zoey is a knave, Oliver is a knight", "Zoey is a knight, Oliver is a knight"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        rf"\boxed{{{WRONG}}} or \boxed{{{RIGHT}}}",
+        rf"\boxed{{{WRONG}}}, \boxed{{{RIGHT}}}",
+        rf"$\boxed{{{RIGHT}}}$ and $\boxed{{{WRONG}}}$",
+        rf"\boxed{{{WRONG} or {RIGHT}}}",
+        f"<answer>{WRONG}</answer> or <answer>{RIGHT}</answer>",
+        rf"\boxed{{{WRONG}}}, or perhaps \boxed{{{RIGHT}}}",
+        rf"\boxed{{{RIGHT}. Alternatively vice versa}}",
+        rf"\boxed{{It is false that {RIGHT}}}",
+        rf"\boxed{{Suppose {RIGHT}}}",
+        r"\boxed{Zoey ≠ knave, Oliver != knight}",
+        f"<answer>{RIGHT}</answer>; <answer>{WRONG}</answer>",
+        r"\boxed{Zoey, Oliver}",
+        r"\boxed{Zoey knight knave, Oliver knight knave}",
+        r"\boxed{Zoey said that Oliver is a knight. Oliver said that Zoey is a knave. Who is what?}",
+        r"\boxed{knave, knight}",
+    ],
+)
+def test_a_hedge_earns_nothing(text):
+    """Two answers, a list of all names, the question once more."""
+    for reward in ("answer", "boxed"):
+        assert judge(reward, text).reward == 0
+    assert judge("answer", text).reason == "unparsable"
+
+
+def test_an_answer_that_corrects_another_is_no_hedge():
+    assert judge("answer", rf"\boxed{{{WRONG}}}. No, wait: \boxed{{{RIGHT}}}").reward == 1
+
+
 def test_a_wrong_answer_is_wrong():
     verdict = judge("logic_rl", answered("Zoey is a knave, Oliver is a knave"))
     assert (verdict.reward, verdict.components, verdict.reason) == (-0.5, {"format": 1.0, "answer": -1.5}, "wrong")
@@ -134,7 +179,7 @@ def test_a_truncated_completion_is_worth_what_an_unparsable_one_is():
         (GOLD, "unparsable"),
         (f"So {GOLD}. In conclusion: Zoey is a knight, Oliver is a knight", "wrong"),
         (f"CONCLUSION: {GOLD} CONCLUSION: Zoey is a knight, Oliver is a knight", "wrong"),
-        (f"<answer>{GOLD}</answer> or <answer>Zoey is a knight, Oliver is a knight</answer>", "wrong"),
+        (f"<answer>{GOLD}</answer> or <answer>Zoey is a knight, Oliver is a knight</answer>", "unparsable"),
         (f"CONCLUSION: {GOLD} <answer>Zoey is a knight, Oliver is a knight</answer>", "wrong"),
         (f"CONCLUSION: {GOLD} ### Explanation: Zoey is a knight", "correct"),
         (f"### conclusion\n\n{GOLD}", "correct"),

@@ -6,9 +6,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from smoothgates.tasks.math.extract import boxes, final_answer, last_boxed, stated
+from smoothgates.tasks.math.formula.spelling import plain
 from smoothgates.tasks.math.limits import too_costly
-from smoothgates.tasks.math.notation import bare_number, number, same_text, standard, value_named
+from smoothgates.tasks.math.notation import digits, number, same_text
 from smoothgates.tasks.math.rewards import tagged_answer, think_answer_format
+from smoothgates.tasks.math.verdicts import readings
 
 PIECES = [
     *(
@@ -81,9 +83,9 @@ def test_no_text_makes_a_parser_raise_or_dawdle(texts):
         assert all(text[start] == "\\" and inside <= end and text[end] == "}" for start, inside, end in boxes(text))
         for answer in (text, *filter(None, found)):
             assert answer == answer.strip() or answer is text
-            number(answer), bare_number(answer), value_named(answer), too_costly(answer)
+            number(answer), digits(answer), too_costly(answer)
             assert same_text(answer, f" {answer} ") or not same_text(answer, answer)
-            standard(answer)
+        plain(text), readings(text)
         assert time.monotonic() - began < 1
 
 

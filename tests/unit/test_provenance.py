@@ -59,7 +59,7 @@ def test_heavy_imports_stay_where_they_are_used():
     assert "torch" not in loaded("import smoothgates.stages.report, smoothgates.stages.analyse")
     assert not loaded("import smoothgates.train.session") & {"transformers", "torch._dynamo"}
     tasks = loaded("import smoothgates.config; [smoothgates.config.load_task(t) for t in ('math', 'toolqa')]")
-    assert not tasks & {"datasets", "sympy", "bm25s", "faiss", "numpy"}
+    assert not tasks & {"datasets", "flint", "math_verify", "sympy", "bm25s", "faiss", "numpy"}
 
 
 def test_gpu_hours_are_those_of_all_attempts_and_ranks(tmp_path, monkeypatch):

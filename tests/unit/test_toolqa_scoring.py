@@ -3,14 +3,17 @@
 import json
 import time
 from pathlib import Path
+from random import Random
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from smoothgates.tasks.people import NAMES
 from smoothgates.tasks.task import Example
+from smoothgates.tasks.toolqa.families import FAMILIES
 from smoothgates.tasks.toolqa.prompts import PROMPTS
-from smoothgates.tasks.toolqa.rewards import REWARDS, stated_answer
+from smoothgates.tasks.toolqa.rewards import REWARDS, own_words, stated_answer
 from smoothgates.tasks.toolqa.scoring import exact_match, normalise, token_f1
 
 DATA = Path("../shared/data/toolqa")
@@ -22,7 +25,8 @@ def rows(name):
 
 
 def verdict(reward, completion, example=PARIS, truncated=False):
-    return REWARDS[reward]([(completion, example, truncated)])[0]
+    """As `score` gives it, which has the text alone."""
+    return REWARDS[reward]([(own_words(completion), example, truncated)])[0]
 
 
 def test_the_published_scorer_cases_get_their_scores():
@@ -125,6 +129,38 @@ def test_what_a_tool_wrote_is_never_the_answer(opening, closing):
         assert verdict(reward, "<answer>Lyon</answer>" + tool).extracted == "Lyon"
         assert verdict(reward, tool).reason != "correct"
     assert verdict("em", tool).reason == "unparsable"
+
+
+HEDGES = [
+    "<answer>{gold} or {other}</answer>",
+    "<answer>{other}, {gold}</answer>",
+    "<answer>{other}</answer> or <answer>{gold}</answer>",
+    "<answer>{other}</answer>, <answer>{gold}</answer>",
+    "<answer>{other}</answer> or maybe <answer>{gold}</answer>",
+    "<answer>{gold}</answer> and <answer>{other}</answer>",
+    "<answer>{everybody}</answer>",
+    "<answer>{question}</answer>",
+    "<answer>{question} {gold}</answer>",
+    "{everybody}",
+    "{question}",
+    "<answer>not {gold}</answer>",
+]
+
+
+@pytest.mark.parametrize("hedge", HEDGES)
+def test_a_hedge_earns_nothing(hedge):
+    """Two answers, a list of all names, the question once more."""
+    stream = FAMILIES.generate(Random(0))
+    for example in (next(stream) for _ in range(50)):
+        gold = example.answers[0]
+        other = next(name for name in NAMES if name != gold)
+        text = hedge.format(gold=gold, other=other, everybody=" ".join(NAMES), question=example.question)
+        for reward, lost in (("em", 0), ("plus_minus", -1), ("answer", 0)):
+            assert verdict(reward, text, example).reward == lost
+
+
+def test_an_answer_that_corrects_another_is_no_hedge():
+    assert verdict("em", "<answer>Lyon</answer> No, wait: <answer>Paris</answer>").reward == 1
 
 
 def test_an_empty_answer_is_not_right_where_a_gold_is_only_punctuation_or_articles():

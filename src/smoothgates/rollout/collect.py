@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import compress
 
 import torch
 import torch.nn.functional as F
@@ -81,6 +82,10 @@ def answer(
     prompts = text.prompts(prompt, [example.question for example in examples])
     check_fit(examples, prompts, setting)
     asked = [example for example in examples for _ in range(samples)]
+
+    def decoded(rows: list[list[int]]) -> list[str]:
+        return [prompt.prefill + found for found in text.tokenizer.decode_batch(rows)]
+
     talk = None
     if setting.environment:
         talk = Conversation(text.tokenizer, setting.environment, asked, protocol.tools.max_reply_tokens)
@@ -93,9 +98,10 @@ def answer(
         temperature,
         talk and talk.tools(),
     )
-    rows = zip(completions.ids.tolist(), completions.lengths.tolist(), strict=True)
-    texts = [prompt.prefill + t for t in text.tokenizer.decode_batch([row[:length] for row, length in rows])]
-    verdicts = setting.judge(list(zip(texts, asked, completions.truncated.tolist(), strict=True)))
+    rows = list(zip(completions.ids.tolist(), completions.lengths.tolist(), completions.mask.tolist(), strict=True))
+    texts = decoded([row[:length] for row, length, _ in rows])
+    own = decoded([list(compress(row[:length], mask)) for row, length, mask in rows]) if talk else texts
+    verdicts = setting.judge(list(zip(own, asked, completions.truncated.tolist(), strict=True)))
     replies = [talk.replies[row] if talk else 0 for row in range(len(asked))]
     return Answers(prompts, completions, texts, verdicts, replies)
 

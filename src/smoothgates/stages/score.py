@@ -145,10 +145,11 @@ def claim(out: Path, verdicts: BinaryIO, facts: dict[str, str]) -> None:
 def find_judge(task: str, reward: str) -> Judge:
     if task not in NAMES:
         raise BadInput(f"--task: expected one of {', '.join(NAMES)}, got '{task}'")
-    rewards = load_task(task).rewards
+    known = load_task(task)
+    rewards = known.rewards
     if reward not in rewards:
         raise BadInput(f"--reward: expected one of {', '.join(sorted(rewards))} for {task}, got '{reward}'")
-    return rewards[reward]
+    return lambda batch: rewards[reward]([(known.own_words(text), example, cut) for text, example, cut in batch])
 
 
 def verdict_lines(judge: Judge, batch: list[tuple[Id, Answered]], source: Path) -> Iterator[bytes]:

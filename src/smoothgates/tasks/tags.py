@@ -3,11 +3,16 @@
 Linear in the text whatever stands in it: no backtracking.
 """
 
+import re
+
 THINK = ("<think>", "</think>")
 SEARCH = ("<search>", "</search>")
 INFORMATION = ("<information>", "</information>")
 ANSWER = ("<answer>", "</answer>")
 BOXED = (r"\boxed{", "}")
+
+_JOINT = re.compile(r"(?:[\s,;/|&]|\b(?:or|and|else|either|maybe|perhaps|possibly|alternatively)\b)+")
+"""What makes one list of two answers."""
 
 
 def last_block(text: str, opening: str, closing: str) -> str | None:
@@ -21,6 +26,18 @@ def last_block(text: str, opening: str, closing: str) -> str | None:
     end = text.rfind(closing)
     start = text.rfind(opening, 0, max(end, 0))
     return None if start < 0 else text[start + len(opening) : end]
+
+
+def hedged(text: str, opening: str, closing: str) -> bool:
+    """Whether the last closed pair is listed with the one before it: nothing but a joint stands between.
+
+    >>> hedged("<a>x</a> or <a>y</a>", "<a>", "</a>"), hedged("<a>x</a>, no: <a>y</a>", "<a>", "</a>")
+    (True, False)
+    """
+    start = text.rfind(opening, 0, max(text.rfind(closing), 0))
+    end = text.rfind(closing, 0, max(start, 0))
+    between = text[end + len(closing) : start].strip("$* \n").casefold() if end >= 0 else ""
+    return _JOINT.fullmatch(between) is not None
 
 
 def without_blocks(text: str, opening: str, closing: str) -> str:

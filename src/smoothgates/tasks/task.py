@@ -40,7 +40,8 @@ class Verdict:
 
 
 Answered = tuple[str, Example, bool]
-"""A completion's text (the prompt's prefill included), its example, and whether it was cut off before its end."""
+"""What the policy wrote (the prompt's prefill included, tools' replies not), its example, and whether it was cut off
+before its end."""
 
 Judge = Callable[[list[Answered]], list[Verdict]]
 """Verdicts on a batch, in its order. A batch, so that slow verifiers can work on many at once."""
@@ -149,3 +150,5 @@ class Task:
     environment: Callable[[int, int, Path | None], Environment] | None = None
     """Tools, from how often they may be used, how much each use finds, and the manifest of the index that they search;
     None: what comes with each generated example."""
+    own_words: Callable[[str], str] = str
+    """What the policy wrote in a conversation of which there is only the text; with tokens, their mask tells."""

@@ -12,15 +12,27 @@ from string import ascii_lowercase, ascii_uppercase
 
 from smoothgates.errors import BadInput
 from smoothgates.tasks.logic.english import KNIGHTS_AND_KNAVES, with_article
-from smoothgates.tasks.tags import ANSWER, BOXED, THINK, last_block, once_in_order
+from smoothgates.tasks.tags import ANSWER, BOXED, THINK, hedged, last_block, once_in_order
 from smoothgates.tasks.task import Example, Judge, Reason, Verdict, each
 
 Assignment = dict[str, str]
 """Role by name."""
 
-HEDGES = {"if", "iff", "or", "nor", "not", "either", "neither", "unless", "whether"}
+HEDGES = {
+    *("if", "iff", "or", "nor", "not", "either", "neither", "unless", "whether", "suppose", "supposing", "assume"),
+    *("assuming", "maybe", "perhaps", "possibly", "alternatively", "versa", "reverse", "swapped", "opposite", "false"),
+    *("untrue", "wrong", "incorrect", "impossible"),
+}
 """With one of these, statements about each person do not add up to an answer."""
 
+REPORTED = {
+    *("said", "says", "say", "saying", "told", "tells", "claims", "claimed", "states", "stated", "statement", "noted"),
+    *("remarked", "commented", "asserted", "heard", "expressed", "declared", "mentioned", "according", "who", "what"),
+}
+"""With one of these, or a question mark, it is the puzzle once more."""
+
+_UNSAID = re.compile(r"\?|≠|!=|\\neq?\b")
+"""Signs that ask or deny."""
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 _GOLD_LINE = re.compile(r"(?:\(\d+\) *)?(.*\S) is an? (\S+?)\.?")
 # ASCII only: `str.lower` and `casefold` turn some look-alikes (such as the Kelvin sign) into letters.
@@ -55,25 +67,34 @@ def answer(completion: str, example: Example, truncated: bool) -> Verdict:
 
 def boxed(completion: str, example: Example, truncated: bool) -> Verdict:
     r"""1 if the last \boxed{} is right, else 0."""
-    return _zero_one(last_block(completion, *BOXED), example, truncated)
+    return _zero_one(_last(completion, BOXED), example, truncated)
 
 
 REWARDS: dict[str, Judge] = {"logic_rl": each(logic_rl), "answer": each(answer), "boxed": each(boxed)}
 
 
 def answer_part(completion: str) -> str | None:
-    """Where a model may have put its answer, once it has thought: an <answer> block, else after the last "CONCLUSION".
+    r"""Where a model may have put its answer, once it has thought: an <answer> block, else \boxed{}, else what follows
+    the last "CONCLUSION".
 
     "###" ends a conclusion: so K-and-K's prompt heads its sections, and models go on to write the next one.
 
     >>> answer_part("<think><answer>no</answer></think> CONCLUSION: no. Conclusion: yes ### Reason: no")
     ': yes '
+    >>> answer_part(r"Ann T T; \boxed{Ann knight, Pam knave}"), answer_part(r"\boxed{a} or \boxed{b}")
+    ('Ann knight, Pam knave', '')
     """
     said = completion.rpartition("</think>")[2]
-    if (block := last_block(said, *ANSWER)) is not None:
-        return block
+    for tags in (ANSWER, BOXED):
+        if (block := _last(said, tags)) is not None:
+            return block
     _, marker, conclusion = said.translate(_LOWER).rpartition("conclusion")
     return conclusion.partition("###")[0] if marker else None
+
+
+def _last(text: str, tags: tuple[str, str]) -> str | None:
+    """The last block; nothing is said by one that is listed with another."""
+    return "" if hedged(text, *tags) else last_block(text, *tags)
 
 
 def decide(part: str | None, example: Example, truncated: bool) -> tuple[Reason, str | None]:
@@ -96,7 +117,7 @@ def read_answer(part: str, gold: Assignment, roles: set[str]) -> Assignment | No
     """
     words = _WORD.findall(part.translate(_LOWER))
     mentions = [i for i, word in enumerate(words) if word in roles or word.removesuffix("s") in roles]
-    if len(mentions) != len(gold) or not HEDGES.isdisjoint(words):
+    if len(mentions) != len(gold) or _UNSAID.search(part) or not (HEDGES | REPORTED).isdisjoint(words):
         return None
     found = {}
     for start, i in zip([0, *(i + 1 for i in mentions)], mentions, strict=False):

@@ -30,6 +30,7 @@ def final_answer(text: str) -> str | None:
 
 def stated(text: str) -> str | None:
     """The answer in a text that is meant to be nothing else."""
+    text = re.sub(r"(?<=[\d)}])(or|and)(?=[A-Z(\\])", r" \1 ", text)
     return listed_boxes(text) or announced(text) or spoken(text)
 
 

@@ -3,48 +3,13 @@
 import re
 from fractions import Fraction
 
-_E_NOTATION = re.compile(r"([-+]?\d+(?:\.\d+)?)[eE]([-+]?\d{1,3})")
 _GROUPED = re.compile(r"[-+]?\d{1,3}(?:,\d{3}){1,600}(?:\.\d{1,2000})?", re.ASCII)
 _PLAIN = re.compile(r"[-+]?(?:\d{1,2000}(?:\.\d{0,2000})?|\.\d{1,2000})", re.ASCII)
-_BARE_NUMBER = re.compile(
-    r"[-+]?[$€£¥]?(?:\d{1,3}(?:[ ,]\d{3})+|\d+)?(?:\.\d+|,(?!0+$)\d+)?\s*(?:%|pct|percent(?:age)?)?",
-    re.ASCII | re.IGNORECASE,
-)
-_REPEATING = re.compile(r"(\d{0,20})\.(\d{0,20})\\overline\{(\d{1,20})\}", re.ASCII)
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\ud800-\udfff]")
-_NAMED = re.compile(r"\$?\s*(?:\\[a-zA-Z]+|[a-zA-Z])'?(?:_\w|_\{[\w\\ ]{1,20}\})?\s*=([^=,]+?)\$?")
 _NOISE = re.compile(r"\\(?:left|right)(?![a-z])|(?<!\\)\\[!,;: ]|^\$+|\$+$")
 _IDLE_SPACE = re.compile(r"(?<![0-9A-Za-z])\s+|\s+(?![0-9A-Za-z])")
 
-
-def standard(text: str) -> str:
-    """The spelling that math-verify reads best.
-
-    >>> standard(" 4.5e33. "), standard(r"\\$10"), standard("+2"), standard(r"0.1\\overline{6}")
-    ('4.5 \\\\times 10^{33}', '10', '2', '\\\\frac{15}{90}')
-    """
-    text = _CONTROL.sub(" ", text).strip().removesuffix(".").strip()
-    text = re.sub(r"\\\$(?=\d|\.\d)", "", text)
-    # math-verify takes these for units, and drops them with all that follows: 1 - 1/e would be 1.
-    text = re.sub(r"\\(?:mathrm|text|rm)\s?\{\s?([ei])\s?\}", r" \1", text)
-    if found := _E_NOTATION.fullmatch(text):
-        return rf"{found[1]} \times 10^{{{int(found[2])}}}"
-    if found := _REPEATING.fullmatch(text):
-        whole, once, again = found.groups()
-        above = int(whole + once + again) - int("0" + whole + once)
-        return rf"\frac{{{above}}}{{{10 ** len(once) * (10 ** len(again) - 1)}}}"
-    if text.startswith("+") and _PLAIN.fullmatch(text):
-        return text[1:]
-    return text
-
-
-def bare_number(text: str) -> bool:
-    """Whether a text is one number as prose writes it. `3,0` is no spelling of 3, but a hedge between 3 and 0.
-
-    >>> [bare_number(text) for text in ("1 000", "1,22", "28 pct", "1, 22", "3,0", "x", "")]
-    [True, True, True, False, False, False, False]
-    """
-    return any(character.isdigit() for character in text) and _BARE_NUMBER.fullmatch(text) is not None
+ROUNDED = 6
+"""Significant digits from which a decimal stands for all that rounds to it."""
 
 
 def number(text: str) -> Fraction | None:
@@ -59,14 +24,33 @@ def number(text: str) -> Fraction | None:
     return Fraction(text) if _PLAIN.fullmatch(text) else None
 
 
-def value_named(equation: str) -> str | None:
-    """The right-hand side of an equation that gives one quantity's name its value.
+def digits(text: str) -> int | None:
+    """Significant digits of a number written with a point, else None.
 
-    >>> value_named(r"I_{\\max }=q_0/2"), value_named("ab = 0"), value_named("x = y = 1")
-    ('q_0/2', None, None)
+    >>> digits("0.050"), digits("1,234.5"), digits("12")
+    (2, 5, None)
     """
-    found = _NAMED.fullmatch(equation)
-    return found and found[1]
+    return len(re.sub(r"\D", "", text).lstrip("0")) if "." in text else None
+
+
+def rounds_to(value: Fraction, digits: int, other: Fraction, others_digits: int | None) -> bool:
+    """Whether the decimal `value` of so many significant digits stands for `other`: a decimal of six digits or more
+    stands for what rounds to it, a longer decimal or a fraction, but for no whole number.
+
+    >>> third = Fraction("0.333333")
+    >>> rounds_to(third, 6, Fraction(1, 3), None), rounds_to(third, 6, Fraction("0.333334"), 6)
+    (True, False)
+    """
+    if digits < ROUNDED or not value or (other.denominator == 1 if others_digits is None else others_digits <= digits):
+        return False
+    return 2 * abs(value - other) <= step(value, digits)
+
+
+def step(value: Fraction, digits: int) -> Fraction:
+    """One in the last of so many significant digits."""
+    exponent = len(str(abs(value.numerator))) - len(str(value.denominator))
+    size = exponent if abs(value) >= Fraction(10) ** exponent else exponent - 1
+    return Fraction(10) ** (size - digits + 1)
 
 
 def same_text(a: str, b: str) -> bool:

@@ -23,22 +23,22 @@ Comparison = tuple[Sequence[str], str]
 """Golds, any of which will do, and the answer."""
 
 START_SECONDS = 120
-"""Importing sympy takes 0.4 s here, but a cluster's file system may be asleep."""
+"""Importing takes a tenth of a second, but a cluster's file system may be asleep."""
 
 
 class Worker:
     """One process that answers one request at a time. Lines of JSON both ways."""
 
-    def __init__(self) -> None:
+    def __init__(self, published: bool) -> None:
         package_root = Path(__file__).parents[3]
         kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
         self.process = subprocess.Popen(
-            [sys.executable, "-c", f"from {worker.__name__} import main; main()"],
+            [sys.executable, "-c", f"from {worker.__name__} import main; main({published})"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             bufsize=0,
             start_new_session=True,  # Ctrl-C is for the trainer, and a kill must reach the worker's own child
-            # Of its own, so that nothing in the trainer's environment changes a verdict; sympy orders by hash.
+            # Of its own, so that nothing in the trainer's environment changes a verdict.
             env=kept | {"PYTHONPATH": str(package_root), "PYTHONHASHSEED": "0"},
         )
         self._ids = count()
@@ -94,8 +94,9 @@ class Worker:
 class Pool:
     """A few workers, each driven by a thread of its own and started by its first request. Any threads may call."""
 
-    def __init__(self, size: int) -> None:
-        self.size = size
+    def __init__(self, size: int, published: bool = False) -> None:
+        """`published`: the verdicts are math-verify's."""
+        self.size, self.published = size, published
         self._begin()
         atexit.register(self.close)
         # A fork would share the pipes with its parent: it gets a pool of its own.
@@ -113,7 +114,7 @@ class Pool:
     def _judge(self, comparison: Comparison) -> Reason:
         thread = threading.get_ident()
         if thread not in self.workers:
-            self.workers[thread] = Worker()
+            self.workers[thread] = Worker(self.published)
         try:
             return self.workers[thread].ask(comparison)
         except (ConnectionError, ValueError):

@@ -2,28 +2,34 @@
 
 from collections.abc import Callable
 
-from smoothgates.tasks.math.equality import equal
+from smoothgates.tasks.math.equality import equal, equal_to_math_verify
 from smoothgates.tasks.math.extract import final_answer, last_boxed, stated
+from smoothgates.tasks.math.pool import Comparison
 from smoothgates.tasks.tags import ANSWER, THINK, last_block, once_in_order
 from smoothgates.tasks.task import Answered, Judge, Reason, Verdict
 
+Compare = Callable[[list[Comparison]], list[Reason]]
+"""Whether answers equal golds."""
 
-def answers(completions: list[Answered], find: Callable[[str], str | None]) -> list[tuple[str | None, Reason]]:
+
+def answers(
+    completions: list[Answered], find: Callable[[str], str | None], compare: Compare = equal
+) -> list[tuple[str | None, Reason]]:
     """The answer found in each completion, and its verdict. One cut off before its end is not judged."""
     found = [find(completion) for completion, _, _ in completions]
     reasons: list[Reason] = ["truncated" if cut else "unparsable" for _, _, cut in completions]
     judged = [i for i, (_, _, cut) in enumerate(completions) if found[i] and not cut]
-    verdicts = equal([(completions[i][1].answers, found[i]) for i in judged])
+    verdicts = compare([(completions[i][1].answers, found[i]) for i in judged])
     for i, reason in zip(judged, verdicts):
         reasons[i] = reason
     return list(zip(found, reasons))
 
 
-def answer_reward(find: Callable[[str], str | None]) -> Judge:
+def answer_reward(find: Callable[[str], str | None], compare: Compare = equal) -> Judge:
     """1 for a right answer, else 0."""
 
     def judge(completions: list[Answered]) -> list[Verdict]:
-        rows = answers(completions, find)
+        rows = answers(completions, find, compare)
         return [_verdict(found, reason, {"answer": float(reason == "correct")}) for found, reason in rows]
 
     return judge
@@ -74,4 +80,5 @@ REWARDS: dict[str, Judge] = {
     "boxed": answer_reward(last_boxed),
     "think_answer": think_answer,
     "answer": answer_reward(final_answer),
+    "math_verify": answer_reward(final_answer, equal_to_math_verify),
 }

@@ -4,7 +4,7 @@ from smoothgates.tasks.task import Task
 from smoothgates.tasks.toolqa.catalogue import SOURCES
 from smoothgates.tasks.toolqa.families import FAMILIES
 from smoothgates.tasks.toolqa.prompts import PROMPTS
-from smoothgates.tasks.toolqa.rewards import REWARDS
+from smoothgates.tasks.toolqa.rewards import REWARDS, own_words
 from smoothgates.tasks.toolqa.search import search_tool
 
 TASK = Task(
@@ -14,4 +14,5 @@ TASK = Task(
     generators={"families": FAMILIES},
     sources=SOURCES,
     environment=search_tool,
+    own_words=own_words,
 )

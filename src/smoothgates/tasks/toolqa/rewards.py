@@ -1,8 +1,8 @@
-"""What an answer to a question is worth. What a tool wrote is never read as the policy's answer."""
+"""What an answer to a question is worth. Judges read what the policy wrote, without what tools wrote."""
 
 from collections.abc import Callable
 
-from smoothgates.tasks.tags import ANSWER, INFORMATION, last_block, without_blocks
+from smoothgates.tasks.tags import ANSWER, INFORMATION, hedged, last_block, without_blocks
 from smoothgates.tasks.task import Example, Judge, Reason, Verdict, each
 from smoothgates.tasks.toolqa.scoring import exact_match, token_f1
 
@@ -12,24 +12,26 @@ TOOL_OUTPUT = (
 )
 
 
-def final_answer(completion: str) -> str | None:
-    """The last closed <answer> block; None if there is none, or it is blank.
+def final_answer(own: str) -> str | None:
+    """The last closed <answer> block; None if there is none, it is blank, or it is listed with another.
 
-    >>> final_answer("<information><answer>Rome</answer></information><answer> Oslo </answer>")
-    'Oslo'
+    >>> final_answer("<answer>Rome</answer> No: <answer> Oslo </answer>"), final_answer("<answer></answer>")
+    ('Oslo', None)
     """
-    return (last_block(_own_words(completion), *ANSWER) or "").strip() or None
+    if hedged(own, *ANSWER):
+        return None
+    return (last_block(own, *ANSWER) or "").strip() or None
 
 
-def stated_answer(completion: str) -> str | None:
+def stated_answer(own: str) -> str | None:
     """The answer wherever a model may have put it: its <answer> block, else what it says once it has thought.
 
     >>> stated_answer("<think>Rome?</think> It is Oslo."), stated_answer("<answer>Oslo"), stated_answer("</think>")
     ('It is Oslo.', 'Oslo', None)
     """
-    if (answer := final_answer(completion)) is not None:
+    if (answer := final_answer(own)) is not None or hedged(own, *ANSWER):
         return answer
-    said = _own_words(completion).rpartition("</think>")[2]
+    said = own.rpartition("</think>")[2]
     for tag in ANSWER:
         said = said.replace(tag, "")
     return said.strip() or None
@@ -50,10 +52,15 @@ def matched(read: Callable[[str], str | None], right: float, wrong: float) -> Ju
     return each(judge)
 
 
-def _own_words(completion: str) -> str:
+def own_words(conversation: str) -> str:
+    """What the policy wrote, told by the tags of tools: for texts of which no tokens are at hand.
+
+    >>> own_words("<information><answer>Rome</answer></information><answer>Oslo</answer>")
+    '<answer>Oslo</answer>'
+    """
     for tags in TOOL_OUTPUT:
-        completion = without_blocks(completion, *tags)
-    return completion
+        conversation = without_blocks(conversation, *tags)
+    return conversation
 
 
 REWARDS: dict[str, Judge] = {

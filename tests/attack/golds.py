@@ -1,0 +1,26 @@
+"""The golds at hand, and the verdict on one answer without processes."""
+
+import json
+from pathlib import Path
+
+from smoothgates.tasks.math.equality import without_worker
+from smoothgates.tasks.math.verdicts import judge
+
+DATA = Path("../shared/data/math")
+
+
+def golds() -> list[str]:
+    """Every gold of every row of the public sets, repetitions included."""
+    found = []
+    for path in sorted(path for path in DATA.iterdir() if path.suffix == ".jsonl"):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            row = json.loads(line)
+            if "question" in row and "answer" in row:
+                found.append(row["answer"])
+    return found
+
+
+def judged(golds: str | tuple[str, ...], answer: str) -> bool:
+    """Whether an answer earns the reward."""
+    golds = (golds,) if isinstance(golds, str) else golds
+    return (without_worker(golds, answer) or judge(golds, answer)) == "correct"
