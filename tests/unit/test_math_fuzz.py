@@ -77,7 +77,7 @@ BATCH = 10
 @given(st.lists(TEXTS, min_size=BATCH, max_size=BATCH))
 def test_no_text_makes_a_parser_raise_or_dawdle(texts):
     for text in texts:
-        began = time.monotonic()
+        began = time.process_time()  # a loaded machine does not dawdle
         found = [final_answer(text), last_boxed(text), tagged_answer(text), stated(text)]
         assert think_answer_format(text) in (0, 0.25, 0.5, 1)
         assert all(text[start] == "\\" and inside <= end and text[end] == "}" for start, inside, end in boxes(text))
@@ -86,7 +86,7 @@ def test_no_text_makes_a_parser_raise_or_dawdle(texts):
             number(answer), digits(answer), too_costly(answer)
             assert same_text(answer, f" {answer} ") or not same_text(answer, answer)
         plain(text), readings(text)
-        assert time.monotonic() - began < 1
+        assert time.process_time() - began < 1
 
 
 @settings(max_examples=300, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
