@@ -116,7 +116,8 @@ def to(name: str) -> dict[str, str]:
 
 
 def package(name: str, version: str) -> str:
-    return f"https://pypi.org/project/{name}/{quote(version)}/"
+    """A Python package as a package URL (purl), which names no host."""
+    return f"pkg:pypi/{name}@{quote(version)}"
 
 
 def file(described: tuple[str, tuple[int, str]]) -> dict:
