@@ -18,7 +18,7 @@ def read_record(path: Path) -> dict:
     """A run.json as it was written. BadInput if there is none, or another."""
     facts = read_json(path, RUN_SCHEMA)
     if not intact(facts):
-        raise BadInput(f"{path}: its bytes differ from what was written")
+        raise BadInput(f"{path}: does not match its own seal")
     return facts
 
 
@@ -31,7 +31,7 @@ def vouched(path: Path) -> Path:
     if (found := digest_now(path)) is None:
         raise BadInput(f"{path}: no such file, or none that can be read")
     if found != made:
-        raise BadInput(f"{path}: its bytes are not those in its record")
+        raise BadInput(f"{path}: does not match the digest in its record")
     return path
 
 

@@ -79,17 +79,20 @@ def another_policy() -> None:
 
 
 SPOILT = {
-    "edited scores": (better_scores, f"{SCORE}: its bytes are not those in its record"),
+    "edited scores": (better_scores, f"{SCORE}: does not match the digest in its record"),
     "scores of another run": (scores_of_another_run, f"{SCORE}: {RECORD} does not account for it"),
     "scores of another study": (scores_of_another_study, f"{SCORE}: {RECORD} does not account for it"),
     "no record": (RECORD.unlink, f"{RECORD}: no such file"),
     "a damaged record": (lambda: RECORD.write_text("{"), f"{RECORD}: not JSON"),
-    "an edited record": (lambda: edit(RECORD, seconds=0), f"{RECORD}: its bytes differ from what was written"),
+    "an edited record": (lambda: edit(RECORD, seconds=0), f"{RECORD}: does not match its own seal"),
     "no scores": (SCORE.unlink, f"{SCORE}: no such file"),
-    "an edited policy": (lambda: edit(RUN / "model.json", rollouts=9), f"{RUN}/model.json: its bytes are not those"),
+    "an edited policy": (lambda: edit(RUN / "model.json", rollouts=9), f"{RUN}/model.json: does not match the digest"),
     "another policy": (another_policy, f"{SCORE}: was made from another {RUN}/model.json than"),
     "a policy without a record": ((RUN / "run.json").unlink, f"{RUN}/run.json: no such file"),
-    "other metrics": (lambda: (RUN / "metrics.parquet").write_bytes(b""), f"{RUN}/metrics.parquet: its bytes are not"),
+    "other metrics": (
+        lambda: (RUN / "metrics.parquet").write_bytes(b""),
+        f"{RUN}/metrics.parquet: does not match the digest",
+    ),
 }
 
 
@@ -279,7 +282,7 @@ def test_a_report_that_fails_keeps_the_old_page_and_is_not_done(place):
     assert done.returncode == 1
     assert PAGE.read_bytes() == old
     lines = Path("logs/smoke/report.log").read_text().splitlines()
-    assert lines[-1].startswith(f"error: {COMPARISONS}: its bytes are not those in its record")
+    assert lines[-1].startswith(f"error: {COMPARISONS}: does not match the digest in its record")
     assert place.pending()["report"] == 1
     COMPARISONS.write_bytes(compared)
     place.snakemake("--config", "study=smoke")

@@ -98,7 +98,7 @@ def judge(result: Result, today: dict[str, str], found: dict[str, str], troubled
     if outside := [path for path in result.outputs if ".." in path or folder not in Path(path).parents]:
         return "damaged", [(result.record, f"outputs: {outside[0]} does not lie beside it")]
     damaged = [
-        (path, "its bytes are not those in its record" if len(found[path]) == len(made) else found[path])
+        (path, "does not match the digest in its record" if len(found[path]) == len(made) else found[path])
         for path, made in result.outputs.items()
         if found[path] != made and not (found[path] == ABSENT and result.lacks(path))
     ]

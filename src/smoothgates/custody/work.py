@@ -92,7 +92,7 @@ class Needs:
     def keeps(self, seen: Seen) -> str:
         """Why a directory is to stay; empty if no unfinished run of this study, or of any other, goes on from it."""
         if seen.results is None and not seen.bare:
-            return "no mark of ours tells what it is for: if you know that it can go, delete it by hand"
+            return "no mark says what it is for: if you know that it can go, delete it by hand"
         if others := {whose(each) for each in seen.results or () if self.results not in each.parents}:
             return f"it is for {' and '.join(sorted(others))}"
         if seen.folder.name in self.names:

@@ -95,7 +95,7 @@ def test_it_says_when_and_of_what_it_was_made(project, capsys):
 
 def test_damage_is_refused(project):
     Path(f"{RUN}/weights/model.safetensors").write_bytes(b"")
-    with pytest.raises(BadInput, match="its bytes are not those in its record"):
+    with pytest.raises(BadInput, match="does not match the digest in its record"):
         archive.run(project.study, Path("out.tar.gz"))
     assert not list(Path().glob("*out.tar.gz*"))
 

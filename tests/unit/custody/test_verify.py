@@ -62,7 +62,7 @@ def test_what_was_made_from_damage_follows(made):
     weights = RUN / "weights/model.safetensors"
     weights.write_bytes(b"")
     audit = verify(made.study)
-    assert found(audit) == [("damaged", str(weights), "its bytes are not those in its record")]
+    assert found(audit) == [("damaged", str(weights), "does not match the digest in its record")]
     assert states(audit) == {
         "train math/near/erf/seed0": "damaged",
         "evaluate math/near/erf/heldout": "follows",
