@@ -68,14 +68,14 @@ def test_out_of_time(checkout, undisturbed):
     assert_undisturbed(checkout, undisturbed, "its time is nearly up")
 
 
-def test_killed_at_its_time_limit(checkout, undisturbed):
-    """Held up past it, the run cannot stop by itself: SLURM ends it, and the next attempt begins anew."""
+def test_ended_at_its_time_limit(checkout, undisturbed):
+    """Held up past it, the run cannot stop in time: it saves in the seconds between SLURM's SIGTERM and SIGKILL."""
     run = checkout.start(target="long", options=(*TRAIN, "train:runtime=1"))
     checkout.wait_for("long", 300)
     os.kill(checkout.trainer(), signal.SIGSTOP)
     assert run.end(2 * SECONDS) == 0, run.text
     assert "TIMEOUT" in run.text
-    assert_undisturbed(checkout, undisturbed, "killed")
+    assert_undisturbed(checkout, undisturbed, TERMINATED)
 
 
 def test_node_lost(checkout, cluster, undisturbed):
