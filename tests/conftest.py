@@ -10,17 +10,17 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from smoothgates.distributed.ranks import Ranks
 from smoothgates.errors import BadInput
 from smoothgates.policy.decoder import Decoder
 from smoothgates.policy.logprob import Scorer
 from smoothgates.policy.routing import no_routes
 from smoothgates.policy.text import compact_text
 from smoothgates.policy.tokenizer import build_tokenizer
-from smoothgates.ranks import Ranks
 from smoothgates.rollout.collect import collect
 from smoothgates.rollout.torch_sampler import TorchSampler
 from smoothgates.seeds import python_stream, torch_stream
-from smoothgates.study import load_study
+from smoothgates.study.loader import load_study
 from smoothgates.tasks import load_task
 
 torch.set_num_threads(1)

@@ -11,8 +11,8 @@ from typing import Annotated
 
 import typer
 
-from smoothgates.doors import to_fill, to_read, to_read_once, to_write
 from smoothgates.errors import BadInput, TryAgain
+from smoothgates.io.arguments import to_fill, to_read, to_read_once, to_write
 
 # One thread a process: the laptop study runs its jobs side by side, and sums over threads differ in their last bits.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -113,7 +113,7 @@ def gates(
     out: Annotated[Path | None, typer.Option(help="Catalogue to write.", callback=to_write)] = None,
 ) -> None:
     """Tabulate every gate. Without --spec and --curves the catalogue is Markdown; without --out it is printed."""
-    from smoothgates.files import write_atomically
+    from smoothgates.io.files import write_atomically
     from smoothgates.stages import gates as stage
 
     if spec and curves and out:
@@ -172,7 +172,7 @@ def pin(
     names: Annotated[list[str], typer.Argument(help="Sources as task/name, or a task for all of its own.")],
 ) -> None:
     """Write down which rows the hub holds for public data sets: config/sources.lock.yaml."""
-    from smoothgates.tasks.hub import pin, sources_named
+    from smoothgates.data.pinned import pin, sources_named
 
     pin(sources_named(names))
 
@@ -183,7 +183,7 @@ def corpus(
     out: Annotated[Path, typer.Option(help="JSONL of passages to write.", callback=to_write)],
 ) -> None:
     """Fetch a corpus of passages from the hub, to build an index of."""
-    from smoothgates.tasks.hub import fetch_corpus
+    from smoothgates.data.pinned import fetch_corpus
     from smoothgates.tasks.toolqa.catalogue import CORPORA
 
     if name not in CORPORA:
@@ -226,7 +226,7 @@ def plan(
     seeds: Annotated[int | None, typer.Option(min=1, help="As if the study had so many.")] = None,
 ) -> None:
     """What a study takes before it is run: jobs, hours, disk, memory."""
-    from smoothgates.plan.show import run
+    from smoothgates.ops.plan.show import run
 
     run(study, machine, concurrency, as_json, seeds)
 
@@ -237,8 +237,8 @@ def verify(
     as_json: Annotated[bool, typer.Option("--json", help="Everything, for programs.")] = False,
 ) -> None:
     """Say which results are stale, foreign or damaged, down to a byte. Exit code 1 if any is."""
-    from smoothgates.custody import show
-    from smoothgates.namesake import own_study
+    from smoothgates.ops.results import show
+    from smoothgates.study.ownership import own_study
 
     sys.exit(show.run(own_study(study), as_json))
 
@@ -252,8 +252,8 @@ def prune(
     work: Annotated[Path, typer.Option(help="Where runs keep what they go on from.")] = Path("work"),
 ) -> None:
     """Free the disk of what no job needs any more."""
-    from smoothgates.custody import prune as custody
-    from smoothgates.namesake import own_study
+    from smoothgates.ops.results import prune as custody
+    from smoothgates.study.ownership import own_study
 
     custody.run(own_study(study), yes, checkpoints, foreign, work)
 
@@ -265,7 +265,7 @@ def clean(
     work: Annotated[Path, typer.Option(help="Where its runs are at work, if any are.")] = Path("work"),
 ) -> None:
     """Delete a study's results, logs and report, except what git tracks."""
-    from smoothgates.custody import clean as custody
+    from smoothgates.ops.results import clean as custody
 
     custody.run(study, yes, work)
 
@@ -277,8 +277,8 @@ def archive(
     weights: Annotated[bool, typer.Option(help="Put in weights, checkpoints and indexes too.")] = False,
 ) -> None:
     """Pack source, results and report for a reviewer, who can rebuild the report from it."""
-    from smoothgates.custody import archive as custody
-    from smoothgates.namesake import own_study
+    from smoothgates.ops.results import archive as custody
+    from smoothgates.study.ownership import own_study
 
     custody.run(own_study(study), out, weights)
 
@@ -286,8 +286,8 @@ def archive(
 @app.command()
 def adopt(study: StudyName = "laptop") -> None:
     """Make results that were copied here Snakemake's own, if nothing is wrong with them."""
-    from smoothgates.custody import adopt as custody
-    from smoothgates.namesake import own_study
+    from smoothgates.ops.results import adopt as custody
+    from smoothgates.study.ownership import own_study
 
     sys.exit(custody.run(own_study(study)))
 
@@ -297,7 +297,7 @@ def schema(
     folder: Annotated[Path, typer.Argument(help="Where to write.", callback=to_fill)] = Path("workflow/schemas"),
 ) -> None:
     """Write the JSON schemas of the config files."""
-    from smoothgates.schemas import write_schemas
+    from smoothgates.study.json_schema import write_schemas
 
     write_schemas(folder)
 
@@ -312,7 +312,7 @@ def cluster_run(
     arguments: Words = None,
 ) -> None:
     """Run a study: Snakemake with the safe options, watched."""
-    from smoothgates.cluster import controller
+    from smoothgates.ops.cluster import controller
 
     sys.exit(controller.run(study, profile or (), jobs, poll, wait, arguments or ()))
 
@@ -320,7 +320,7 @@ def cluster_run(
 @cluster.command("status")
 def cluster_status(study: StudyName = "laptop") -> None:
     """List the study's jobs in the queue."""
-    from smoothgates.cluster import table
+    from smoothgates.ops.cluster import table
 
     sys.exit(table.show(study))
 
@@ -328,7 +328,7 @@ def cluster_status(study: StudyName = "laptop") -> None:
 @cluster.command("cancel")
 def cluster_cancel(study: StudyName = "laptop") -> None:
     """End the study's jobs in the queue."""
-    from smoothgates.cluster import table
+    from smoothgates.ops.cluster import table
 
     sys.exit(table.cancel(study))
 
@@ -340,7 +340,7 @@ def launch(
     processes: Annotated[int | None, typer.Option(min=1, help="On each node; by default one for each GPU.")] = None,
 ) -> None:
     """Run a stage as several processes that know of each other."""
-    from smoothgates import launch as launcher
+    from smoothgates.distributed import launch as launcher
 
     sys.exit(launcher.run(arguments or (), main, nodes, processes))
 
@@ -348,7 +348,7 @@ def launch(
 @app.command()
 def probe(seconds: Annotated[int, typer.Option(min=1, help="To wait for the others.")] = 60) -> None:
     """Do the ranks of a launch find each other? Run it first on a new cluster."""
-    from smoothgates.stages import probe as stage
+    from smoothgates.distributed import probe as stage
 
     sys.exit(stage.run(seconds))
 

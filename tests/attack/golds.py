@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from smoothgates.tasks.math.equality import without_worker
-from smoothgates.tasks.math.verdicts import judge
+from smoothgates.tasks.math.verifier.equality import without_worker
+from smoothgates.tasks.math.verifier.verdicts import judge
 
 DATA = Path("../shared/data/math")
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import yaml
 
-from smoothgates.jobs import jobs_of
-from smoothgates.study import load_study
+from smoothgates.jobs.dag import jobs_of
+from smoothgates.study.loader import load_study
 
 JOBS = 10_000
 

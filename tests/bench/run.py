@@ -15,14 +15,14 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForCausalLM
 
-from smoothgates.method import load_methods
+from smoothgates.methods.table import load_methods
 from smoothgates.objective import policy_loss
 from smoothgates.policy.decoder import Decoder
 from smoothgates.policy.folder import save_policy
 from smoothgates.policy.tokenizer import build_tokenizer, prompt_ids
 from smoothgates.rollout.torch_sampler import sample
 from smoothgates.seeds import python_stream, torch_stream
-from smoothgates.study import load_study
+from smoothgates.study.loader import load_study
 from smoothgates.tasks import load_task
 
 torch.set_num_threads(1)
@@ -52,7 +52,7 @@ def start_up_row() -> dict:
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
-    ours = statistics.median(children("import smoothgates.cli, smoothgates.train.session") for _ in range(3))
+    ours = statistics.median(children("import smoothgates.cli, smoothgates.train.run.attempt") for _ in range(3))
     theirs = statistics.median(
         children("import torch; from transformers import Qwen2ForCausalLM; torch.optim.AdamW([torch.ones(1)])")
         for _ in range(3)

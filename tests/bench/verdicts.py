@@ -7,7 +7,7 @@ from random import Random
 
 from smoothgates.tasks import load_task
 from smoothgates.tasks.logic.puzzles import generate_puzzles
-from smoothgates.tasks.math import equality
+from smoothgates.tasks.math.verifier import equality
 from smoothgates.tasks.task import Answered, Example
 
 DATA = Path("../shared/data")

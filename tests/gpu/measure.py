@@ -16,11 +16,12 @@ import torch
 import yaml
 from torch import Tensor
 
+from smoothgates.distributed.ranks import Ranks
 from smoothgates.policy.folder import load_policy
-from smoothgates.ranks import Ranks
 from smoothgates.rollout.vllm_sampler import VllmSampler
-from smoothgates.specs import Adam, Engine
-from smoothgates.study import LoadedStudy, load_study
+from smoothgates.specs.optimizer import Adam
+from smoothgates.specs.train import EngineConfig
+from smoothgates.study.loader import LoadedStudy, load_study
 from smoothgates.train.engine.torch_engine import TorchEngine
 
 ROOT = Path(__file__).parents[2]
@@ -138,7 +139,7 @@ class Bench:
     def scored(self, ids: Tensor, dtype: str, rows: int, packed: bool = False) -> Tensor:
         """The trainer's log-probabilities of completions, so many rows at a time."""
         policy, _ = load_policy(self.start.parent / "weights")
-        engine = TorchEngine(policy, Engine(dtype=dtype, packed=packed), Adam(lr=1.0), Ranks(), self.device)
+        engine = TorchEngine(policy, EngineConfig(dtype=dtype, packed=packed), Adam(lr=1.0), Ranks(), self.device)
         with torch.no_grad():
             parts = [
                 engine.score(part, torch.full((len(part),), PROMPT), torch.full((len(part),), LENGTH - PROMPT))[0]

@@ -19,7 +19,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from measure import MEMORY, Bench, available
 
-from smoothgates.provenance import commit, versions
+from smoothgates.provenance.machine import versions
+from smoothgates.provenance.run_record import commit
 
 
 def record(device: str) -> dict:

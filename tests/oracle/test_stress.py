@@ -6,7 +6,7 @@ import pytest
 import torch
 from rounding import ulps
 
-from smoothgates.method import load_methods
+from smoothgates.methods.table import load_methods
 from smoothgates.objective import policy_loss
 
 METHODS = load_methods("config/methods.yaml")

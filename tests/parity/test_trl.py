@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from smoothgates.method import Method
+from smoothgates.methods.method import Method
 from smoothgates.objective import policy_loss
 
 trl = pytest.importorskip("trl", reason="TRL is not installed here: run `make parity`")

@@ -11,22 +11,25 @@ import deepspeed  # noqa: F401 (here, so that forked ranks need not)
 import pytest
 import torch
 
+from smoothgates.distributed.ranks import Ranks
 from smoothgates.policy.decoder import Decoder
 from smoothgates.policy.folder import save_policy
 from smoothgates.policy.policy import Policy
 from smoothgates.policy.tokenizer import build_tokenizer
 from smoothgates.policy.transformer import load_transformer
-from smoothgates.ranks import Ranks
 from smoothgates.rollout.collect import Rollout
 from smoothgates.seeds import torch_stream
-from smoothgates.specs import Adam, Architecture, Engine, Experts, Protocol, Regime, Sampling, TrainSpec
-from smoothgates.study import load_study
-from smoothgates.train import checkpoint
+from smoothgates.specs.optimizer import Adam
+from smoothgates.specs.policy import Architecture, ExpertsConfig
+from smoothgates.specs.rollout import Protocol, Sampling
+from smoothgates.specs.train import EngineConfig, Regime, TrainSpec
+from smoothgates.study.loader import load_study
 from smoothgates.train.engine import deepspeed_engine
 from smoothgates.train.engine.deepspeed_engine import DeepSpeedEngine
 from smoothgates.train.engine.make import loaded_dtype
 from smoothgates.train.engine.torch_engine import TorchEngine
 from smoothgates.train.loop import old_logprobs, update
+from smoothgates.train.run import checkpoint
 
 from .world import world
 
@@ -40,7 +43,7 @@ ARCHITECTURE = Architecture(
     max_position_embeddings=64,
     initializer_range=0.1,
 )
-EXPERTS = ARCHITECTURE.model_copy(update={"experts": Experts(count=4, chosen=2, intermediate_size=32)})
+EXPERTS = ARCHITECTURE.model_copy(update={"experts": ExpertsConfig(count=4, chosen=2, intermediate_size=32)})
 ROWS, UPDATES = 7, 20
 """An odd number of rows: one rank has more."""
 
@@ -59,7 +62,7 @@ def spec_of(**engine) -> TrainSpec:
         regime=Regime(rollouts=UPDATES, minibatches=1, optimizer=Adam(lr=1e-3, weight_decay=0.1, warmup=3)),
         protocol=Protocol(reward="exact", max_new_tokens=12),
         sampling=Sampling(prompts=4, group=2),
-        engine=Engine(kind="deepspeed", **engine),
+        engine=EngineConfig(kind="deepspeed", **engine),
         checkpoint_every=1,
     )
 
@@ -123,7 +126,7 @@ def alone():
     """Diagnostics and weights of torch in one process, in one micro-batch an update."""
     torch.set_num_threads(1)
     spec = spec_of()
-    engine = TorchEngine(policy(), Engine(), spec.regime.optimizer, Ranks())
+    engine = TorchEngine(policy(), EngineConfig(), spec.regime.optimizer, Ranks())
     return updates(engine, spec, range(UPDATES)), engine.weights()
 
 
@@ -276,7 +279,7 @@ def test_other_policies_take_the_same_steps(kind, zero, tmp_path):
     """Experts that only one rank's rows choose, and models that transformers runs."""
     made_by = {"experts": lambda: policy(EXPERTS), "transformers": lambda: transformer(tmp_path / "model")}[kind]
     spec = spec_of(zero=zero, tokens=40)
-    reference = TorchEngine(made_by(), Engine(), spec.regime.optimizer, Ranks())
+    reference = TorchEngine(made_by(), EngineConfig(), spec.regime.optimizer, Ranks())
     made = updates(reference, spec_of(), range(4))
 
     def act(ranks: Ranks) -> tuple:

@@ -9,7 +9,8 @@ from smoothgates.policy.folder import save_policy, save_weights
 from smoothgates.rollout.make import make_sampler
 from smoothgates.rollout.torch_sampler import TorchSampler
 from smoothgates.seeds import torch_stream
-from smoothgates.specs import Architecture, Experts, Sampler
+from smoothgates.specs.policy import Architecture, ExpertsConfig
+from smoothgates.specs.rollout import SamplerConfig
 
 ARCH = Architecture(
     vocab_size=112,
@@ -20,7 +21,7 @@ ARCH = Architecture(
     num_key_value_heads=1,
     max_position_embeddings=256,
     initializer_range=0.12,
-    experts=Experts(count=8, chosen=2, intermediate_size=32),
+    experts=ExpertsConfig(count=8, chosen=2, intermediate_size=32),
 )
 
 
@@ -45,7 +46,7 @@ def gap(scores, policy):
 
 
 def test_vllm_gives_experts_the_same_odds_also_after_new_weights(start, tmp_path):
-    engine = make_sampler(Sampler(kind="vllm"), start, "float32")
+    engine = make_sampler(SamplerConfig(kind="vllm"), start, "float32")
     try:
         assert gap(engine.score(rows()), policy_of(0)) < 1e-4
         later = policy_of(1)

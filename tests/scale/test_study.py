@@ -17,8 +17,9 @@ import pandas as pd
 import pytest
 from scipy.stats import t
 
-from smoothgates.specs import Engine, Sampler
-from smoothgates.study import load_study
+from smoothgates.specs.rollout import SamplerConfig
+from smoothgates.specs.train import EngineConfig
+from smoothgates.study.loader import load_study
 
 ROOT = Path(__file__).parents[2]
 COPIED = ("Snakefile", "workflow", "src", "envs", "config")
@@ -51,7 +52,7 @@ def torch_alone(folder) -> dict[str, list[float]]:
 
     def train(run: tuple[str, int]) -> Path:
         spec = study.train_spec("math", "near", run[0], run[1])
-        spec = spec.model_copy(update={"engine": Engine(), "sampler": Sampler()})
+        spec = spec.model_copy(update={"engine": EngineConfig(), "sampler": SamplerConfig()})
         out = Path("torch", run[0], f"seed{run[1]}")
         words = ("--data", DATA, "--policy", START, "--out", out / "model.json", "--metrics", out / "metrics.parquet")
         stage(folder, "train", "--spec", spec.canonical(), *words)
@@ -86,7 +87,7 @@ def snakemake(folder: Path, *words: str) -> str:
 def evaluated_by_torch(folder: Path, models: list[Path]) -> list[dict]:
     """What the scores' files call `final`, of some models."""
     spec = load_study(str(folder / "config/scale.yaml")).evaluate_spec("math", "heldout")
-    spec = spec.model_copy(update={"sampler": Sampler(), "curve": None})
+    spec = spec.model_copy(update={"sampler": SamplerConfig(), "curve": None})
     outs = [Path("torch/scores", model.parent, "heldout.json") for model in models]
     words = [word for pair in zip(models, outs, strict=True) for word in ("--model", pair[0], "--out", pair[1])]
     stage(folder, "evaluate", "--spec", spec.canonical(), "--data", DATA, *words)

@@ -10,24 +10,27 @@ import pytest
 import torch
 from rounding import APART
 
+from smoothgates.distributed.ranks import MEETING, Ranks
 from smoothgates.errors import BadInput
 from smoothgates.policy.decoder import Decoder
 from smoothgates.policy.folder import save_policy
 from smoothgates.policy.text import compact_text
 from smoothgates.policy.tokenizer import prompt_ids
-from smoothgates.ranks import MEETING, Ranks
 from smoothgates.rollout.make import make_sampler
 from smoothgates.rollout.sampler import Tools
-from smoothgates.rollout.setting import setting_of
+from smoothgates.rollout.task_setup import setting_of
 from smoothgates.rollout.torch_sampler import TorchSampler, sample
 from smoothgates.seeds import torch_stream
-from smoothgates.specs import Adam, Architecture, Experts, Protocol, Regime, Sampler, Sampling, TrainSpec
-from smoothgates.study import load_methods
+from smoothgates.specs.optimizer import Adam
+from smoothgates.specs.policy import Architecture, ExpertsConfig
+from smoothgates.specs.rollout import Protocol, SamplerConfig, Sampling
+from smoothgates.specs.train import Regime, TrainSpec
+from smoothgates.study.loader import load_methods
 from smoothgates.tasks.task import Verdict, each
 from smoothgates.train.engine.torch_engine import TorchEngine
 from smoothgates.train.loop import train
 from smoothgates.train.means import Means
-from smoothgates.train.state import State
+from smoothgates.train.run.state import State
 from smoothgates.train.sync import make_sync
 
 ARCH = Architecture(
@@ -66,7 +69,7 @@ def engine(start):
         others = {"RANK": "1", "WORLD_SIZE": "2", MEETING: "tcp://203.0.113.1:9", "GLOO_SOCKET_IFNAME": "eth0"}
         for name, value in others.items():
             patch.setenv(name, value)
-        sampler = make_sampler(Sampler(kind="vllm"), start, "float32")
+        sampler = make_sampler(SamplerConfig(kind="vllm"), start, "float32")
     yield sampler
     sampler.close()
 
@@ -256,7 +259,7 @@ def test_a_reload_with_a_warm_prefix_cache_forgets_it(sampler, policy, start, to
 
 def test_a_reload_renews_experts_too(tokenizer, prompts, tmp_path):
     """On CPUs vLLM 0.32 by itself goes on with unpacked ones, and with the old output matrix."""
-    experts = Experts(count=8, chosen=2, intermediate_size=64)
+    experts = ExpertsConfig(count=8, chosen=2, intermediate_size=64)
     policy = Decoder(ARCH.model_copy(update={"experts": experts})).initialise(torch_stream(0, "initialise"))
     folders = [tmp_path / "start", tmp_path / "next"]
     save_policy(folders[0], policy, tokenizer)
@@ -264,7 +267,7 @@ def test_a_reload_renews_experts_too(tokenizer, prompts, tmp_path):
         for parameter in policy.parameters():
             parameter += 0.02 * torch.randn(parameter.shape, generator=torch_stream(1, "update"))
     save_policy(folders[1], policy, tokenizer)
-    with closing(make_sampler(Sampler(kind="vllm"), folders[0], "float32")) as sampler:
+    with closing(make_sampler(SamplerConfig(kind="vllm"), folders[0], "float32")) as sampler:
         sampler.load(folders[1])
         for scored, expected in zip(sampler.score(prompts), TorchSampler(policy).score(prompts), strict=True):
             assert scored == pytest.approx(expected, abs=APART)
@@ -318,4 +321,4 @@ def test_a_policy_that_vllm_cannot_run_is_bad_input(tokenizer, tmp_path):
     """Heads of 16 are too small for its kernels: found at the start, and said in one line."""
     save_policy(tmp_path, Decoder(ARCH.model_copy(update={"num_attention_heads": 4})), tokenizer)
     with pytest.raises(BadInput, match=r"does not start with memory 0\.4 .* head_dim=16"):
-        make_sampler(Sampler(kind="vllm"), tmp_path, "float32")
+        make_sampler(SamplerConfig(kind="vllm"), tmp_path, "float32")

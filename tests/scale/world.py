@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from smoothgates.ranks import MEETING, Ranks
+from smoothgates.distributed.ranks import MEETING, Ranks
 
 
 def world(size: int, act: Callable[[Ranks], object], folder: Path) -> list:

@@ -9,8 +9,8 @@ from smoothgates.policy.decoder import Decoder
 from smoothgates.policy.folder import load_policy, save_policy
 from smoothgates.policy.tokenizer import build_tokenizer
 from smoothgates.seeds import python_stream, torch_stream
-from smoothgates.specs import Adam, SupervisedPhase
-from smoothgates.study import load_study
+from smoothgates.specs.optimizer import Adam, SupervisedPhase
+from smoothgates.study.loader import load_study
 from smoothgates.tasks import load_task
 from smoothgates.tasks.task import Prompt
 from smoothgates.train.supervised import train_supervised

@@ -8,10 +8,10 @@ import sys
 import pytest
 import torch
 
+from smoothgates.distributed.ranks import Ranks
 from smoothgates.errors import TryAgain
-from smoothgates.files import digest
-from smoothgates.ranks import Ranks
-from smoothgates.train import checkpoint
+from smoothgates.io.files import digest
+from smoothgates.train.run import checkpoint
 
 FILES = ["manifest.json", "rank0.safetensors", "state.safetensors"]
 CHANGES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir"}

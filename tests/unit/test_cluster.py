@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from smoothgates.cluster import claim, slurm, watch
-from smoothgates.cluster.attempt import cause_of
-from smoothgates.cluster.claim import Claim
-from smoothgates.cluster.output import Progress
-from smoothgates.cluster.table import Names, comment_of, render
-from smoothgates.dag.alone import AT_WORK
 from smoothgates.errors import BadInput, TryAgain
-from smoothgates.jobs import jobs_of
-from smoothgates.study import load_study
+from smoothgates.jobs.dag import jobs_of
+from smoothgates.jobs.snakemake.exclusive import AT_WORK
+from smoothgates.ops.cluster import claim, slurm, watch
+from smoothgates.ops.cluster.attempt import cause_of
+from smoothgates.ops.cluster.claim import Claim
+from smoothgates.ops.cluster.output import Progress
+from smoothgates.ops.cluster.table import Names, comment_of, render
+from smoothgates.study.loader import load_study
 
 ROOT = Path(__file__).parents[2]
 
@@ -252,8 +252,8 @@ def test_the_pause_is_the_executors(clock):
 
 HOLD = """
 import sys, time
-from smoothgates.cluster.attempt import cause_of
-from smoothgates.cluster.claim import Claim
+from smoothgates.ops.cluster.attempt import cause_of
+from smoothgates.ops.cluster.claim import Claim
 claim = Claim("laptop")
 claim.say(snakemake=1, log="here.log")
 print("held", flush=True)

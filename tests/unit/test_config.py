@@ -11,11 +11,11 @@ import yaml
 
 from smoothgates.errors import BadInput
 from smoothgates.gates import GATES
-from smoothgates.method import load_methods
-from smoothgates.records import parse_spec
-from smoothgates.schemas import schemas
-from smoothgates.specs import TrainSpec
-from smoothgates.study import CONFIG, Study, load_study
+from smoothgates.io.records import parse_spec
+from smoothgates.methods.table import load_methods
+from smoothgates.specs.train import TrainSpec
+from smoothgates.study.json_schema import schemas
+from smoothgates.study.loader import CONFIG, Study, load_study
 
 LAPTOP = yaml.safe_load(Path("config/laptop.yaml").read_text())
 

@@ -4,7 +4,7 @@ import json
 import time
 from pathlib import Path
 
-from smoothgates.tasks.contamination import COMMON, overlap
+from smoothgates.data.contamination import COMMON, overlap
 
 DATA = Path("../shared/data")
 

@@ -9,7 +9,7 @@ import torch
 from rounding import FORWARD, assert_rounded
 
 from smoothgates.errors import BadInput
-from smoothgates.method import load_methods
+from smoothgates.methods.table import load_methods
 from smoothgates.objective import policy_loss
 from smoothgates.policy.decoder import Decoder
 from smoothgates.policy.logprob import completion_logprobs
@@ -18,11 +18,12 @@ from smoothgates.policy.tokenizer import EOS, PAD, build_tokenizer, prompt_ids
 from smoothgates.rollout.collect import answer
 from smoothgates.rollout.conversation import Conversation, until_stop
 from smoothgates.rollout.sampler import Completions
-from smoothgates.rollout.setting import setting_of
+from smoothgates.rollout.task_setup import setting_of
 from smoothgates.rollout.torch_sampler import TorchSampler, sample
 from smoothgates.seeds import python_stream, torch_stream
-from smoothgates.specs import Architecture, Protocol, Tools
-from smoothgates.study import load_study
+from smoothgates.specs.policy import Architecture
+from smoothgates.specs.rollout import Protocol, Tools
+from smoothgates.study.loader import load_study
 from smoothgates.tasks import load_task
 from smoothgates.tasks.task import Example, Verdict, each
 from smoothgates.tasks.toolqa.environment import SearchEnvironment

@@ -7,20 +7,22 @@ import torch
 from rounding import assert_gradients_rounded, ulps
 from torch import Tensor
 
+from smoothgates.distributed.ranks import Ranks
 from smoothgates.objective import group_advantages, step_denominator
 from smoothgates.policy.logprob import completion_logprobs
 from smoothgates.policy.text import compact_text
-from smoothgates.ranks import Ranks
 from smoothgates.rollout.collect import Rollout
-from smoothgates.rollout.setting import setting_of
+from smoothgates.rollout.task_setup import setting_of
 from smoothgates.rollout.torch_sampler import TorchSampler
 from smoothgates.seeds import torch_stream
-from smoothgates.specs import Adam, Engine, Protocol, Regime, Sampler, Sampling, TrainSpec
-from smoothgates.study import load_methods
+from smoothgates.specs.optimizer import Adam
+from smoothgates.specs.rollout import Protocol, SamplerConfig, Sampling
+from smoothgates.specs.train import EngineConfig, Regime, TrainSpec
+from smoothgates.study.loader import load_methods
 from smoothgates.train.engine.torch_engine import TorchEngine
 from smoothgates.train.loop import correction, correction_facts, minibatches, train, update
 from smoothgates.train.means import Means
-from smoothgates.train.state import State
+from smoothgates.train.run.state import State
 
 PROTOCOL = Protocol(reward="exact", max_new_tokens=8, toss=True)
 
@@ -35,7 +37,7 @@ def spec(cap, rollouts=2):
         regime=Regime(rollouts=rollouts, minibatches=1, optimizer=Adam(lr=1e-3)),
         protocol=PROTOCOL,
         sampling=Sampling(prompts=4, group=4),
-        sampler=Sampler(correction=cap),
+        sampler=SamplerConfig(correction=cap),
         checkpoint_every=1,
     )
 
@@ -80,7 +82,7 @@ def test_a_tokens_weight_depends_on_no_other_token(policy, gaps):
 def gradient(policy, rollout, cap):
     """Of the first update on all rows, by the loop's own code, and what it logs."""
     chosen = spec(cap)
-    engine = TorchEngine(policy, Engine(), chosen.regime.optimizer, Ranks())
+    engine = TorchEngine(policy, EngineConfig(), chosen.regime.optimizer, Ranks())
     found = []
     engine.step = lambda rate: found.append([g.clone() for g in engine.gradients]) or 1.0
     advantage = group_advantages(rollout.rewards, chosen.method.advantage).flatten()

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from smoothgates.cluster.claim import Claim
-from smoothgates.dag.alone import FOLDER, LOCKS, alone
-from smoothgates.dag.causes import Causes
-from smoothgates.dag.run import check_writable
 from smoothgates.errors import BadInput
-from smoothgates.files import guarded
+from smoothgates.io.files import guarded
+from smoothgates.jobs.snakemake.causes import Causes
+from smoothgates.jobs.snakemake.exclusive import FOLDER, LOCKS, alone
+from smoothgates.jobs.snakemake.run import check_writable
+from smoothgates.ops.cluster.claim import Claim
 
 
 @pytest.fixture

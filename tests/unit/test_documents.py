@@ -12,16 +12,16 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smoothgates import documents
-from smoothgates.documents import DEEPEST, MOST_YAML, parse_json, read_yaml
+from smoothgates.data.mirror import read_rows
 from smoothgates.errors import BadInput
-from smoothgates.plan.machine import load_machines
-from smoothgates.records import parse, parse_spec
+from smoothgates.io import documents
+from smoothgates.io.documents import DEEPEST, MOST_YAML, parse_json, read_yaml
+from smoothgates.io.records import parse, parse_spec
+from smoothgates.ops.plan.machine import load_machines
 from smoothgates.retrieval.passages import read_passages
-from smoothgates.specs import PrepareSpec
+from smoothgates.specs.prepare import PrepareSpec
 from smoothgates.stages import score
-from smoothgates.study import Study, load_methods, load_study
-from smoothgates.tasks.mirror import read_rows
+from smoothgates.study.loader import Study, load_methods, load_study
 
 LAPTOP = Path("config/laptop.yaml").read_text(encoding="utf-8")
 BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(

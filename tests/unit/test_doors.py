@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from smoothgates import cli
-from smoothgates.doors import to_fill, to_read, to_write
 from smoothgates.errors import BadInput
-from smoothgates.specs import Part, PrepareSpec
+from smoothgates.io.arguments import to_fill, to_read, to_write
+from smoothgates.specs.prepare import Part, PrepareSpec
 
 _PART = Part(source="word_problems", rows=5)
 SMALL = PrepareSpec(task="math", train=(_PART,), benchmarks={"heldout": _PART}, seed=0).canonical()

@@ -7,18 +7,19 @@ import pytest
 import torch
 from rounding import FORWARD, NEAR, assert_gradients_rounded, largest, ulps
 
+from smoothgates.distributed.ranks import Ranks
 from smoothgates.policy.decoder import Decoder
-from smoothgates.ranks import Ranks
 from smoothgates.seeds import torch_stream
-from smoothgates.specs import Adam, Architecture
-from smoothgates.specs import Engine as EngineSpec
+from smoothgates.specs.optimizer import Adam
+from smoothgates.specs.policy import Architecture
+from smoothgates.specs.train import EngineConfig
 from smoothgates.train.engine.torch_engine import TorchEngine
 
 ADAM = Adam(lr=1e-3, weight_decay=0.1)
 
 
 def engine_of(policy, adam=ADAM, **how):
-    return TorchEngine(policy, EngineSpec(**how), adam, Ranks())
+    return TorchEngine(policy, EngineConfig(**how), adam, Ranks())
 
 
 def rows():

@@ -16,10 +16,10 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
-from smoothgates import environments
-from smoothgates.environments import drift, environment_of, lock_digest, locked
 from smoothgates.errors import BadInput
-from smoothgates.provenance import code_of
+from smoothgates.provenance import environments
+from smoothgates.provenance.code_closure import code_of
+from smoothgates.provenance.environments import drift, environment_of, lock_digest, locked
 
 ROOT = Path(__file__).parents[2]
 ENVS = ROOT / "envs"

@@ -7,9 +7,10 @@ import pytest
 
 from smoothgates.errors import BadInput
 from smoothgates.rollout.torch_sampler import TorchSampler
-from smoothgates.specs import Benchmark, EvaluateSpec, Part, PrepareSpec
+from smoothgates.specs.evaluate import EvaluateSpec, SamplingBudget
+from smoothgates.specs.prepare import Part, PrepareSpec
 from smoothgates.stages import evaluate, policy, prepare
-from smoothgates.study import load_study
+from smoothgates.study.loader import load_study
 
 PART = Part(source="word_problems", rows=16)
 SPEC = EvaluateSpec(
@@ -17,9 +18,9 @@ SPEC = EvaluateSpec(
     benchmark="heldout",
     protocol=load_study("laptop").config.tasks["math"].protocol,
     temperature=1.0,
-    final=Benchmark(problems=16, samples=2),
+    final=SamplingBudget(problems=16, samples=2),
     greedy=True,
-    curve=Benchmark(problems=4, samples=1),
+    curve=SamplingBudget(problems=4, samples=1),
     seed=0,
 ).canonical()
 

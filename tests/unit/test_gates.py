@@ -19,10 +19,10 @@ from smoothgates.gates import GATES, HELPERS
 from smoothgates.gates.admissibility import CHECK_SCALE, check
 from smoothgates.gates.contract import FARTHEST, check_contract
 from smoothgates.objective.ratio import LOG_RATIO_LIMIT
-from smoothgates.specs import GatesSpec
+from smoothgates.specs.gates import GatesSpec
 from smoothgates.stages import check_gate, train
 from smoothgates.stages import gates as catalogue
-from smoothgates.study import load_study
+from smoothgates.study.loader import load_study
 
 
 def test_one_file_one_gate_of_the_same_name():

@@ -18,12 +18,12 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from smoothgates.data.mirror import STAND_INS
+from smoothgates.data.pinned import LOCK, load_pinned, read_pins
+from smoothgates.data.sources import canonical
 from smoothgates.errors import BadInput
 from smoothgates.tasks import NAMES, load_task
-from smoothgates.tasks.hub import LOCK, load_pinned, read_pins
-from smoothgates.tasks.mirror import STAND_INS
-from smoothgates.tasks.sources import canonical, example_of
-from smoothgates.tasks.task import Source
+from smoothgates.tasks.task import Source, example_of
 
 DATA = Path("../shared/data")
 SOURCES = {f"{task}/{name}": source for task in NAMES for name, source in load_task(task).sources.items()}
@@ -33,8 +33,8 @@ SCRIPT = """
 import contextlib, io, json, sys, time
 time.sleep = lambda seconds: None  # the client waits 23 s before it gives up a hub that is down
 from pathlib import Path
-from smoothgates.tasks.hub import fetch_corpus, load_pinned, pin
-from smoothgates.tasks.sources import Corpus, example_of
+from smoothgates.data.pinned import fetch_corpus, load_pinned, pin
+from smoothgates.tasks.task import Corpus, example_of
 from smoothgates.tasks.task import Source
 read = lambda row: example_of("", row["question"], [row["answer"]])
 

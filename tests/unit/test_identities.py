@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smoothgates.gates import GATES
-from smoothgates.method import Constant, Method, load_methods
+from smoothgates.methods.method import Constant, Method
+from smoothgates.methods.table import load_methods
 from smoothgates.objective import policy_loss, step_denominator
 
 METHODS = load_methods("config/methods.yaml")

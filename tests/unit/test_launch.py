@@ -12,9 +12,9 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from smoothgates import launch
+from smoothgates.distributed import launch
+from smoothgates.distributed.launch import Place, place_of, rank_environments, step_command, supervise
 from smoothgates.errors import BadInput
-from smoothgates.launch import Place, place_of, rank_environments, step_command, supervise
 
 STEP = {
     "SLURM_JOB_ID": "31",

@@ -11,7 +11,7 @@ from contextlib import suppress
 import pytest
 
 from smoothgates.errors import TryAgain
-from smoothgates.train.lease import PATIENCE, Lease, read
+from smoothgates.train.run.lease import PATIENCE, Lease, read
 
 BEAT = 0.05
 CHANGES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link"}

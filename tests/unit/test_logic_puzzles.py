@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smoothgates.files import read_parquet
+from smoothgates.io.files import read_parquet
 from smoothgates.tasks.logic import english
 from smoothgates.tasks.logic.prompts import PROMPTS
 from smoothgates.tasks.logic.puzzles import KINDS, generate_puzzles

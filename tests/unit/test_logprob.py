@@ -14,14 +14,14 @@ from smoothgates.policy.decoder import Decoder
 from smoothgates.policy.logprob import Scorer, token_logprobs
 from smoothgates.policy.routing import routing
 from smoothgates.seeds import torch_stream
-from smoothgates.specs import Experts
-from smoothgates.study import load_study
+from smoothgates.specs.policy import ExpertsConfig
+from smoothgates.study.loader import load_study
 
 
 @pytest.fixture
 def sparse():
     """The laptop policy with experts."""
-    experts = Experts(count=8, chosen=2, intermediate_size=24)
+    experts = ExpertsConfig(count=8, chosen=2, intermediate_size=24)
     arch = load_study("laptop").config.architecture.model_copy(update={"experts": experts})
     return Decoder(arch).initialise(torch_stream(0, "initialise"))
 

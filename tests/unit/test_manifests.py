@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from smoothgates.errors import BadInput
-from smoothgates.files import read_json
-from smoothgates.manifests import SHAPES
+from smoothgates.io.files import read_json
+from smoothgates.io.manifests import SHAPES
 
 FILE = {"name": "a.safetensors", "size": 1, "sha256": "0" * 64}
 WHOLE = {

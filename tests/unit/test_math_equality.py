@@ -9,9 +9,9 @@ from random import Random
 
 import pytest
 
-from smoothgates.tasks.math.equality import equal
-from smoothgates.tasks.math.formula.work import WORK
-from smoothgates.tasks.math.verdicts import judge
+from smoothgates.tasks.math.verifier.equality import equal
+from smoothgates.tasks.math.verifier.formula.work import WORK
+from smoothgates.tasks.math.verifier.verdicts import judge
 
 RIGHT = {
     "infinities equal themselves": [
@@ -329,7 +329,7 @@ def test_the_two_ways_to_a_verdict_agree():
 
 DIGEST = """
 import hashlib, json, random, sys
-from smoothgates.tasks.math.verdicts import judge
+from smoothgates.tasks.math.verifier.verdicts import judge
 pairs, seed = json.load(sys.stdin), int(sys.argv[1])
 order = list(range(len(pairs)))
 random.Random(seed).shuffle(order)

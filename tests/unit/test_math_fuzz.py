@@ -5,12 +5,12 @@ import time
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from smoothgates.tasks.math.extract import boxes, final_answer, last_boxed, stated
-from smoothgates.tasks.math.formula.spelling import plain
-from smoothgates.tasks.math.limits import too_costly
-from smoothgates.tasks.math.notation import digits, number, same_text
 from smoothgates.tasks.math.rewards import tagged_answer, think_answer_format
-from smoothgates.tasks.math.verdicts import readings
+from smoothgates.tasks.math.verifier.extract import boxes, final_answer, last_boxed, stated
+from smoothgates.tasks.math.verifier.formula.spelling import plain
+from smoothgates.tasks.math.verifier.limits import too_costly
+from smoothgates.tasks.math.verifier.notation import digits, number, same_text
+from smoothgates.tasks.math.verifier.verdicts import readings
 
 PIECES = [
     *(

@@ -13,9 +13,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from smoothgates.tasks.math import equality, limits
-from smoothgates.tasks.math.equality import POOL, equal
 from smoothgates.tasks.math.rewards import REWARDS
+from smoothgates.tasks.math.verifier import equality, limits
+from smoothgates.tasks.math.verifier.equality import POOL, equal
 from smoothgates.tasks.task import Example
 
 GOLD = "42"
@@ -261,7 +261,7 @@ import os, resource, sys, time
 import psutil
 sys.platform = "darwin"
 del os.sched_getaffinity, resource.RLIMIT_AS
-from smoothgates.tasks.math import worker
+from smoothgates.tasks.math.verifier import worker
 real = worker.judge
 def judge(golds, answer):
     held = []

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from smoothgates.tasks.math import equality, verdicts
-from smoothgates.tasks.math.notation import number, same_text
-from smoothgates.tasks.math.pool import Pool
 from smoothgates.tasks.math.prompts import PROMPTS
 from smoothgates.tasks.math.rewards import REWARDS, think_answer_format
+from smoothgates.tasks.math.verifier import equality, verdicts
+from smoothgates.tasks.math.verifier.notation import number, same_text
+from smoothgates.tasks.math.verifier.pool import Pool
 from smoothgates.tasks.task import Example
 
 DATA = Path("../shared/data/math")

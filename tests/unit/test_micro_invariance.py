@@ -12,15 +12,19 @@ import pytest
 import torch
 from rounding import APART, BACKWARD, ulps
 
-from smoothgates.method import Method, load_methods
+from smoothgates.distributed.ranks import Ranks
+from smoothgates.methods.method import Method
+from smoothgates.methods.table import load_methods
 from smoothgates.objective import policy_loss, step_denominator
 from smoothgates.policy.decoder import Decoder
 from smoothgates.policy.logprob import Scorer
-from smoothgates.ranks import Ranks
 from smoothgates.rollout.collect import Rollout
 from smoothgates.seeds import torch_stream
-from smoothgates.specs import Adam, Engine, Experts, Protocol, Regime, Sampling, TrainSpec
-from smoothgates.study import load_study
+from smoothgates.specs.optimizer import Adam
+from smoothgates.specs.policy import ExpertsConfig
+from smoothgates.specs.rollout import Protocol, Sampling
+from smoothgates.specs.train import EngineConfig, Regime, TrainSpec
+from smoothgates.study.loader import load_study
 from smoothgates.train import loop
 from smoothgates.train.churn import CHURN
 from smoothgates.train.engine.torch_engine import TorchEngine
@@ -32,13 +36,13 @@ RATIOS = ("token", "sequence", "sequence_token")
 AGGREGATIONS = ("sequence_mean", "token_mean", {"constant": 20})
 ROWS = 16
 LONGEST = 27
-PLAIN = Engine()
+PLAIN = EngineConfig()
 WAYS = {
-    "few at a time": Engine(tokens=4 * LONGEST),
-    "one at a time": Engine(tokens=1),
-    "packed": Engine(packed=True),
-    "chunked": Engine(logits=16),
-    "all": Engine(tokens=4 * LONGEST, packed=True, logits=16, gradient_checkpointing=True),
+    "few at a time": EngineConfig(tokens=4 * LONGEST),
+    "one at a time": EngineConfig(tokens=1),
+    "packed": EngineConfig(packed=True),
+    "chunked": EngineConfig(logits=16),
+    "all": EngineConfig(tokens=4 * LONGEST, packed=True, logits=16, gradient_checkpointing=True),
 }
 
 
@@ -60,7 +64,7 @@ def spec_of(method, engine=PLAIN, lr=1e-3):
 @pytest.fixture
 def sparse():
     """The laptop policy with experts."""
-    experts = Experts(count=8, chosen=2, intermediate_size=24)
+    experts = ExpertsConfig(count=8, chosen=2, intermediate_size=24)
     arch = load_study("laptop").config.architecture.model_copy(update={"experts": experts})
     return Decoder(arch).initialise(torch_stream(0, "initialise"))
 

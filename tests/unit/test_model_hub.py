@@ -11,16 +11,16 @@ from pathlib import Path
 import pytest
 import torch
 
+from smoothgates.data.examples import SCHEMA, write_examples
 from smoothgates.errors import BadInput
-from smoothgates.examples import SCHEMA, write_examples
-from smoothgates.files import file_record, write_json
-from smoothgates.policy import hub
+from smoothgates.io.files import file_record, write_json
+from smoothgates.policy import published as hub
 from smoothgates.policy.decoder import Decoder
 from smoothgates.policy.folder import load_policy, save_policy, verified_folder
 from smoothgates.policy.tokenizer import STAND_IN_TEMPLATE, build_tokenizer
 from smoothgates.policy.weights import load_weights, write_weights
 from smoothgates.seeds import torch_stream
-from smoothgates.specs import Architecture, Experts, Model, PolicySpec
+from smoothgates.specs.policy import Architecture, ExpertsConfig, Model, PolicySpec
 from smoothgates.stages import policy as stage
 from smoothgates.tasks.task import Example
 
@@ -242,7 +242,7 @@ def test_the_commit_that_a_mirror_notes_may_be_the_right_one(mirror, data, tmp_p
 
 
 class TestStandIn:
-    @pytest.mark.parametrize("experts", [None, Experts(count=4, chosen=2, intermediate_size=16)])
+    @pytest.mark.parametrize("experts", [None, ExpertsConfig(count=4, chosen=2, intermediate_size=16)])
     def test_it_is_loaded_as_a_published_model_is(self, data, tmp_path, experts):
         arch = ARCH.model_copy(update={"experts": experts})
         stage.run(spec(arch), data, tmp_path / "policy/model.json")
@@ -263,8 +263,8 @@ SCRIPT = """
 import json, sys, time
 time.sleep = lambda seconds: None  # the client waits long before it gives up a hub that is down
 from pathlib import Path
-from smoothgates.policy.hub import find_model, take
-from smoothgates.specs import Model
+from smoothgates.policy.published import find_model, take
+from smoothgates.specs.policy import Model
 for name, revision, out in json.loads(sys.argv[1]):
     try:
         take(find_model(Model(hub=name, revision=revision)), Path(out))

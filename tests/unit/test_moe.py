@@ -8,27 +8,30 @@ import pytest
 import torch
 from rounding import APART, FORWARD, NEAR, assert_gradients_rounded, assert_rounded
 
+from smoothgates.distributed.ranks import Ranks
 from smoothgates.errors import BadInput
-from smoothgates.method import load_methods
+from smoothgates.methods.table import load_methods
 from smoothgates.objective import group_advantages, step_denominator
 from smoothgates.policy.decoder import Cache, Decoder
 from smoothgates.policy.folder import load_policy, save_policy
 from smoothgates.policy.logprob import completion_logprobs
 from smoothgates.policy.routing import routing
 from smoothgates.policy.text import compact_text
-from smoothgates.ranks import Ranks
 from smoothgates.rollout.collect import Rollout
-from smoothgates.rollout.setting import setting_of
+from smoothgates.rollout.task_setup import setting_of
 from smoothgates.rollout.torch_sampler import TorchSampler
 from smoothgates.seeds import torch_stream
-from smoothgates.specs import Adam, Engine, Experts, Protocol, Regime, Sampling, TrainSpec
-from smoothgates.study import load_study
+from smoothgates.specs.optimizer import Adam
+from smoothgates.specs.policy import ExpertsConfig
+from smoothgates.specs.rollout import Protocol, Sampling
+from smoothgates.specs.train import EngineConfig, Regime, TrainSpec
+from smoothgates.study.loader import load_study
 from smoothgates.tasks.task import Verdict, each
 from smoothgates.train.churn import changed
 from smoothgates.train.engine.torch_engine import TorchEngine
 from smoothgates.train.loop import minibatches, sample, train, update
 from smoothgates.train.means import Means
-from smoothgates.train.state import State, pack, unpack
+from smoothgates.train.run.state import State, pack, unpack
 
 PROTOCOL = Protocol(reward="exact", max_new_tokens=8)
 
@@ -37,7 +40,7 @@ PROTOCOL = Protocol(reward="exact", max_new_tokens=8)
 def moe():
     """The laptop policy with experts, untrained but for routers that tell tokens apart."""
     arch = load_study("laptop").config.architecture
-    arch = arch.model_copy(update={"experts": Experts(count=8, chosen=2, intermediate_size=24)})
+    arch = arch.model_copy(update={"experts": ExpertsConfig(count=8, chosen=2, intermediate_size=24)})
     policy = Decoder(arch).initialise(torch_stream(0, "initialise"))
     with torch.no_grad():
         for layer in policy.model.layers:
@@ -190,7 +193,7 @@ def spec(lr=3e-4, replay=True, epochs=1, engine=None, minibatches=2):
         regime=Regime(rollouts=2, minibatches=minibatches, epochs=epochs, optimizer=Adam(lr=lr)),
         protocol=PROTOCOL,
         sampling=Sampling(prompts=4, group=4),
-        engine=engine or Engine(),
+        engine=engine or EngineConfig(),
         checkpoint_every=1,
     )
 
@@ -211,7 +214,12 @@ def run(policy, tokenizer, problems, chosen, **how):
     return state.history.updates
 
 
-MICRO_BATCHES = [Engine(), Engine(tokens=200), Engine(tokens=200, packed=True), Engine(tokens=200, logits=16)]
+MICRO_BATCHES = [
+    EngineConfig(),
+    EngineConfig(tokens=200),
+    EngineConfig(tokens=200, packed=True),
+    EngineConfig(tokens=200, logits=16),
+]
 
 
 @pytest.mark.parametrize("engine", MICRO_BATCHES)
@@ -246,7 +254,7 @@ def test_micro_batches_replay_the_same_routes(engine, moe, tokenizer, problems):
         for i, parameter in enumerate(moe.parameters()):
             parameter.add_(torch.randn(parameter.shape, generator=torch_stream(i, "noise")), alpha=3e-3)
     found = []
-    for how in (Engine(), engine):
+    for how in (EngineConfig(), engine):
         chosen = spec(engine=how, minibatches=1)
         trainer = TorchEngine(copy.deepcopy(moe), how, chosen.regime.optimizer, Ranks())
         advantage = group_advantages(rollout.rewards, chosen.method.advantage).flatten()[rollout.rows]

@@ -7,19 +7,21 @@ from pathlib import Path
 
 import pytest
 
-from smoothgates.environments import environment_of, lock_digest
 from smoothgates.errors import BadInput
-from smoothgates.jobs import jobs_of
-from smoothgates.plan.load import Load, Rollouts, load_of
-from smoothgates.plan.machine import load_machines, machine_for
-from smoothgates.plan.model import cost
-from smoothgates.plan.plan import plan
-from smoothgates.plan.schedule import wall_seconds
-from smoothgates.plan.show import run, text
+from smoothgates.jobs.dag import jobs_of
+from smoothgates.ops.plan.load import Load, Rollouts, load_of
+from smoothgates.ops.plan.machine import load_machines, machine_for
+from smoothgates.ops.plan.model import cost
+from smoothgates.ops.plan.plan import plan
+from smoothgates.ops.plan.schedule import wall_seconds
+from smoothgates.ops.plan.show import run, text
 from smoothgates.policy.shape import KNOWN, shape_of
-from smoothgates.provenance import code_digest, spec_digest
-from smoothgates.specs import Engine, Sampler
-from smoothgates.study import load_study
+from smoothgates.provenance.code_closure import code_digest
+from smoothgates.provenance.environments import environment_of, lock_digest
+from smoothgates.provenance.run_record import spec_digest
+from smoothgates.specs.rollout import SamplerConfig
+from smoothgates.specs.train import EngineConfig
+from smoothgates.study.loader import load_study
 
 ROOT = Path(__file__).parents[2]
 QWEN_7B = KNOWN["Qwen/Qwen2.5-7B-Instruct"]
@@ -52,8 +54,10 @@ PAPER = Load(
     scored=2500 * 128,
     updates=5000,
     sequences=128,
-    engine=Engine(kind="deepspeed", zero=3, dtype="bfloat16", gradient_checkpointing=True, tokens=2048, logits=1024),
-    sampler=Sampler(kind="vllm", memory=0.3),
+    engine=EngineConfig(
+        kind="deepspeed", zero=3, dtype="bfloat16", gradient_checkpointing=True, tokens=2048, logits=1024
+    ),
+    sampler=SamplerConfig(kind="vllm", memory=0.3),
     kept=1,
 )
 """One run of 2602.19345: 5,000 updates of 128 completions, two on each rollout."""
@@ -280,16 +284,16 @@ def test_vllm_takes_its_share_or_what_it_must():
     machine = load_machines(ROOT / "config/machines.yaml")["h200"]
     evaluated = replace(PAPER, updates=0, scored=0, shape=QWEN_30B)
     weights = 2 * QWEN_30B.parameters
-    asked = {share: replace(evaluated, sampler=Sampler(kind="vllm", memory=share)) for share in (0.3, 0.8)}
+    asked = {share: replace(evaluated, sampler=SamplerConfig(kind="vllm", memory=share)) for share in (0.3, 0.8)}
     assert cost(asked[0.8], machine).memory == pytest.approx(3e9 + 0.8 * 141e9)
     assert weights < cost(asked[0.3], machine).memory - 3e9 < 1.01 * weights  # 42 GB would not hold 61
-    assert cost(replace(evaluated, sampler=Sampler()), machine).memory > 3e9 + weights
+    assert cost(replace(evaluated, sampler=SamplerConfig()), machine).memory > 3e9 + weights
 
 
 def test_a_large_policy_costs_more_than_arithmetic_to_hand_over():
     """15 GB written and read before each of 2,500 rollouts, 2 GB a second: ten hours."""
     machine = load_machines(ROOT / "config/machines.yaml")["a100"]
-    handed = cost(PAPER, machine).seconds - cost(replace(PAPER, sampler=Sampler()), machine).seconds
+    handed = cost(PAPER, machine).seconds - cost(replace(PAPER, sampler=SamplerConfig()), machine).seconds
     assert handed - machine.engine_seconds == pytest.approx(2500 * 2 * 2 * QWEN_7B.parameters / 2e9)
 
 
@@ -313,7 +317,7 @@ def test_decoding_is_bound_by_memory_and_training_by_arithmetic():
 
 
 def test_an_index_costs_by_the_size_of_its_corpus(place):
-    from smoothgates.jobs import Job
+    from smoothgates.jobs.dag import Job
     from smoothgates.retrieval.spec import IndexSpec
 
     Path("corpus.jsonl").write_bytes(b"0" * 10**7)

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from smoothgates.errors import BadInput
-from smoothgates.jobs import jobs_of
-from smoothgates.plan.plan import plan
-from smoothgates.plan.show import text
+from smoothgates.jobs.dag import jobs_of
+from smoothgates.ops.plan.plan import plan
+from smoothgates.ops.plan.show import text
 from smoothgates.policy.shape import KNOWN, shape_in
-from smoothgates.study import load_study
+from smoothgates.study.loader import load_study
 
 ROOT = Path(__file__).parents[2]
 QWEN_7B = KNOWN["Qwen/Qwen2.5-7B-Instruct"]

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from rounding import FORWARD, assert_gradients_rounded, assert_rounded
 
 from smoothgates.errors import BadInput
-from smoothgates.files import write_json
+from smoothgates.io.files import write_json
 from smoothgates.policy.config import architecture_of
 from smoothgates.policy.decoder import Decoder
 from smoothgates.policy.folder import MODEL_SCHEMA, load_manifest_policy, load_policy, save_policy
 from smoothgates.policy.logprob import completion_logprobs
 from smoothgates.policy.tokenizer import MARKERS, build_tokenizer, prompt_ids
 from smoothgates.seeds import python_stream, torch_stream
-from smoothgates.study import load_study
+from smoothgates.study.loader import load_study
 
 
 @pytest.fixture

@@ -6,18 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from smoothgates.config import Part
-from smoothgates.documents import load_json
+from smoothgates.data.mirror import MARK, STAND_INS, load_mirrored
+from smoothgates.data.pinned import LOCK
 from smoothgates.errors import BadInput
+from smoothgates.io.documents import load_json
 from smoothgates.report.tables import data_table, made_up
-from smoothgates.specs import PrepareSpec
+from smoothgates.specs.prepare import PrepareSpec
 from smoothgates.stages import prepare
-from smoothgates.study import load_study
+from smoothgates.study.loader import load_study
+from smoothgates.study.schema import Part
 from smoothgates.tasks import NAMES, load_task
-from smoothgates.tasks.hub import LOCK
 from smoothgates.tasks.logic import laptop
 from smoothgates.tasks.math import word_problems
-from smoothgates.tasks.mirror import MARK, STAND_INS, load_mirrored
 
 FEW = [("logic", "kk2", laptop, {"NAMES": ["Ann", "Pam"]})]
 FEW += [("math", "word_problems", word_problems, {"NAMES": ["Ann"], "THINGS": ["pens"]})]

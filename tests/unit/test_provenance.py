@@ -8,11 +8,12 @@ import sys
 import pytest
 import torch
 
-from smoothgates import provenance
 from smoothgates.gates import GATES
-from smoothgates.provenance import Execution, code_of
+from smoothgates.provenance import run_record as provenance
+from smoothgates.provenance.code_closure import code_of
+from smoothgates.provenance.run_record import Execution
 from smoothgates.report.runs import origins
-from smoothgates.study import load_study
+from smoothgates.study.loader import load_study
 
 
 def names(stage, *parts):
@@ -54,11 +55,14 @@ def loaded(statement: str) -> set[str]:
 
 
 def test_heavy_imports_stay_where_they_are_used():
-    start = loaded("import smoothgates.namesake, smoothgates.jobs, smoothgates.stages.train, smoothgates.custody.prune")
+    start = loaded(
+        "import smoothgates.study.ownership, smoothgates.jobs.dag, smoothgates.stages.train,"
+        "smoothgates.ops.results.prune"
+    )
     assert not start & {"torch", "psutil", "numpy", "pandas", "pyarrow", "transformers", "snakemake"}
     assert "torch" not in loaded("import smoothgates.stages.report, smoothgates.stages.analyse")
-    assert not loaded("import smoothgates.train.session") & {"transformers", "torch._dynamo"}
-    tasks = loaded("import smoothgates.config; [smoothgates.config.load_task(t) for t in ('math', 'toolqa')]")
+    assert not loaded("import smoothgates.train.run.attempt") & {"transformers", "torch._dynamo"}
+    tasks = loaded("import smoothgates.study.schema; [smoothgates.config.load_task(t) for t in ('math', 'toolqa')]")
     assert not tasks & {"datasets", "flint", "math_verify", "sympy", "bm25s", "faiss", "numpy"}
 
 
@@ -103,7 +107,7 @@ def test_the_processor_is_named_on_every_system(cpuinfo, system, expected, monke
 
 
 def test_kernels_are_not_asked_of_a_torch_that_nothing_uses():
-    code = "import smoothgates.provenance as p, sys; print(p.kernels(), 'torch' in sys.modules)"
+    code = "import smoothgates.provenance.run_record as p, sys; print(p.kernels(), 'torch' in sys.modules)"
     env = {key: value for key, value in os.environ.items() if key not in ("ATEN_CPU_CAPABILITY", "MKL_CBWR")}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env)
     assert done.stdout == "{} False\n"

@@ -15,10 +15,10 @@ import pytest
 import torch
 from safetensors import SafetensorError
 
+from smoothgates.distributed.launch import Place, rank_environments
+from smoothgates.distributed.message import packed, unpacked
+from smoothgates.distributed.ranks import MEETING, Ranks, begin_group
 from smoothgates.errors import BadInput, TryAgain
-from smoothgates.launch import Place, rank_environments
-from smoothgates.parcel import packed, unpacked
-from smoothgates.ranks import MEETING, Ranks, begin_group
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def forbid_pickles() -> None:
 ENDING = """
 import atexit, torch.distributed as dist
 atexit.register(lambda: print(dist.is_initialized()))  # registered first, called last
-from smoothgates.ranks import Ranks
+from smoothgates.distributed.ranks import Ranks
 ranks = Ranks()
 ranks.gather(None)  # both have met
 with ranks.as_one():

@@ -7,7 +7,7 @@ import pytest
 from smoothgates.report.figures import curves_figure, scores_figure
 from smoothgates.report.findings import findings
 from smoothgates.report.style import look
-from smoothgates.study import load_study
+from smoothgates.study.loader import load_study
 
 LOOK = look(["grpo", "erf"], "grpo")
 

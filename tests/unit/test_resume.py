@@ -10,20 +10,22 @@ from functools import partial
 
 import pytest
 
+from smoothgates.distributed.ranks import Ranks
 from smoothgates.policy.decoder import Decoder
 from smoothgates.policy.text import compact_text
-from smoothgates.ranks import Ranks
-from smoothgates.rollout.setting import setting_of
+from smoothgates.rollout.task_setup import setting_of
 from smoothgates.rollout.torch_sampler import TorchSampler
-from smoothgates.specs import Adam, Protocol, Regime, Sampling, TrainSpec
-from smoothgates.study import load_study
+from smoothgates.specs.optimizer import Adam
+from smoothgates.specs.rollout import Protocol, Sampling
+from smoothgates.specs.train import Regime, TrainSpec
+from smoothgates.study.loader import load_study
 from smoothgates.tasks.task import Verdict, each
-from smoothgates.train import checkpoint
 from smoothgates.train.engine.torch_engine import TorchEngine
 from smoothgates.train.loop import train
 from smoothgates.train.means import Means
-from smoothgates.train.state import State, pack, unpack
-from smoothgates.train.stop import Stop
+from smoothgates.train.run import checkpoint
+from smoothgates.train.run.state import State, pack, unpack
+from smoothgates.train.run.stop import Stop
 
 PROTOCOL = Protocol(reward="exact", max_new_tokens=6)
 REGIMES = {

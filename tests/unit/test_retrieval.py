@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from rounding import FORWARD, ulps
 
 from smoothgates.errors import BadInput
-from smoothgates.files import digest
+from smoothgates.io.files import digest
 from smoothgates.retrieval.bm25 import words
 from smoothgates.retrieval.dense import load_encoder
 from smoothgates.retrieval.index import FOLDER, open_index

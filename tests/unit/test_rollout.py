@@ -6,10 +6,10 @@ from rounding import APART
 
 from smoothgates.policy.tokenizer import EOS, prompt_ids
 from smoothgates.rollout.collect import join
-from smoothgates.rollout.setting import setting_of
+from smoothgates.rollout.task_setup import setting_of
 from smoothgates.rollout.torch_sampler import sample
 from smoothgates.seeds import torch_stream
-from smoothgates.specs import Protocol
+from smoothgates.specs.rollout import Protocol
 
 
 @pytest.fixture

@@ -14,12 +14,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from smoothgates.data.mirror import SUMS, load_mirrored, mirror_file, read_rows
+from smoothgates.data.sources import canonical, convert, mixture
 from smoothgates.errors import BadInput
 from smoothgates.seeds import python_stream
 from smoothgates.tasks import NAMES, load_task
 from smoothgates.tasks.math.catalogue import SOURCES as MATH
-from smoothgates.tasks.mirror import SUMS, load_mirrored, mirror_file, read_rows
-from smoothgates.tasks.sources import canonical, convert, mixture
 from smoothgates.tasks.task import Example
 
 DATA = Path("../shared/data")

@@ -7,12 +7,13 @@ import pytest
 import torch
 from rounding import APART
 
+from smoothgates.distributed.ranks import Ranks
 from smoothgates.errors import TryAgain
 from smoothgates.policy.folder import save_policy
 from smoothgates.policy.tokenizer import prompt_ids
-from smoothgates.ranks import Ranks
 from smoothgates.rollout.torch_sampler import TorchSampler
-from smoothgates.specs import Adam, Engine
+from smoothgates.specs.optimizer import Adam
+from smoothgates.specs.train import EngineConfig
 from smoothgates.train.engine.torch_engine import TorchEngine
 from smoothgates.train.sync import PROBE, make_sync
 
@@ -24,7 +25,7 @@ def prompts(problems, tokenizer):
 
 @pytest.fixture
 def engine(policy):
-    return TorchEngine(policy, Engine(), Adam(lr=1e-3), Ranks())
+    return TorchEngine(policy, EngineConfig(), Adam(lr=1e-3), Ranks())
 
 
 class Run:

@@ -10,7 +10,7 @@ import pandas as pd
 import psutil
 import pytest
 
-from smoothgates import system
+from smoothgates.io import system
 from smoothgates.report import style
 from smoothgates.report.figures import gates_figure
 

@@ -13,11 +13,11 @@ from smoothgates.errors import BadInput
 from smoothgates.policy.text import compact_text, ends_of, published_text
 from smoothgates.policy.tokenizer import STAND_IN_TEMPLATE, build_tokenizer, load_tokenizer, prompt_ids
 from smoothgates.rollout.conversation import Conversation
-from smoothgates.rollout.fitting import check_fit, fitting
-from smoothgates.rollout.setting import Setting
+from smoothgates.rollout.prompt_limit import check_fit, fitting
+from smoothgates.rollout.task_setup import Setting
 from smoothgates.rollout.torch_sampler import TorchSampler
 from smoothgates.seeds import torch_stream
-from smoothgates.specs import Protocol
+from smoothgates.specs.rollout import Protocol
 from smoothgates.tasks.task import Example, Prompt
 
 CHATML = (

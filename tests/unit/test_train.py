@@ -8,22 +8,25 @@ import pytest
 import torch
 from rounding import APART, BACKWARD, ulps
 
-from smoothgates.method import Method, load_methods
+from smoothgates.distributed.ranks import Ranks
+from smoothgates.methods.method import Method
+from smoothgates.methods.table import load_methods
 from smoothgates.objective import group_advantages, policy_loss, step_denominator
 from smoothgates.policy.logprob import completion_logprobs
 from smoothgates.policy.text import compact_text
-from smoothgates.ranks import Ranks
 from smoothgates.rollout.collect import Rollout
-from smoothgates.rollout.setting import setting_of
+from smoothgates.rollout.task_setup import setting_of
 from smoothgates.rollout.torch_sampler import TorchSampler
 from smoothgates.seeds import torch_stream
-from smoothgates.specs import Adam, Protocol, Regime, Sampling, TrainSpec
+from smoothgates.specs.optimizer import Adam
+from smoothgates.specs.rollout import Protocol, Sampling
+from smoothgates.specs.train import Regime, TrainSpec
 from smoothgates.tasks.task import Verdict, each
 from smoothgates.train.engine.torch_engine import TorchEngine
 from smoothgates.train.loop import minibatches, orders, train, update
 from smoothgates.train.means import Means
 from smoothgates.train.optimizer import AdamW
-from smoothgates.train.state import State
+from smoothgates.train.run.state import State
 
 METHODS = load_methods("config/methods.yaml")
 PROTOCOL = Protocol(reward="exact", max_new_tokens=8)

@@ -17,7 +17,8 @@ from smoothgates.policy.transformer import load_transformer
 from smoothgates.policy.weights import load_weights, shapes, write_weights
 from smoothgates.rollout.make import make_sampler
 from smoothgates.seeds import torch_stream
-from smoothgates.specs import Architecture, Experts, Sampler
+from smoothgates.specs.policy import Architecture, ExpertsConfig
+from smoothgates.specs.rollout import SamplerConfig
 
 DENSE = Architecture(
     vocab_size=400,
@@ -29,7 +30,7 @@ DENSE = Architecture(
     max_position_embeddings=128,
     initializer_range=0.2,
 )
-SPARSE = DENSE.model_copy(update={"experts": Experts(count=6, chosen=2, intermediate_size=16)})
+SPARSE = DENSE.model_copy(update={"experts": ExpertsConfig(count=6, chosen=2, intermediate_size=16)})
 LENGTHS = [9, 1, 14, 6]
 
 
@@ -257,7 +258,7 @@ class TestTorchSampler:
 
     def test_it_samples_from_the_same_distribution(self, folder):
         policy, text = load_policy(folder, published=True)
-        sampler = make_sampler(Sampler(), folder, "float32", policy)
+        sampler = make_sampler(SamplerConfig(), folder, "float32", policy)
         done = sampler.sample([[5, 6, 7]], 4, 10, list(text.ends), torch_stream(0, "samples"))
         ids = torch.cat([torch.tensor([[5, 6, 7]]).repeat(4, 1), done.ids], dim=1)
         with torch.no_grad():
@@ -266,7 +267,7 @@ class TestTorchSampler:
 
     def test_it_takes_over_weights_that_were_trained(self, folder, tmp_path):
         policy, text = load_policy(folder, published=True)
-        sampler = make_sampler(Sampler(), folder, "float32", policy)
+        sampler = make_sampler(SamplerConfig(), folder, "float32", policy)
         sample = partial(sampler.sample, [[5, 6]], 8, 10, list(text.ends))
         before = sample(torch_stream(0, "samples"))
         with torch.no_grad():
@@ -281,7 +282,7 @@ class TestTorchSampler:
         twice = load_weights(folders / "tied")
         twice["lm_head.weight"] = twice["model.embed_tokens.weight"].clone()
         save_weights(tmp_path, twice, like=folders / "tied")
-        sampler = make_sampler(Sampler(), tmp_path, "float32", load_transformer(tmp_path))
+        sampler = make_sampler(SamplerConfig(), tmp_path, "float32", load_transformer(tmp_path))
         sampler.load(tmp_path)
         sampler.load(folders / "tied")
         assert sampler.policy.head is sampler.policy.model.embed_tokens.weight
@@ -297,7 +298,7 @@ class TestTorchSampler:
     )
     def test_models_that_it_would_get_wrong_are_refused(self, folders, tmp_path, settings, fault):
         with pytest.raises(BadInput, match=fault):
-            make_sampler(Sampler(), changed(folders / "tied", tmp_path, **settings), "float32")
+            make_sampler(SamplerConfig(), changed(folders / "tied", tmp_path, **settings), "float32")
 
     def test_a_config_as_published_models_have_it_is_read(self, folders, tmp_path):
         """Qwen2.5's: the rotary base on top, a window that is not used, and no word on what is usual."""

@@ -17,9 +17,9 @@ from smoothgates.errors import BadInput, TryAgain
 from smoothgates.policy.decoder import Decoder
 from smoothgates.policy.tokenizer import prompt_ids
 from smoothgates.rollout import vllm_process, vllm_sampler
+from smoothgates.rollout.request_scheduler import Turn
 from smoothgates.rollout.sampler import Tools
 from smoothgates.rollout.torch_sampler import sample
-from smoothgates.rollout.turns import Turn
 from smoothgates.rollout.vllm_process import Died, VllmProcess
 from smoothgates.seeds import torch_stream
 

@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from smoothgates.errors import TryAgain
-from smoothgates.train.work import Work
+from smoothgates.train.run.workdir import Work
 
 
 @pytest.mark.parametrize("write", [lambda work: work.note(1), lambda work: work.folder_of("weights")])

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from smoothgates.jobs import Job, jobs_of
-from smoothgates.study import load_study
+from smoothgates.jobs.dag import Job, jobs_of
+from smoothgates.study.loader import load_study
 
 ROOT = Path(__file__).parents[2]
 COPIED = ("Snakefile", "workflow", "src", "envs", "config")

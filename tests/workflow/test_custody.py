@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from smoothgates.jobs import jobs_of
-from smoothgates.study import load_study
+from smoothgates.jobs.dag import jobs_of
+from smoothgates.study.loader import load_study
 
 REPORT = ["--allowed-rules", "report", "analyse", "gates", "--forcerun", "report", "--", "reports/smoke/index.html"]
 RUN = "train/math/near/erf/seed0"

@@ -9,13 +9,13 @@ import pandas as pd
 import pytest
 
 from smoothgates.errors import BadInput
-from smoothgates.files import digest, write_json
-from smoothgates.jobs import Jobs, jobs_of
-from smoothgates.paths import record_of
+from smoothgates.io.files import digest, write_json
+from smoothgates.io.paths import record_of
+from smoothgates.io.seal import sealed
+from smoothgates.jobs.dag import Jobs, jobs_of
 from smoothgates.report.runs import results_of
-from smoothgates.seal import sealed
 from smoothgates.stages import analyse, report
-from smoothgates.study import load_study
+from smoothgates.study.loader import load_study
 
 RESULTS = Path("results/smoke")
 SCORE = RESULTS / "evaluate/math/near/erf/seed1/heldout.json"

@@ -4,7 +4,7 @@ import json
 
 import pandas as pd
 
-from smoothgates.files import digest
+from smoothgates.io.files import digest
 
 RUNS = "results/moe/train/math"
 

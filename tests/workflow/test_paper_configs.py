@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from smoothgates.study import load_study
+from smoothgates.study.loader import load_study
 
 CONFIG = Path(__file__).parents[2] / "config"
 PAPERS = sorted(path.stem for path in CONFIG.glob("*.yaml") if "\nmodel:" in path.read_text())

@@ -11,8 +11,8 @@ import time
 import pytest
 import yaml
 
-from smoothgates.environments import lock_digest
-from smoothgates.provenance import code_of
+from smoothgates.provenance.code_closure import code_of
+from smoothgates.provenance.environments import lock_digest
 
 
 def test_a_finished_study_has_nothing_to_do(checkout):

@@ -6,11 +6,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "src"))  # the checkout's own code, installed or not
 
-from smoothgates.dag.run import refuse, watched
-from smoothgates.environments import environment_of, lock_digest
+from smoothgates.jobs.snakemake.run import refuse, watched
+from smoothgates.provenance.environments import environment_of, lock_digest
 from smoothgates.errors import BadInput
-from smoothgates.paths import record_of
-from smoothgates.provenance import write_code_list
+from smoothgates.io.paths import record_of
+from smoothgates.provenance.code_closure import write_code_list
 
 if set("{}:") & set(workflow.basedir):
     # Wildcards to Snakemake; to PYTHONPATH, the end of one folder and another one from which code would be run.
@@ -18,9 +18,9 @@ if set("{}:") & set(workflow.basedir):
 
 try:
     # A file of gates/ may be a user's own, and no gate.
-    from smoothgates.jobs import Jobs
-    from smoothgates.namesake import mark, own_study
-    from smoothgates.specs import CONTROL
+    from smoothgates.jobs.dag import Jobs
+    from smoothgates.study.ownership import mark, own_study
+    from smoothgates.specs.fields import CONTROL
 
     STUDY = own_study(config.get("study", "laptop"))
     JOBS = Jobs(STUDY)

@@ -6,12 +6,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from smoothgates.account import named, unchanged, vouched
 from smoothgates.analysis.statistics import drawdown
 from smoothgates.errors import BadInput
-from smoothgates.files import digest, read_json
-from smoothgates.paths import Paths
-from smoothgates.specs import CONTROL, Arms, seedless, told
+from smoothgates.io.files import digest, read_json
+from smoothgates.io.paths import Paths
+from smoothgates.provenance.integrity import named, unchanged, vouched
+from smoothgates.specs.analyse import Arms, seedless, told
+from smoothgates.specs.fields import CONTROL
 
 KEYS = ["task", "regime", "method", "seed"]
 CELL = ["task", "benchmark", "regime"]

@@ -5,9 +5,9 @@ import math
 from smoothgates.policy.text import Text
 from smoothgates.rollout.collect import answer
 from smoothgates.rollout.sampler import Sampler
-from smoothgates.rollout.setting import Setting
+from smoothgates.rollout.task_setup import Setting
 from smoothgates.seeds import torch_stream
-from smoothgates.specs import EvaluateSpec
+from smoothgates.specs.evaluate import EvaluateSpec
 from smoothgates.tasks.task import Example
 
 

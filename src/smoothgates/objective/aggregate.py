@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from smoothgates.method import Method
+    from smoothgates.methods.method import Method
 
 
 def token_shares(mask: Tensor, method: "Method", dtype: torch.dtype = torch.float32) -> Tensor:
@@ -31,7 +31,7 @@ def step_denominator(mask: Tensor, method: "Method") -> Tensor:
     Number of sequences for `sequence_mean`, of tokens for `token_mean`, sequences × C for `{constant: C}`.
     Sequences without a single valid token do not count.
 
-    >>> from smoothgates.method import Method
+    >>> from smoothgates.methods.method import Method
     >>> mask = torch.tensor([[1, 1, 1], [1, 0, 0], [0, 0, 0]])
     >>> [step_denominator(mask, Method(gate="none", aggregation=a)).item()
     ...  for a in ("sequence_mean", "token_mean", {"constant": 10})]

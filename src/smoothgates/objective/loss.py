@@ -16,7 +16,7 @@ from smoothgates.objective.ratio import clamped_log_ratio, importance_ratio
 from smoothgates.objective.weights import token_weights
 
 if TYPE_CHECKING:
-    from smoothgates.method import Method
+    from smoothgates.methods.method import Method
 
 
 def policy_loss(
@@ -39,7 +39,7 @@ def policy_loss(
     Returns:
         the loss, (); and the diagnostics of `update_diagnostics`, each ().
 
-    >>> from smoothgates.method import Method
+    >>> from smoothgates.methods.method import Method
     >>> logp = torch.tensor([[-1.0, -0.4]], requires_grad=True)
     >>> old, advantage, mask = torch.tensor([[-1.0, -0.5]]), torch.tensor([2.0]), torch.tensor([[1, 1]])
     >>> loss, _ = policy_loss(logp, old, advantage, mask, Method(gate="arctan", tau=10))

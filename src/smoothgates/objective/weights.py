@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from smoothgates.method import Method
+    from smoothgates.methods.method import Method
 
 ALPHA, TAU, MU, FLOOR, CAP = 2.0, 9.0, 0.25, 1.0, 1.4
 

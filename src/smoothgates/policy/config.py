@@ -3,7 +3,7 @@
 from typing import Any
 
 from smoothgates.errors import BadInput
-from smoothgates.specs import Architecture, Experts
+from smoothgates.specs.policy import Architecture, ExpertsConfig
 
 DENSE, SPARSE = "qwen2", "qwen3_moe"
 """Model types that the compact decoder computes."""
@@ -49,7 +49,7 @@ def architecture_of(config: dict[str, Any], where: str) -> Architecture:
     if kind == SPARSE:
         count = config.get("num_experts") or config["num_local_experts"]  # as Qwen and as transformers 5 write it
         chosen, inside = config["num_experts_per_tok"], config["moe_intermediate_size"]
-        experts = Experts(count=count, chosen=chosen, intermediate_size=inside)
+        experts = ExpertsConfig(count=count, chosen=chosen, intermediate_size=inside)
     arch = Architecture(**shape, experts=experts)
     expected = {
         "head_dim": arch.head_size,

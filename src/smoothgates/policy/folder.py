@@ -5,9 +5,9 @@ from pathlib import Path
 import torch
 from tokenizers import Tokenizer
 
-from smoothgates.documents import load_json
 from smoothgates.errors import BadInput
-from smoothgates.files import check_file, file_record, read_json, write_atomically, write_json
+from smoothgates.io.documents import load_json
+from smoothgates.io.files import check_file, file_record, read_json, write_atomically, write_json
 from smoothgates.policy.config import architecture_of, config_of
 from smoothgates.policy.decoder import Decoder
 from smoothgates.policy.policy import Policy

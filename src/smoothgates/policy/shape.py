@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from smoothgates.documents import load_json
 from smoothgates.errors import BadInput
-from smoothgates.specs import Architecture, Model
+from smoothgates.io.documents import load_json
+from smoothgates.specs.policy import Architecture, Model
 
 
 @dataclass(frozen=True)

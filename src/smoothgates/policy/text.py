@@ -6,8 +6,8 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from smoothgates.documents import load_json
 from smoothgates.errors import BadInput
+from smoothgates.io.documents import load_json
 from smoothgates.policy.tokenizer import ASSISTANT, CHAT_TEMPLATE, EOS, USER, load_tokenizer
 from smoothgates.tasks.task import Prompt
 

@@ -8,9 +8,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from smoothgates.documents import load_json
 from smoothgates.errors import BadInput
-from smoothgates.files import write_atomically, write_json
+from smoothgates.io.documents import load_json
+from smoothgates.io.files import write_atomically, write_json
 
 WHOLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 SHARD = 5 * 10**9

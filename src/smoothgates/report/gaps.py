@@ -3,13 +3,14 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from smoothgates.account import digest_now, named, read_record, vouched
 from smoothgates.errors import BadInput
-from smoothgates.files import read_json
-from smoothgates.paths import record_of
-from smoothgates.provenance import spec_digest
-from smoothgates.records import parse
-from smoothgates.specs import AnalyseSpec, ReportSpec
+from smoothgates.io.files import read_json
+from smoothgates.io.paths import record_of
+from smoothgates.io.records import parse
+from smoothgates.provenance.integrity import digest_now, named, read_record, vouched
+from smoothgates.provenance.run_record import spec_digest
+from smoothgates.specs.analyse import AnalyseSpec
+from smoothgates.specs.report import ReportSpec
 
 
 def checked_analysis(spec: ReportSpec, analysis: Path, others: Iterable[Path]) -> dict:

@@ -7,10 +7,10 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from smoothgates.method import Method
+from smoothgates.methods.method import Method
 from smoothgates.report.findings import Finding
 from smoothgates.report.style import Look
-from smoothgates.specs import ReportSpec
+from smoothgates.specs.report import ReportSpec
 
 TEMPLATE = "page.html.j2"
 

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from smoothgates.account import named, read_record
 from smoothgates.errors import BadInput
-from smoothgates.paths import Paths, record_of
-from smoothgates.specs import AnalyseSpec, ReportSpec
+from smoothgates.io.paths import Paths, record_of
+from smoothgates.provenance.integrity import named, read_record
+from smoothgates.specs.analyse import AnalyseSpec
+from smoothgates.specs.report import ReportSpec
 
 UNKNOWN = "not recorded"
 """Of runs older than the fact."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from smoothgates.errors import BadInput
-from smoothgates.progress import track
+from smoothgates.io.progress import track
 from smoothgates.retrieval.passages import Passage, Store, write_store
 from smoothgates.retrieval.spec import IndexSpec
 

@@ -5,9 +5,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
-from smoothgates.files import check_file, file_record, read_json, temporary
-from smoothgates.progress import track
-from smoothgates.records import parse
+from smoothgates.io.files import check_file, file_record, read_json, temporary
+from smoothgates.io.progress import track
+from smoothgates.io.records import parse
 from smoothgates.retrieval.passages import Passage, corpus_files, read_passages
 from smoothgates.retrieval.spec import IndexSpec
 

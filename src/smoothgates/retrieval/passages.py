@@ -10,9 +10,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from smoothgates.documents import lines_of
 from smoothgates.errors import BadInput
-from smoothgates.files import parquet_rows
+from smoothgates.io.documents import lines_of
+from smoothgates.io.files import parquet_rows
 
 SUFFIXES = (".jsonl", ".jsonl.gz", ".parquet")
 BATCH = 10_000

@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from smoothgates.records import Record
-from smoothgates.sizes import Passages, Samples, Width
+from smoothgates.io.bounds import Passages, Samples, Width
+from smoothgates.io.records import Record
 
 
 class IndexSpec(Record):

@@ -8,12 +8,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from smoothgates.distributed.ranks import Ranks
 from smoothgates.policy.text import Text
-from smoothgates.ranks import Ranks
 from smoothgates.rollout.conversation import Conversation
-from smoothgates.rollout.fitting import check_fit
+from smoothgates.rollout.prompt_limit import check_fit
 from smoothgates.rollout.sampler import Completions, Sampler
-from smoothgates.rollout.setting import Setting
+from smoothgates.rollout.task_setup import Setting
 from smoothgates.tasks.task import Example, Verdict
 
 Score = Callable[[Tensor, Tensor, Tensor, int], tuple[Tensor, Tensor, Tensor]]

@@ -7,10 +7,10 @@ from smoothgates.policy.folder import load_compact
 from smoothgates.policy.policy import Policy
 from smoothgates.rollout.sampler import Sampler
 from smoothgates.rollout.torch_sampler import TorchSampler
-from smoothgates.specs import Sampler as SamplerSpec
+from smoothgates.specs.rollout import SamplerConfig
 
 
-def make_sampler(spec: SamplerSpec, folder: Path, dtype: str, policy: Policy | None = None) -> Sampler:
+def make_sampler(spec: SamplerConfig, folder: Path, dtype: str, policy: Policy | None = None) -> Sampler:
     """One that begins with the weights of a policy folder. `policy`: it may share that instead, if it is a compact one.
 
     Raises BadInput where it cannot run that kind of model.

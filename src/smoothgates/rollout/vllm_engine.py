@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from torch import nn
 
-from smoothgates.rollout.turns import Request, Turn
+from smoothgates.rollout.request_scheduler import Request, Turn
 
 
 class Failure(NamedTuple):

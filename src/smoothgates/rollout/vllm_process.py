@@ -13,10 +13,10 @@ from typing import Any
 
 import torch
 
+from smoothgates.distributed.ranks import INTERFACES, MEETING
 from smoothgates.errors import BadInput
-from smoothgates.ranks import INTERFACES, MEETING
+from smoothgates.io.system import loopback
 from smoothgates.rollout.vllm_engine import Failure
-from smoothgates.system import loopback
 
 MAIN = "from smoothgates.rollout.vllm_engine import main; main({})"
 OF_RANKS = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", MEETING)

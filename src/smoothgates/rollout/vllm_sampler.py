@@ -6,10 +6,10 @@ from typing import Any
 
 import torch
 
-from smoothgates.documents import load_json
 from smoothgates.errors import BadInput, TryAgain
+from smoothgates.io.documents import load_json
+from smoothgates.rollout.request_scheduler import Writing
 from smoothgates.rollout.sampler import Completions, Tools
-from smoothgates.rollout.turns import Writing
 from smoothgates.rollout.vllm_process import Died, VllmProcess
 
 RESTARTS = 3

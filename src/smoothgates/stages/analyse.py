@@ -8,11 +8,12 @@ import pandas as pd
 from smoothgates.analysis.collect import KEYS, read_run, stability
 from smoothgates.analysis.compare import comparisons, summaries
 from smoothgates.errors import BadInput
-from smoothgates.files import write_atomically, write_json
-from smoothgates.paths import Paths
-from smoothgates.provenance import Execution
-from smoothgates.records import parse_spec
-from smoothgates.specs import CONTROL, AnalyseSpec
+from smoothgates.io.files import write_atomically, write_json
+from smoothgates.io.paths import Paths
+from smoothgates.io.records import parse_spec
+from smoothgates.provenance.run_record import Execution
+from smoothgates.specs.analyse import AnalyseSpec
+from smoothgates.specs.fields import CONTROL
 
 SCHEMA = "smoothgates.comparisons"
 

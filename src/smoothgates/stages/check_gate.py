@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from smoothgates.files import write_json
 from smoothgates.gates import GATES
 from smoothgates.gates.contract import check_contract
-from smoothgates.provenance import Execution
-from smoothgates.records import parse_spec
-from smoothgates.specs import GATE_CHECK, CheckGateSpec
+from smoothgates.io.files import write_json
+from smoothgates.io.records import parse_spec
+from smoothgates.provenance.run_record import Execution
+from smoothgates.specs.gates import GATE_CHECK, CheckGateSpec
 
 
 def run(spec_text: str, out: Path | None = None) -> None:

@@ -6,18 +6,18 @@ from contextlib import ExitStack, closing
 from dataclasses import astuple
 from pathlib import Path
 
+from smoothgates.data.examples import read_examples
 from smoothgates.errors import BadInput
 from smoothgates.evaluate.benchmark import ask, summarise
-from smoothgates.examples import read_examples
-from smoothgates.files import digest, read_json, write_json, write_parquet
+from smoothgates.io.files import digest, read_json, write_json, write_parquet
+from smoothgates.io.progress import track
+from smoothgates.io.records import parse_spec
 from smoothgates.policy.folder import MODEL_SCHEMA, load_text, verified_folder
-from smoothgates.progress import track
-from smoothgates.provenance import Execution
-from smoothgates.records import parse_spec
+from smoothgates.provenance.run_record import Execution
 from smoothgates.rollout.make import make_sampler
 from smoothgates.rollout.sampler import Sampler
-from smoothgates.rollout.setting import Setting, setting_of
-from smoothgates.specs import Benchmark, EvaluateSpec
+from smoothgates.rollout.task_setup import Setting, setting_of
+from smoothgates.specs.evaluate import EvaluateSpec, SamplingBudget
 from smoothgates.tasks.task import Example
 
 SCHEMA = "smoothgates.scores"
@@ -68,14 +68,14 @@ def evaluate_run(
     manifest, final = read_json(model, MODEL_SCHEMA), verified_folder(model)
     text = load_text(final, spec.published)
 
-    def answers(sampler: Sampler, part: Benchmark, temperature: float) -> list[dict]:
+    def answers(sampler: Sampler, part: SamplingBudget, temperature: float) -> list[dict]:
         return ask(sampler, text, setting, examples[: part.problems], part.samples, spec, temperature)
 
     sampler = holding(final)
     samples = answers(sampler, spec.final, spec.temperature)
     scores, curve = summarise(samples), []
     if spec.greedy:
-        once = Benchmark(problems=spec.final.problems, samples=1)
+        once = SamplingBudget(problems=spec.final.problems, samples=1)
         scores["greedy"] = summarise(answers(sampler, once, 0.0))["score"]
     if spec.curve:
         for checkpoint in manifest["checkpoints"]:

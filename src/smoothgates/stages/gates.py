@@ -7,13 +7,13 @@ from pathlib import Path
 import torch
 
 from smoothgates.errors import BadInput
-from smoothgates.files import write_json, write_parquet
 from smoothgates.gates import GATES
 from smoothgates.gates.admissibility import CHECK_SCALE, check
 from smoothgates.gates.gate import Gate
-from smoothgates.provenance import Execution
-from smoothgates.records import parse_spec
-from smoothgates.specs import GatesSpec
+from smoothgates.io.files import write_json, write_parquet
+from smoothgates.io.records import parse_spec
+from smoothgates.provenance.run_record import Execution
+from smoothgates.specs.gates import GatesSpec
 
 SCHEMA = "smoothgates.gates"
 

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from smoothgates.files import write_json
-from smoothgates.provenance import Execution
-from smoothgates.records import parse_spec
+from smoothgates.io.files import write_json
+from smoothgates.io.records import parse_spec
+from smoothgates.provenance.run_record import Execution
 from smoothgates.retrieval.index import FOLDER, SCHEMA, build
 from smoothgates.retrieval.passages import corpus_files
 from smoothgates.retrieval.spec import IndexSpec

@@ -4,16 +4,16 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from smoothgates.examples import SCHEMA, read_examples
-from smoothgates.files import digest, read_json, write_json
+from smoothgates.data.examples import SCHEMA, read_examples
+from smoothgates.io.files import digest, read_json, write_json
+from smoothgates.io.records import parse_spec
 from smoothgates.policy.decoder import Decoder
 from smoothgates.policy.folder import MODEL_SCHEMA, load_manifest_policy, save_policy
 from smoothgates.policy.tokenizer import STAND_IN_TEMPLATE, build_tokenizer
 from smoothgates.policy.weights import count_parameters
-from smoothgates.provenance import Execution
-from smoothgates.records import parse_spec
+from smoothgates.provenance.run_record import Execution
 from smoothgates.seeds import python_stream, torch_stream
-from smoothgates.specs import PolicySpec
+from smoothgates.specs.policy import PolicySpec
 from smoothgates.tasks import load_task
 from smoothgates.tasks.task import Example, Generator
 from smoothgates.train.supervised import train_supervised
@@ -87,7 +87,7 @@ def stand_in(spec: PolicySpec, data: Path, folder: Path) -> Made:
 
 def published(spec: PolicySpec, folder: Path, mirror: Path | None) -> Made:
     """A published model as it is."""
-    from smoothgates.policy.hub import find_model, take
+    from smoothgates.policy.published import find_model, take
 
     return take(find_model(spec.model, mirror), folder), []
 

@@ -3,19 +3,19 @@
 import hashlib
 from pathlib import Path
 
+from smoothgates.data.contamination import overlap
+from smoothgates.data.examples import SCHEMA, write_examples
+from smoothgates.data.mirror import load_mirrored
+from smoothgates.data.pinned import load_pinned
+from smoothgates.data.public import public_files
+from smoothgates.data.sources import mixture
 from smoothgates.errors import BadInput
-from smoothgates.examples import SCHEMA, write_examples
-from smoothgates.files import file_record, write_json
-from smoothgates.provenance import Execution
-from smoothgates.records import parse_spec
+from smoothgates.io.files import file_record, write_json
+from smoothgates.io.records import parse_spec
+from smoothgates.provenance.run_record import Execution
 from smoothgates.seeds import python_stream
-from smoothgates.specs import Part, PrepareSpec
+from smoothgates.specs.prepare import Part, PrepareSpec
 from smoothgates.tasks import load_task
-from smoothgates.tasks.contamination import overlap
-from smoothgates.tasks.hub import load_pinned
-from smoothgates.tasks.mirror import load_mirrored
-from smoothgates.tasks.public import public_files
-from smoothgates.tasks.sources import mixture
 from smoothgates.tasks.task import Example, Generator
 
 HELDOUT_SHARE = 8

@@ -5,19 +5,20 @@ from pathlib import Path
 import pandas as pd
 
 from smoothgates.analysis.collect import CELL
-from smoothgates.examples import SCHEMA as DATA_SCHEMA
-from smoothgates.files import read_json, write_atomically
-from smoothgates.paths import Paths
-from smoothgates.provenance import Execution
-from smoothgates.records import parse, parse_spec
+from smoothgates.data.examples import SCHEMA as DATA_SCHEMA
+from smoothgates.io.files import read_json, write_atomically
+from smoothgates.io.paths import Paths
+from smoothgates.io.records import parse, parse_spec
+from smoothgates.provenance.run_record import Execution
 from smoothgates.report import figures, tables
 from smoothgates.report.findings import findings
 from smoothgates.report.gaps import by_file, checked_analysis, sound
 from smoothgates.report.page import render
+from smoothgates.report.publish import together
 from smoothgates.report.runs import costs, executions, origins, results_of
 from smoothgates.report.style import draw_all, gate_colours, look, set_theme
-from smoothgates.report.together import together
-from smoothgates.specs import AnalyseSpec, ReportSpec
+from smoothgates.specs.analyse import AnalyseSpec
+from smoothgates.specs.report import ReportSpec
 
 COMPARED = ("metric", "difference", "low", "high", "p", "smallest_p", "holm", "established")
 """Columns of a comparison that the report shows."""

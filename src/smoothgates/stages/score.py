@@ -19,11 +19,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from smoothgates.documents import lines_of
 from smoothgates.errors import BadInput, TryAgain
-from smoothgates.files import read_json, write_json
-from smoothgates.progress import track
-from smoothgates.provenance import code_digest
+from smoothgates.io.documents import lines_of
+from smoothgates.io.files import read_json, write_json
+from smoothgates.io.progress import track
+from smoothgates.provenance.code_closure import code_digest
 from smoothgates.tasks import NAMES, load_task
 from smoothgates.tasks.task import Answered, Example, Judge, Verdict
 

@@ -7,19 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from smoothgates.distributed.ranks import Ranks
 from smoothgates.errors import BadInput, TryAgain
-from smoothgates.files import digest, read_json, write_json, write_parquet
-from smoothgates.provenance import Execution
-from smoothgates.ranks import Ranks
-from smoothgates.records import parse_spec
-from smoothgates.specs import GATE_CHECK, TrainSpec
-from smoothgates.train.flush import flush
-from smoothgates.train.result import Result
-from smoothgates.train.stop import Stop
-from smoothgates.train.work import FINISHED, Work, fingerprint, marking_failures
+from smoothgates.io.files import digest, flush, read_json, write_json, write_parquet
+from smoothgates.io.records import parse_spec
+from smoothgates.provenance.run_record import Execution
+from smoothgates.specs.gates import GATE_CHECK
+from smoothgates.specs.train import TrainSpec
+from smoothgates.train.run.result import Result
+from smoothgates.train.run.stop import Stop
+from smoothgates.train.run.workdir import FINISHED, Work, fingerprint, marking_failures
 
 if TYPE_CHECKING:
-    from smoothgates.train.session import Session
+    from smoothgates.train.run.attempt import Session
 
 
 @dataclass(frozen=True)
@@ -72,10 +72,10 @@ def run(
                 work.clear()
             return
         # Torch comes this late so that a run that has failed before is refused at once.
-        from smoothgates.rollout.setting import setting_of
+        from smoothgates.rollout.task_setup import setting_of
         from smoothgates.train.loop import train
-        from smoothgates.train.memory import naming_what_to_lower
-        from smoothgates.train.session import Session
+        from smoothgates.train.run.attempt import Session
+        from smoothgates.train.run.memory import naming_what_to_lower
 
         session = Session(spec, policy, folder, work, ranks, stop, how.save_seconds)
         means = session.means(setting_of(spec.task, spec.protocol, index), data)

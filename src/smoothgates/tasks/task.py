@@ -3,7 +3,7 @@
 Text only: nothing here knows tensors or token ids.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -152,3 +152,27 @@ class Task:
     None: what comes with each generated example."""
     own_words: Callable[[str], str] = str
     """What the policy wrote in a conversation of which there is only the text; with tokens, their mask tells."""
+
+
+def example_of(id: str, question: str, answers: Iterable[str], extra: Row | None = None) -> Example | None:
+    """An example; None without a question or an answer. Repeated answers count once.
+
+    >>> example_of("7", " What? ", ["yes", "", "yes", "Yes"]).answers
+    ('yes', 'Yes')
+    >>> example_of("8", "What?", [" "])
+    """
+    kept = tuple(dict.fromkeys(answer.strip() for answer in answers if answer.strip()))
+    return Example(id, question.strip(), kept, extra or {}) if kept and question.strip() else None
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Passages to search: a file inside a tar archive on the hub."""
+
+    hub: str
+    revision: str
+    archive: str
+    sha256: str
+    """Of the archive."""
+    member: str
+    """The file in the archive: JSONL with rows {id, contents}."""

@@ -9,17 +9,17 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from smoothgates.errors import BadInput
+from smoothgates.io.progress import track
 from smoothgates.objective import group_advantages, policy_loss, step_denominator
 from smoothgates.objective.diagnostics import DIAGNOSTICS
 from smoothgates.policy.routing import no_routes, routing, sparse_shape
-from smoothgates.progress import track
 from smoothgates.rollout.collect import Rollout, collect
-from smoothgates.specs import Regime, TrainSpec
+from smoothgates.specs.train import Regime, TrainSpec
 from smoothgates.train.churn import Routers, no_facts
 from smoothgates.train.engine.engine import Engine
 from smoothgates.train.means import Means
 from smoothgates.train.microbatch import deal
-from smoothgates.train.state import State
+from smoothgates.train.run.state import State
 
 NO_UPDATE = dict.fromkeys([*DIAGNOSTICS, "loss", "policy_entropy", "grad_norm"], math.nan)
 
@@ -240,7 +240,7 @@ def correction_facts(rollout: Rollout, cap: float) -> dict[str, float]:
 def rate(updates_before: int, regime: Regime) -> float:
     """Share of the peak learning rate of the next update: a linear warm-up, then constant or falling to 0.
 
-    >>> from smoothgates.specs import Adam
+    >>> from smoothgates.specs.optimizer import Adam
     >>> regime = Regime(rollouts=2, minibatches=2, optimizer=Adam(lr=1.0, decay="linear"))
     >>> [rate(n, regime) for n in range(4)]
     [1.0, 0.75, 0.5, 0.25]

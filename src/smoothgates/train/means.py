@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from smoothgates.policy.text import Text
 from smoothgates.rollout.sampler import Sampler
-from smoothgates.rollout.setting import Setting
+from smoothgates.rollout.task_setup import Setting
 from smoothgates.tasks.task import Example
 from smoothgates.train.engine.engine import Engine
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.adamw import adamw
 
-from smoothgates.specs import Adam
+from smoothgates.specs.optimizer import Adam
 
 
 class AdamW:

@@ -13,10 +13,10 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from smoothgates.errors import BadInput
+from smoothgates.io.progress import track
 from smoothgates.policy.decoder import Decoder
 from smoothgates.policy.tokenizer import EOS, prompt_ids
-from smoothgates.progress import track
-from smoothgates.specs import SupervisedPhase
+from smoothgates.specs.optimizer import SupervisedPhase
 from smoothgates.tasks.task import Demonstration, Example, Generator
 from smoothgates.train.optimizer import AdamW
 

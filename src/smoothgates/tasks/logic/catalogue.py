@@ -8,8 +8,7 @@ import ast
 from collections.abc import Callable
 from typing import Any
 
-from smoothgates.tasks.sources import example_of
-from smoothgates.tasks.task import Example, Row, Source
+from smoothgates.tasks.task import Example, Row, Source, example_of
 
 
 def puzzle(row: Row) -> Example | None:

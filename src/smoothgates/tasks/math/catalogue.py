@@ -7,8 +7,7 @@ signs around one. Beside each commit stands where public code pins it.
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from smoothgates.tasks.sources import example_of
-from smoothgates.tasks.task import Example, Row, Source
+from smoothgates.tasks.task import Example, Row, Source, example_of
 
 
 def problem(row: Row) -> Example | None:

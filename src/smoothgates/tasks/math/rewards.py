@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
-from smoothgates.tasks.math.equality import equal, equal_to_math_verify
-from smoothgates.tasks.math.extract import final_answer, last_boxed, stated
-from smoothgates.tasks.math.pool import Comparison
+from smoothgates.tasks.math.verifier.equality import equal, equal_to_math_verify
+from smoothgates.tasks.math.verifier.extract import final_answer, last_boxed, stated
+from smoothgates.tasks.math.verifier.pool import Comparison
 from smoothgates.tasks.tags import ANSWER, THINK, last_block, once_in_order
 from smoothgates.tasks.task import Answered, Judge, Reason, Verdict
 

@@ -1,7 +1,6 @@
 """Public question-answering sets: Search-R1's training set and seven benchmarks, as FlashRAG prepared them."""
 
-from smoothgates.tasks.sources import Corpus, example_of
-from smoothgates.tasks.task import Example, Row, Source
+from smoothgates.tasks.task import Corpus, Example, Row, Source, example_of
 
 
 def question(row: Row) -> Example | None:

@@ -8,17 +8,17 @@ from types import ModuleType, SimpleNamespace
 import torch
 from torch import Tensor
 
+from smoothgates.distributed.ranks import Ranks, begin_group
 from smoothgates.policy.logprob import Scorer
 from smoothgates.policy.policy import Policy
-from smoothgates.ranks import Ranks, begin_group
-from smoothgates.specs import Adam
-from smoothgates.specs import Engine as EngineSpec
+from smoothgates.specs.optimizer import Adam
+from smoothgates.specs.train import EngineConfig
 
 
 class DeepSpeedEngine:
     """See `Engine`."""
 
-    def __init__(self, policy: Policy, spec: EngineSpec, adam: Adam, ranks: Ranks):
+    def __init__(self, policy: Policy, spec: EngineConfig, adam: Adam, ranks: Ranks):
         self.policy, self.ranks, self.adam, self.zero = policy, ranks, adam, spec.zero
         self.deepspeed = quiet_deepspeed()
         if spec.gradient_checkpointing:
@@ -92,7 +92,7 @@ class DeepSpeedEngine:
         wrapped.checkpoint_event_epilogue()
 
 
-def settings(spec: EngineSpec, adam: Adam) -> dict:
+def settings(spec: EngineConfig, adam: Adam) -> dict:
     """DeepSpeed's configuration. Micro-batches are ours: of its batch sizes it only checks the product."""
     zero = {"stage": spec.zero}
     if spec.offload:

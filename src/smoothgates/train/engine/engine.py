@@ -4,8 +4,8 @@ from typing import Protocol
 
 from torch import Tensor
 
+from smoothgates.distributed.ranks import Ranks
 from smoothgates.policy.policy import Policy
-from smoothgates.ranks import Ranks
 
 
 class Engine(Protocol):

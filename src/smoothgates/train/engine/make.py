@@ -2,11 +2,10 @@
 
 import torch
 
+from smoothgates.distributed.ranks import Ranks
 from smoothgates.errors import BadInput
 from smoothgates.policy.policy import Policy
-from smoothgates.ranks import Ranks
-from smoothgates.specs import Engine as EngineSpec
-from smoothgates.specs import TrainSpec
+from smoothgates.specs.train import EngineConfig, TrainSpec
 from smoothgates.train.engine.engine import Engine
 from smoothgates.train.engine.torch_engine import TorchEngine
 
@@ -26,7 +25,7 @@ def make_engine(policy: Policy, spec: TrainSpec, ranks: Ranks) -> Engine:
     return DeepSpeedEngine(policy, spec.engine, spec.regime.optimizer, ranks)
 
 
-def loaded_dtype(spec: EngineSpec) -> str:
+def loaded_dtype(spec: EngineConfig) -> str:
     """Of the weights that an engine is made of. DeepSpeed rounds them before it copies its master weights from them: in
     single precision they would be the same to it, and take twice the memory, on every rank.
     """

@@ -3,18 +3,18 @@
 import torch
 from torch import Tensor
 
+from smoothgates.distributed.ranks import Ranks
 from smoothgates.policy.logprob import Scorer
 from smoothgates.policy.policy import Policy
-from smoothgates.ranks import Ranks
-from smoothgates.specs import Adam
-from smoothgates.specs import Engine as EngineSpec
+from smoothgates.specs.optimizer import Adam
+from smoothgates.specs.train import EngineConfig
 from smoothgates.train.optimizer import AdamW
 
 
 class TorchEngine:
     """See `Engine`. Weights are in single precision; with bfloat16, their products are not."""
 
-    def __init__(self, policy: Policy, spec: EngineSpec, adam: Adam, ranks: Ranks, device: str = "cpu"):
+    def __init__(self, policy: Policy, spec: EngineConfig, adam: Adam, ranks: Ranks, device: str = "cpu"):
         self.policy, self.ranks, self.device = policy.to(device), ranks, torch.device(device)
         self.half = spec.dtype == "bfloat16"
         if spec.gradient_checkpointing:

@@ -1,0 +1,1 @@
+"""From generators and public data sets to the examples that every later stage reads."""

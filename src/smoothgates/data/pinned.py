@@ -1,0 +1,170 @@
+"""Data sets of the Hugging Face Hub: files at a pinned commit, with pinned checksums.
+
+The pins are in `config/sources.lock.yaml`. What is not pinned there is pinned when a study first uses it, in a lock
+beside the study. The files are fetched by commit and verified, then read by `datasets`: once it is offline,
+`datasets.load_dataset` with a hub's name takes the latest cached version, whatever its commit, and finds none at all if
+files were named (datasets 5.2). Once fetched, HF_HUB_OFFLINE=1 works.
+"""
+
+import os
+import shutil
+import sys
+import tarfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import yaml
+from pydantic import Field
+
+from smoothgates.data.sources import Located, convert
+from smoothgates.errors import BadInput
+from smoothgates.io.documents import read_yaml
+from smoothgates.io.files import digest, guarded, temporary, write_atomically
+from smoothgates.io.hub import asking
+from smoothgates.io.records import Record, parse
+from smoothgates.tasks import NAMES, load_task
+from smoothgates.tasks.task import Corpus, Example, Source
+
+LOCK = Path("config/sources.lock.yaml")
+HEADER = "# sha256 of each public data set's files at its commit: what studies are held to.\n"
+
+
+class Pin(Record):
+    """What a source's files must be."""
+
+    revision: str = Field(pattern="^[0-9a-f]{40}$")
+    """Commit on the hub."""
+    files: dict[str, str]
+    """sha256 by path."""
+
+
+def read_pins(lock: Path) -> dict[str, Pin]:
+    """Pin by source, `task/name`."""
+    if not lock.exists():
+        return {}
+    return {name: parse(Pin, pin, f"{lock}: {name}") for name, pin in read_yaml(lock).items()}
+
+
+def load_pinned(name: str, source: Source, lock: Path = LOCK, own: Path | None = None) -> tuple[list[Example], dict]:
+    """Examples from the hub, and facts; BadInput unless their files are those that are pinned.
+
+    What `lock` does not pin is checked against `own`, the lock beside the study; the first use adds it there.
+    """
+    _check_on_hub(name, source)
+    where = lock if own is None or name in read_pins(lock) else own
+    pinned = read_pins(where).get(name)
+    if (pinned is None and own is None) or (pinned and pinned.revision != source.revision):
+        fault = f"is pinned at {pinned.revision}, its catalogue says {source.revision}" if pinned else "is not pinned"
+        raise BadInput(f"{where}: {name} {fault}: run `python -m smoothgates pin {name}` where the hub can be reached")
+    files = fetch(name, source)
+    if pinned:
+        _check_files(name, source, files, pinned, where)
+    examples, facts = convert(name, source, _rows(name, files.values()))
+    if not pinned:
+        # Another process may have come first.
+        _check_files(name, source, files, write_pin(name, source, files, where, replace=False), where)
+    return examples, {"from": f"{source.hub}@{source.revision}", **facts}
+
+
+def _check_files(name: str, source: Source, files: dict[str, Path], pinned: Pin, lock: Path) -> None:
+    if files.keys() != pinned.files.keys():
+        raise BadInput(f"{name}: {source.hub}: has the files {sorted(files)}, {lock} says {sorted(pinned.files)}")
+    for path, file in files.items():
+        if (found := digest(file)) != pinned.files[path]:
+            raise BadInput(f"{file}: damaged: sha256 is {found}, {lock} says {pinned.files[path]}")
+
+
+def pin(chosen: dict[str, Source], lock: Path = LOCK) -> None:
+    """Write down what the hub holds for these sources, by `task/name`; other pins stay."""
+    for name, source in chosen.items():
+        _check_on_hub(name, source)
+        files = fetch(name, source)
+        convert(name, source, _rows(name, files.values()))  # rows that cannot be read are no use pinned
+        # After each: the next may fail, and some take an hour to fetch.
+        write_pin(name, source, files, lock)
+
+
+def write_pin(name: str, source: Source, files: dict[str, Path], lock: Path, replace: bool = True) -> Pin:
+    """Add a pin to a lock, and say so in one line; returns the pin that the lock then has. Other writers wait."""
+    new = Pin(revision=source.revision, files={path: digest(file) for path, file in files.items()})
+    with guarded(lock):
+        pins = read_pins(lock)
+        if name in pins and not replace:
+            return pins[name]
+        pins[name] = new
+        text = yaml.safe_dump({key: dict(entry) for key, entry in sorted(pins.items())}, sort_keys=False)
+        write_atomically(lock, (HEADER + text).encode())
+    print(f"{name}: pinned in {lock}: {source.hub}@{source.revision}, sha256 of {len(files)} files", file=sys.stderr)
+    return new
+
+
+def sources_named(names: list[str]) -> dict[str, Source]:
+    """Sources by `task/name`; a task alone stands for all of its sources on the hub."""
+    found = {}
+    for wanted in names:
+        task, _, name = wanted.partition("/")
+        known = load_task(task).sources if task in NAMES else {}
+        chosen = {name} if name else {key for key, source in known.items() if source.hub}
+        if not known or not chosen <= known.keys():
+            raise BadInput(f"{wanted}: expected task/name, tasks are {', '.join(NAMES)}; sources {', '.join(known)}")
+        found |= {f"{task}/{key}": known[key] for key in sorted(chosen)}
+    return found
+
+
+def fetch(name: str, source: Source) -> dict[str, Path]:
+    """A source's files by their path on the hub, from the cache where it has them."""
+    from huggingface_hub import snapshot_download
+
+    patterns = list(source.files)
+    with asking(f"{name}: {source.hub}@{source.revision}"):
+        folder = Path(
+            snapshot_download(source.hub, repo_type="dataset", revision=source.revision, allow_patterns=patterns)
+        )
+    files = [path for pattern in patterns for path in sorted(folder.glob(pattern))]
+    if not files:
+        raise BadInput(f"{name}: {source.hub}@{source.revision}: holds no {' or '.join(patterns)}")
+    return {path.relative_to(folder).as_posix(): path for path in files}
+
+
+def fetch_corpus(corpus: Corpus, out: Path) -> None:
+    """Write a corpus as one JSONL file, unpacked while it is read: the archive of wiki18 holds 14 GB."""
+    from huggingface_hub import hf_hub_download
+
+    what = f"{corpus.hub}@{corpus.revision}"
+    with asking(what):
+        archive = hf_hub_download(corpus.hub, corpus.archive, repo_type="dataset", revision=corpus.revision)
+    if (found := digest(Path(archive))) != corpus.sha256:
+        raise BadInput(f"{archive}: damaged: sha256 is {found}, expected {corpus.sha256}")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = temporary(out)
+    try:
+        with tarfile.open(archive, "r|*") as tar, open(unfinished, "wb") as file:
+            for entry in tar:
+                if entry.name == corpus.member:
+                    shutil.copyfileobj(tar.extractfile(entry), file)
+                    file.flush()
+                    os.fsync(file.fileno())
+                    unfinished.replace(out)
+                    return
+        raise BadInput(f"{what}: {corpus.archive} holds no {corpus.member}")
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _check_on_hub(name: str, source: Source) -> None:
+    if source.hub is None:
+        raise BadInput(f"{name}: is not on the hub: name a `data_mirror` that has it")
+
+
+def _rows(name: str, files: Iterable[Path]) -> Iterator[Located]:
+    import datasets
+
+    paths = [str(file) for file in files]
+    kind = "parquet" if paths[0].endswith(".parquet") else "json"
+    try:
+        rows = datasets.load_dataset(kind, data_files=paths, split="train")
+    except (datasets.exceptions.DatasetsError, ValueError) as error:
+        reason = " ".join(str(error.__cause__ or error).split())
+        raise BadInput(f"{paths[0]}: cannot be read as {kind} ({reason})") from None
+    for number, row in enumerate(rows, start=1):
+        yield f"{name}: row {number}", row

@@ -1,0 +1,1 @@
+"""Reading and writing: files that are whole or absent, records, paths, progress."""

@@ -1,0 +1,104 @@
+"""A method: one row of config/methods.yaml, composed of gate × ratio × weights × advantage × aggregation."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from smoothgates.gates import GATES
+from smoothgates.io.bounds import Tokens
+from smoothgates.io.records import Record
+
+
+def _pair(value):
+    """One number stands for both signs of the advantage."""
+    return (value, value) if isinstance(value, int | float) else tuple(value) if isinstance(value, list) else value
+
+
+def _none(value):
+    """YAML's `none` is a text."""
+    return None if value == "none" else value
+
+
+def _known_gate(name: str) -> str:
+    if name not in GATES:
+        raise ValueError(f"unknown gate '{name}'; known: {', '.join(sorted(GATES))}")
+    return name
+
+
+GateName = Annotated[str, AfterValidator(_known_gate)]
+Positive = Annotated[float, Field(gt=0)]
+Pair = Annotated[tuple[Positive, Positive], BeforeValidator(_pair)]
+
+
+class GrpoSg(Record):
+    """GRPO-SG's token weight (2511.00066); see `objective/weights.py` for what is known and what inferred."""
+
+    kind: Literal["grpo_sg"]
+    reading: Literal["printed", "a", "b"] = "b"
+    """How the second-hand formula is bracketed. `printed` is the constant 1."""
+    placement: Literal["inside", "outside"] = "outside"
+    """Inside the clip (w·r is gated) or outside it (w multiplies the gated term)."""
+
+
+class AdvantageReweighting(Record):
+    """AR's weight α·π_old + 1 − α (2505.12929)."""
+
+    kind: Literal["ar"]
+    alpha: Annotated[float, Field(ge=0, le=1)]
+    placement: Literal["outside"] = "outside"
+
+
+Weights = Annotated[GrpoSg | AdvantageReweighting, Field(discriminator="kind")]
+
+
+class Constant(Record):
+    """Divide by sequences × this constant (Dr. GRPO: the longest completion allowed)."""
+
+    constant: Tokens
+
+
+class Method(Record):
+    """How one method keeps its updates in bounds."""
+
+    gate: GateName
+    """A file of `gates/`."""
+    tau: Pair | None = None
+    """Temperature of a smooth gate, [Â > 0, Â ≤ 0] or one number for both."""
+    half_width: Pair | None = None
+    """Instead of `tau`: the distance |r − 1| at which f′ = ½, in the same order."""
+    clip: Pair | None = None
+    """Distance of the clip's bounds from 1, [below, above]."""
+    ratio: Literal["token", "sequence", "sequence_token"] = "token"
+    """One ratio a token, one a sequence (GSPO), or GSPO-token."""
+    weights: Annotated[Weights | None, BeforeValidator(_none)] = None
+    """Token weights by probability, or none."""
+    advantage: Literal["zscore", "centered"] = "zscore"
+    """Within the group: (R − mean)/std, or R − mean."""
+    aggregation: Literal["sequence_mean", "token_mean"] | Constant = "sequence_mean"
+    """Mean over sequences of their token means, mean over all tokens, or {constant: C}."""
+    routing_replay: bool = False
+    """Of a policy with experts: tokens go through those that they went through when the old log-probabilities were
+    taken, weighted by today's router (GSPO, 2507.18071, section 5.3)."""
+
+    @model_validator(mode="after")
+    def _scale_fits_gate(self) -> "Method":
+        given = {key for key in ("tau", "half_width", "clip") if getattr(self, key) is not None}
+        wanted = {"tau": [{"tau"}, {"half_width"}], "clip": [{"clip"}], "none": [set()]}[GATES[self.gate].parameter]
+        if given not in wanted:
+            expected = " or ".join("`" + next(iter(keys)) + "`" if keys else "no scale" for keys in wanted)
+            raise ValueError(f"gate '{self.gate}' takes {expected}, got {', '.join(sorted(given)) or 'no scale'}")
+        return self
+
+    def scales(self) -> tuple[float, float]:
+        """The gate's scale for Â > 0 and for Â ≤ 0; 1 where the gate takes none.
+
+        >>> Method(gate="erf", half_width=0.2).scales()[0]
+        5.887050112577373
+        """
+        if self.clip is not None:
+            below, above = self.clip
+            return above, below
+        if self.half_width is not None:
+            unit = GATES[self.gate].half_width(1.0)  # of a smooth gate: half-width ∝ 1/τ
+            return unit / self.half_width[0], unit / self.half_width[1]
+        return self.tau or (1.0, 1.0)

@@ -1,0 +1,122 @@
+"""What Snakemake says while it runs, as facts."""
+
+import re
+from dataclasses import dataclass, field
+
+from smoothgates.jobs.snakemake.exclusive import AT_WORK
+
+BLOCK = re.compile(r"(?P<kind>(?:local)?rule|Error in rule) (?P<rule>\w+):$")
+FIELD = re.compile(r"    (\w+): (.*)$")
+RUN = re.compile(r"SLURM run ID: (\S+)")
+SUBMITTED = re.compile(r"Job (\d+) has been submitted with SLURM jobid (\d+) \(log: (.*)\)\.$")
+FINISHED = re.compile(r"Finished jobid: (\d+)")
+RESTART = re.compile(r"Trying to restart job (\d+)\.")
+PROGRESS = re.compile(r"(\d+) of (\d+) steps")
+PLANNED = "Job stats:"
+NOTHING = "Nothing to be done"
+
+REFUSED = "SLURM sbatch failed"
+PASSING = re.compile(
+    r"timed? ?out|unable to contact|connect|temporarily|try again|not responding|limit|too many", re.IGNORECASE
+)
+"""Why sbatch refuses now what it may take later."""
+MISSPELT = "None assigned"
+"""A node to avoid, as the executor spells it after it lost one, in every later sbatch; a fresh Snakemake does not."""
+
+
+@dataclass
+class Step:
+    """One job of the DAG, by Snakemake's number, as of its last attempt."""
+
+    number: str
+    rule: str = ""
+    output: str = ""
+    """Its first output."""
+    log: str = ""
+    state: str = "ready"
+    """ready, submitted, finished or failed."""
+    slurm: str | None = None
+    """Its id in SLURM; None before it is submitted, and for what runs here."""
+    slurm_log: str = ""
+    error: str = ""
+
+    @property
+    def refused_for_now(self) -> bool:
+        """It failed because sbatch did not take it, and may take it later."""
+        reason, _, call = self.error.partition("sbatch call:")
+        return REFUSED in reason and bool(PASSING.search(reason) or MISSPELT in call)
+
+
+@dataclass
+class Progress:
+    """Fed with Snakemake's lines, it knows what Snakemake believes."""
+
+    run: str | None = None
+    """Name of the run, which is the name of all its jobs in SLURM."""
+    steps: dict[str, Step] = field(default_factory=dict)
+    done: int = 0
+    total: int = 0
+    planned: bool = False
+    """Whether it came as far as to know its jobs."""
+    locked: str = ""
+    """What it said if another Snakemake is at work on the study."""
+    _block: dict[str, str] | None = None
+
+    @classmethod
+    def of(cls, text: str) -> "Progress":
+        progress = cls()
+        for line in text.splitlines():
+            progress.feed(line)
+        return progress
+
+    def feed(self, line: str) -> Step | None:
+        """Take in a line; the step that is submitted, finished or failed by it, if any."""
+        if found := BLOCK.match(line):
+            self._block = {**found.groupdict(), "message": ""}
+        elif self._block is not None:
+            return self._inside(line)
+        elif found := SUBMITTED.match(line):
+            return self._set(found[1], state="submitted", slurm=found[2], slurm_log=found[3])
+        elif found := FINISHED.match(line):
+            return self._set(found[1], state="finished")
+        elif found := RESTART.match(line):
+            self._set(found[1], state="ready")
+        elif found := PROGRESS.match(line):
+            self.done, self.total = int(found[1]), int(found[2])
+        elif found := RUN.match(line):
+            self.run = found[1]
+        self.planned |= line.startswith((PLANNED, NOTHING))
+        if AT_WORK in line:
+            self.locked = line.removeprefix("error: ")
+        return None
+
+    def _inside(self, line: str) -> Step | None:
+        """A line of a job's announcement or of its error. Both say the job's number after all else that we want."""
+        block = self._block
+        found = FIELD.match(line)
+        if not found or found[1] == "message":
+            block["message"] += f"{found[2] if found else line}\n"
+        else:
+            block[found[1]] = found[2]
+        if "jobid" not in block:
+            return None
+        self._block = None
+        if block["kind"] == "Error in rule":
+            return self._set(block["jobid"], rule=block["rule"], state="failed", error=block["message"])
+        first = {key: block.get(key, "").split(", ")[0] for key in ("output", "log")}
+        self._set(block["jobid"], rule=block["rule"], state="ready", slurm=None, **first)
+        return None
+
+    def _set(self, number: str, **facts) -> Step:
+        step = self.steps.setdefault(number, Step(number))
+        for name, value in facts.items():
+            setattr(step, name, value)
+        return step
+
+    def waiting(self) -> list[Step]:
+        """Steps that Snakemake believes to be in SLURM's hands."""
+        return [step for step in self.steps.values() if step.state == "submitted"]
+
+    def failed(self) -> list[Step]:
+        """Steps that failed and were not tried again."""
+        return [step for step in self.steps.values() if step.state == "failed"]

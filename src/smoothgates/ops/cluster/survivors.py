@@ -1,0 +1,66 @@
+"""What jobs left that outlived the Snakemake that submitted them.
+
+It never learnt that they finished. The next one finds their results without its own records of them: it would keep them
+whatever they were made from, and never notice a change.
+"""
+
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+
+from smoothgates.jobs.dag import Job, jobs_of
+from smoothgates.ops.cluster.output import Step
+from smoothgates.ops.results.inventory import results_of
+from smoothgates.ops.results.verify import verify
+from smoothgates.study.loader import LoadedStudy
+
+
+def settle(study: LoadedStudy, waiting: Iterable[Step]) -> tuple[list[Job], list[Job]]:
+    """Of the steps that Snakemake was `waiting` for when it ended, whose results are there:
+
+    those that would be made just so today get Snakemake's records, of the others the declared files are removed.
+    Returns the (kept, removed) jobs.
+    """
+    ran = {step.output: step.slurm for step in waiting}
+    by_output = {job.outputs[0]: job for job in jobs_of(study)}
+    finished = [by_output[path] for path, slurm in ran.items() if path in by_output and _made(by_output[path], slurm)]
+    if not finished:
+        return [], []
+    sound = {job.outputs for job in verify(study, thorough=False).jobs("done")}
+    kept = [job for job in finished if job.outputs in sound]
+    removed = [job for job in finished if job.outputs not in sound]
+    for job in removed:
+        for path in job.outputs:
+            Path(path).unlink(missing_ok=True)
+    _record(study, kept)
+    return kept, removed
+
+
+def _made(job: Job, slurm: str | None) -> bool:
+    """Whether its results are there, and not known to be older ones that this SLURM job was to replace."""
+    older = any(result.facts and result.facts["job"] != slurm for result in results_of(job))
+    return all(Path(path).exists() for path in job.outputs) and not older
+
+
+def _record(study: LoadedStudy, jobs: list[Job]) -> None:
+    """Have Snakemake write its records. Only a job's own rule is allowed, so that nothing before it passes for new."""
+    outputs = defaultdict(list)
+    for job in jobs:
+        outputs[job.rule] += job.outputs
+    for rule, paths in outputs.items():
+        options = ["--config", f"study={study.path}", "--quiet", "all", "--cores", "1"]
+        told = [
+            sys.executable,
+            "-m",
+            "snakemake",
+            *options,
+            "--touch",
+            "--force",
+            "--allowed-rules",
+            rule,
+            "--",
+            *paths,
+        ]
+        subprocess.run(told, check=False, capture_output=True)

@@ -1,0 +1,70 @@
+"""This study's jobs in SLURM, with names that people know."""
+
+from pathlib import Path
+
+from smoothgates.jobs.dag import Job, jobs_of
+from smoothgates.ops.cluster import slurm
+from smoothgates.ops.cluster.claim import Claim
+from smoothgates.ops.cluster.output import Step
+from smoothgates.ops.cluster.slurm import Entry
+from smoothgates.study.loader import LoadedStudy, load_study
+
+HEADINGS = ("id", "state", "job", "node", "elapsed", "why")
+
+
+class Names:
+    """Names of a study's jobs, as `train math/near/erf/seed0`."""
+
+    def __init__(self, study: LoadedStudy):
+        jobs = jobs_of(study)
+        self.by_comment = {comment_of(job): name_of(job) for job in jobs}
+        self.by_output = {job.outputs[0]: name_of(job) for job in jobs}
+
+    def of_comment(self, comment: str) -> str:
+        """What a job is called that has this comment in SLURM; the comment itself if the study has no such job."""
+        return self.by_comment.get(comment, comment)
+
+    def of_step(self, step: Step) -> str:
+        return self.by_output.get(step.output, step.rule)
+
+
+def name_of(job: Job) -> str:
+    return f"{job.rule} {job.name}".rstrip()
+
+
+def comment_of(job: Job) -> str:
+    """The comment that Snakemake's executor gives a job: its rule, and the values of its wildcards."""
+    words = job.name.split("/")
+    if job.stage == "policy":
+        words = [words[0], words[-1]]  # the regime and the method stand in the rule
+    values = "_".join(word.removeprefix("seed") for word in words)
+    return f"rule_{job.rule}_wildcards_{values}" if values else f"rule_{job.rule}"
+
+
+def show(study_name: str) -> int:
+    """Print the study's jobs in the queue. Raises BadInput and TryAgain."""
+    study = load_study(study_name)
+    slurm.require()
+    live = slurm.live_jobs(slurm.prefix_of(study.name), Path.cwd())
+    print(render(live, Names(study)) if live else f"{study.name}: no job in the queue")
+    return 0
+
+
+def render(entries: list[Entry], names: Names) -> str:
+    rows = [HEADINGS]
+    for entry in sorted(entries, key=lambda entry: int(entry.id.partition("_")[0])):
+        why = "" if entry.reason == "None" else entry.reason
+        rows.append((entry.id, entry.state, names.of_comment(entry.comment), entry.node, entry.elapsed, why))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+
+
+def cancel(study_name: str) -> int:
+    """End the study's jobs that outlived their controller. Raises BadInput, and TryAgain where one is at work."""
+    study = load_study(study_name)
+    slurm.require()
+    _claim = Claim(study.name)  # the Snakemake of a live one would submit them again
+    live = slurm.live_jobs(slurm.prefix_of(study.name), Path.cwd())
+    slurm.cancel([entry.id for entry in live])
+    print(f"{study.name}: {len(live)} jobs cancelled" if live else f"{study.name}: no job in the queue")
+    return 0

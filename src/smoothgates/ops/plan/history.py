@@ -1,0 +1,175 @@
+"""What finished jobs really took, and which of them speak for a job that is still to do."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import median
+
+from smoothgates.errors import BadInput
+from smoothgates.io.documents import load_json
+from smoothgates.io.files import read_json
+from smoothgates.io.records import parse
+from smoothgates.jobs.dag import Job, jobs_of, made_by
+from smoothgates.ops.plan.load import load_of
+from smoothgates.ops.plan.machine import Machine
+from smoothgates.ops.plan.model import Cost, cost
+from smoothgates.provenance.run_record import RUN_SCHEMA, spec_digest
+from smoothgates.study.loader import LoadedStudy, load_study
+
+MODEL = "model"
+
+COMPARABLE = 10
+"""Jobs of other studies speak for a job whose seconds, by the model, are within this factor of theirs."""
+
+
+@dataclass(frozen=True)
+class Past:
+    """One finished job, as multiples of what the model says of it."""
+
+    study: str
+    rule: str
+    stage: str
+    name: str
+    modelled: float
+    """Seconds, by the model."""
+    seconds: float
+    """Multiple."""
+    memory: float
+    """Multiple."""
+    results: float | None
+    """Multiple; None where the record does not list its files."""
+
+
+def records_of(job: Job) -> list[dict] | None:
+    """The records of all its results; None if one is missing or no record."""
+    try:
+        return [read_json(Path(path), RUN_SCHEMA) for path in job.records]
+    except BadInput:
+        return None
+
+
+def finished(study: LoadedStudy, job: Job, records: list[dict] | None) -> bool:
+    """Whether all its results are there, made by what would make them today."""
+    current = {f"{what}_sha256": digest for what, digest in made_by(study, job).items()}
+    return (
+        records is not None
+        and all(current.items() <= record.items() for record in records)
+        and all(Path(path).exists() for path in job.outputs)
+    )
+
+
+def past_of(job: Job, records: list[dict] | None, study: LoadedStudy, machine: Machine) -> Past | None:
+    """What the job took; None if it never ran, or it cannot be told what it was told then."""
+    if records is None or (then := as_it_was(job, records[0])) is None:
+        return None
+    modelled = cost(load_of(then, study), machine)
+    seconds = machine.start_seconds + sum(map(spent, records))
+    size = written(records)
+    return Past(
+        study=study.name,
+        rule=job.rule,
+        stage=job.stage,
+        name=job.name,
+        modelled=modelled.seconds,
+        seconds=seconds / modelled.seconds,
+        memory=max(record["peak_mib"] for record in records) * 2**20 / modelled.memory,
+        results=None if size is None else size / modelled.results,
+    )
+
+
+def as_it_was(job: Job, record: dict) -> Job | None:
+    """The job with the spec that its result was made by, which the config may no longer hold."""
+    if record["spec_sha256"] == spec_digest(job.spec):
+        return job
+    try:
+        told = load_json(Path(job.outputs[0]))["spec"]
+        return replace(job, spec=parse(type(job.spec), told, job.outputs[0]))
+    except (LookupError, TypeError, BadInput):
+        return None
+
+
+def spent(record: dict) -> float:
+    """Seconds of a result, of all the attempts that it took."""
+    attempts = record.get("attempts") or [record]
+    return sum(attempt["seconds"] for attempt in attempts)
+
+
+def written(records: list[dict]) -> int | None:
+    """Bytes of all files that the records list."""
+    try:
+        return sum(Path(path).stat().st_size for record in records for path in record["outputs"])
+    except (OSError, KeyError):
+        return None
+
+
+def past_elsewhere(study: LoadedStudy, machine: Machine) -> list[Past]:
+    """Of the other studies in results/ whose config is still there."""
+    found = []
+    for folder in sorted(Path("results").glob("*")):
+        if folder.name == study.name:
+            continue
+        try:
+            other = load_study(folder.name)
+            jobs = jobs_of(other) if other.config.device == study.config.device else []
+        except BadInput:
+            continue
+        found += [past_of(job, records_of(job), other, machine) for job in jobs]
+    return [past for past in found if past]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a job will take, and what says so."""
+
+    cost: Cost
+    source: str
+    """`model`, or `measured: ` and of how many jobs."""
+
+
+class History:
+    """Finds the past nearest to a job: of its task and regime, its task, its rule, its stage; then of other studies."""
+
+    def __init__(self, own: Iterable[Past], elsewhere: Iterable[Past]):
+        self.own, self.elsewhere = list(own), list(elsewhere)
+        self.near: dict[tuple, list[Past]] = {}
+        for past in self.own:
+            for key in keys(past):
+                self.near.setdefault(key, []).append(past)
+
+    def estimate(self, job: Job, modelled: Cost) -> Estimate:
+        """The model's figures times the median of what the nearest past took of them; of memory, times the most."""
+        known, source = self._nearest(job, modelled)
+        if not known:
+            return Estimate(modelled, MODEL)
+        sizes = [past.results for past in known if past.results is not None]
+        scaled = replace(
+            modelled,
+            seconds=modelled.seconds * median(past.seconds for past in known),
+            # Records hold a process's memory, not a GPU's.
+            memory=modelled.memory * (1 if modelled.accelerators else max(past.memory for past in known)),
+            results=modelled.results * (median(sizes) if sizes else 1),
+        )
+        return Estimate(scaled, source)
+
+    def _nearest(self, job: Job, modelled: Cost) -> tuple[list[Past], str]:
+        for key in keys(job):
+            if known := self.near.get(key):
+                whose = "" if key[0] == job.rule else f" of stage {job.stage}"
+                return known, f"measured: {counted(self.near[key[:1]])}{whose}"
+        known = [
+            past
+            for past in self.elsewhere
+            if past.stage == job.stage and 1 / COMPARABLE <= past.modelled / modelled.seconds <= COMPARABLE
+        ]
+        studies = ", ".join(sorted({past.study for past in known}))
+        return known, f"measured: {counted(known)} of {studies}"
+
+
+def counted(known: list[Past]) -> str:
+    return f"median of {len(known)} jobs" if len(known) > 1 else "1 job"
+
+
+def keys(job: Job | Past) -> list[tuple]:
+    """What a job has in common with others, nearest first."""
+    within = job.name.split("/")[:2]
+    return [(job.rule, *within), (job.rule, *within[:1]), (job.rule,), (("stage", job.stage),)]

@@ -1,0 +1,202 @@
+"""What a job has to do, as the cost model sees it: sequences and tokens, filled from the job's spec."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from smoothgates.io.paths import Paths
+from smoothgates.jobs.dag import Job
+from smoothgates.policy.shape import Shape, shape_of, shape_of_model
+from smoothgates.retrieval.spec import IndexSpec
+from smoothgates.specs.evaluate import EvaluateSpec
+from smoothgates.specs.policy import PolicySpec
+from smoothgates.specs.prepare import PrepareSpec
+from smoothgates.specs.rollout import Protocol, SamplerConfig
+from smoothgates.specs.train import EngineConfig, TrainSpec
+from smoothgates.study.loader import LoadedStudy
+
+SHARE = 0.6
+"""Expected length of a completion, and of what tools reply, as a share of the most allowed."""
+VARIED = 0.6
+"""Share of completions whose group has more than one reward: the others are sampled, not trained on."""
+PROMPT = 1 / 8
+"""Expected length of a prompt as a share of the compact policy's positions; at most `LONG_PROMPT`."""
+LONG_PROMPT = 200
+"""Expected length of a published policy's prompt, and twice that the longest where the protocol names no limit."""
+PUBLIC_ROWS = 10_000
+"""Of a public data set that is taken whole."""
+PASSAGE = 700
+"""Bytes of a passage."""
+CORPUS = 14e9
+"""Bytes of a corpus that is not there yet: those of Wikipedia 2018."""
+WIDTH = {"float32": 4, "bfloat16": 2}
+"""Bytes a number."""
+FETCHED = 1e8
+"""Bytes a second from the hub."""
+INDEXED = {"bm25": (4e-7, 1.5), "dense_flat": (4e-7, 6.0), "dense_ivf": (4e-7, 6.0)}
+"""Seconds without its encoder, and bytes of the index, a byte of the corpus; dense ones have 768 numbers a passage."""
+PLAIN, OWN = EngineConfig(), SamplerConfig()
+ENCODED = 2 * 110e6 / 4
+"""Operations a byte of the corpus: an encoder of 110 million parameters, 4 bytes a token."""
+
+
+@dataclass(frozen=True)
+class Rollouts:
+    """`times` batches, one after the other, of `samples` completions to each of `prompts`."""
+
+    times: float
+    prompts: int
+    samples: int
+
+    @property
+    def completions(self) -> int:
+        return self.prompts * self.samples
+
+
+@dataclass(frozen=True)
+class Load:
+    """What one job has to do. Zero: it does not happen. Lengths are in tokens."""
+
+    shape: Shape | None = None
+    """None: no policy takes part."""
+    rollouts: tuple[Rollouts, ...] = ()
+    prompt: float = 0.0
+    """Expected length."""
+    completion: float = 0.0
+    """Expected length, replies of tools included."""
+    decoded: int = 0
+    """Longest completion, replies included."""
+    longest: int = 0
+    """Longest prompt and completion together: what memory must hold."""
+    scored: float = 0.0
+    """Sequences whose old log-probabilities are taken."""
+    updates: float = 0.0
+    sequences: float = 0.0
+    """In an update."""
+    engine: EngineConfig = PLAIN
+    """Its precision is the policy's, also where nothing is trained."""
+    sampler: SamplerConfig = OWN
+    kept: int = 0
+    """Policies that the job leaves: the final one, and checkpoints of the learning curve."""
+    chore_seconds: float = 0.0
+    """Work of an ordinary processor, in seconds of a laptop's core."""
+    encoded: float = 0.0
+    """Operations of an encoder of passages, in single precision."""
+    bytes_left: float = 0.0
+    """Of results other than policies."""
+
+
+def load_of(job: Job, study: LoadedStudy) -> Load:
+    """From what the job is told."""
+    match job.spec:
+        case TrainSpec() as spec:
+            moe = spec.regime_name in study.config.moe_regimes
+            return train_load(spec, shape_for(spec.task, study, moe), lengths_for(spec.task, spec.protocol, study))
+        case PolicySpec() as spec:
+            return policy_load(spec, study)
+        case EvaluateSpec() as spec:
+            return evaluate_load(spec, job, study)
+        case PrepareSpec() as spec:
+            rows = sum(part.rows or PUBLIC_ROWS for part in (*spec.train, *spec.benchmarks.values()))
+            return Load(chore_seconds=0.2 + 4e-5 * rows, bytes_left=30 * rows)
+        case IndexSpec() as spec:
+            size = sum(Path(path).stat().st_size for path in job.inputs) if job.inputs else CORPUS
+            size = min(size, spec.first * PASSAGE) if spec.first else size
+            seconds, grown = INDEXED[spec.kind]
+            flops = 0 if spec.kind == "bm25" else ENCODED * size
+            return Load(chore_seconds=seconds * size, encoded=flops, bytes_left=grown * size)
+    seconds, size = {
+        "check_gate": (1.0, 2e3),
+        "analyse": (1.0, 7e3 * len(job.inputs)),
+        "gates": (0.8, 2e5),
+        "report": (5.0, 3e6),
+    }[job.rule]
+    return Load(chore_seconds=seconds, bytes_left=size)
+
+
+def train_load(spec: TrainSpec, shape: Shape, lengths: dict) -> Load:
+    regime, sampling = spec.regime, spec.sampling
+    times = regime.rollouts + regime.lag
+    trained = sampling.prompts * sampling.group * VARIED
+    updates = regime.rollouts * regime.minibatches * regime.epochs
+    return Load(
+        shape=shape,
+        rollouts=(Rollouts(times, sampling.prompts, sampling.group),),
+        **lengths,
+        engine=spec.engine,
+        sampler=spec.sampler,
+        scored=times * trained,
+        updates=updates,
+        sequences=trained / regime.minibatches,
+        kept=1 + checkpoints(regime.rollouts, spec.checkpoint_every),
+        bytes_left=1e4 + 200 * updates,
+    )
+
+
+def policy_load(spec: PolicySpec, study: LoadedStudy) -> Load:
+    """Demonstrations are taken to be as long as the task's completions. A published policy is only fetched."""
+    shape, supervised = shape_for(spec.task, study, spec.method_name == "warm_start_moe"), spec.supervised
+    if spec.model:
+        size = WIDTH[study.config.engine.dtype] * shape.parameters
+        return Load(chore_seconds=size / FETCHED, bytes_left=size)
+    return Load(
+        shape=shape,
+        **lengths_for(spec.task, study.config.tasks[spec.task].protocol, study),
+        updates=sum(phase.steps for phase in supervised.phases) if supervised else 0,
+        sequences=supervised.batch_size if supervised else 0,
+        kept=1,
+        bytes_left=1e4,
+    )
+
+
+def evaluate_load(spec: EvaluateSpec, job: Job, study: LoadedStudy) -> Load:
+    """One job serves all seeds. How many checkpoints each kept is its regime's doing."""
+    runs = len(job.outputs)
+    _, name, method, _ = job.name.split("/")
+    regime = study.config.regimes.get(name)
+    kept = checkpoints(regime.rollouts, study.config.checkpoint_every) if regime else 0
+    asked = [Rollouts(runs, spec.final.problems, spec.final.samples)]
+    if spec.greedy:
+        asked.append(Rollouts(runs, spec.final.problems, 1))
+    if spec.curve and kept:
+        asked.append(Rollouts(runs * kept, spec.curve.problems, spec.curve.samples))
+    samples = runs * spec.final.problems * spec.final.samples
+    return Load(
+        shape=shape_for(spec.task, study, name in study.config.moe_regimes or method == "warm_start_moe"),
+        rollouts=tuple(asked),
+        **lengths_for(spec.task, spec.protocol, study),
+        engine=EngineConfig(dtype=spec.dtype),
+        sampler=spec.sampler,
+        bytes_left=3e3 * runs + 20 * samples,
+    )
+
+
+def shape_for(task: str, study: LoadedStudy, moe: bool) -> Shape:
+    """Of a task's policy, or of the one with experts: a published one's by its files, if here. Raises BadInput."""
+    model, mirror = study.config.model_of(task), study.config.model_mirror
+    if model is None:
+        more = {"experts": study.config.tasks[task].moe.experts} if moe else {}
+        return shape_of(study.config.architecture.model_copy(update=more))
+    start = Path(Paths(study.name).warm_start.format(task=task, seed=study.config.seeds[0])).parent / "weights"
+    return shape_of_model(model, [start, *([Path(mirror) / model.hub] if mirror else [])])
+
+
+def lengths_for(task: str, protocol: Protocol, study: LoadedStudy) -> dict:
+    tools, arch = protocol.tools, None if study.config.model_of(task) else study.config.architecture
+    decoded = protocol.max_new_tokens + (tools.max_searches * tools.max_reply_tokens if tools else 0)
+    prompt = min(arch.max_position_embeddings * PROMPT, LONG_PROMPT) if arch else LONG_PROMPT
+    longest = (protocol.max_prompt_tokens or 2 * prompt) + decoded
+    return {
+        "prompt": prompt,
+        "completion": SHARE * decoded,
+        "decoded": decoded,
+        "longest": int(min(arch.max_position_embeddings, longest) if arch else longest),
+    }
+
+
+def checkpoints(rollouts: int, every: int) -> int:
+    """How many a run keeps beside its final policy.
+
+    >>> checkpoints(16, 4), checkpoints(3, 4)
+    (3, 0)
+    """
+    return (rollouts - 1) // every

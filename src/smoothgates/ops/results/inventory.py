@@ -1,0 +1,90 @@
+"""What is on disk of a study: results with their records, and the bytes of every file, each read once."""
+
+import os
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from smoothgates.errors import BadInput
+from smoothgates.io.files import digest
+from smoothgates.io.paths import record_of
+from smoothgates.jobs.dag import Job
+from smoothgates.ops.results.pruned import pruned_folders
+from smoothgates.provenance.integrity import read_record
+
+ABSENT = "no such file"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one record accounts for: all that a job leaves, or one seed's scores. Paths are those of the record."""
+
+    record: str
+    declared: tuple[str, ...]
+    """Its files that Snakemake knows."""
+    facts: dict | None
+    """What the record says; None where there is no sound one."""
+    fault: str = ""
+    """Why what there is cannot be a record."""
+    pruned: frozenset[str] = frozenset()
+    """Folders that are gone on purpose."""
+
+    @property
+    def outputs(self) -> dict[str, str]:
+        """Digest of each file of the result when it was made."""
+        return self.facts["outputs"] if self.facts else {}
+
+    @property
+    def inputs(self) -> dict[str, str]:
+        """Digest of each file that it was made from."""
+        return self.facts["inputs"] if self.facts else {}
+
+    def lacks(self, path: str) -> bool:
+        """Whether a file is gone on purpose."""
+        return any(path.startswith(f"{folder}/") for folder in self.pruned)
+
+
+def results_of(job: Job) -> list[Result]:
+    """The results of a job, with what their records say."""
+    return [
+        read_result(record, tuple(path for path in job.outputs if record_of(path) == record != path))
+        for record in job.records
+    ]
+
+
+def read_result(record: str, declared: tuple[str, ...]) -> Result:
+    path = Path(record)
+    if not path.exists():
+        return Result(record, declared, None)
+    try:
+        facts = read_record(path)
+        gone = pruned_folders(path, facts["outputs"])
+        folders = frozenset((path.parent / folder).as_posix() for folder in gone)
+        return Result(record, declared, facts, pruned=folders)
+    except (BadInput, OSError) as error:
+        return Result(record, declared, None, str(error).removeprefix(f"{record}: "))
+
+
+def digests(paths: Iterable[str]) -> dict[str, str]:
+    """sha256 of each file, or in words why there is none."""
+
+    def one(path: str) -> str:
+        try:
+            return digest(Path(path))
+        except FileNotFoundError:
+            return ABSENT
+        except OSError as error:
+            return f"cannot be read: {error.strerror}"
+
+    unique = sorted(set(paths))
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return dict(zip(unique, pool.map(one, unique), strict=True))
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """Every file below a folder, links among them; what they lead to is not followed."""
+    for parent, folders, names in os.walk(folder):
+        links = [name for name in folders if Path(parent, name).is_symlink()]
+        for name in sorted([*names, *links]):
+            yield Path(parent, name)

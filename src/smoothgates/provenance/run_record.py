@@ -1,0 +1,101 @@
+"""The record of one execution of a stage: run.json."""
+
+import hashlib
+import os
+import platform
+import resource
+import subprocess
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from smoothgates.io.files import digest, write_json
+from smoothgates.io.records import Record
+from smoothgates.io.seal import sealed
+from smoothgates.io.system import peak_bytes
+from smoothgates.provenance.code_closure import SOURCE, code_digest
+from smoothgates.provenance.environments import drift, environment_of, lock_digest
+from smoothgates.provenance.machine import gpus, kernels, processor, versions
+
+RUN_SCHEMA = "smoothgates.run"
+
+
+class Execution:
+    """Facts of one execution of a stage, written beside its result: what it was made by and of, byte for byte.
+
+    They differ from run to run, so they are no part of the result and no edge of the DAG.
+    """
+
+    counted = 0.0
+    """CPU seconds of this process that earlier results have been charged with."""
+
+    def __init__(self, stage: str, spec: Record, parts: tuple[str, ...] = (), inputs: Iterable[Path | None] = ()):
+        """At the start of a stage: `inputs` are read as they are now. What is None was not given."""
+        env = environment_of(stage, os.environ.get("SMOOTHGATES_DEVICE", "cpu"))
+        self.began = time.time()
+        self.facts = {
+            "schema": RUN_SCHEMA,
+            "schema_version": 1,
+            "stage": stage,
+            "spec_sha256": spec_digest(spec),
+            "code_sha256": code_digest(stage, parts),
+            "env": env,
+            "lock_sha256": lock_digest(env),
+            "drift": drift(env),
+            "inputs": {path.as_posix(): digest(path) for path in inputs if path},
+            "seed": getattr(spec, "seed", None),
+        }
+
+    def write(self, record: Path, outputs: Iterable[Path], known: dict[Path, str] | None = None, **more) -> None:
+        """At its end: `outputs` is every file of the result, `known` the digests that need not be taken again."""
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        spent = usage.ru_utime + usage.ru_stime
+        # One process may write several results (evaluation serves all seeds): each counts what came since the last.
+        own, Execution.counted = spent - Execution.counted, spent
+        known = known or {}
+        seconds, held = time.time() - self.began, gpus()
+        wall = sum(attempt["seconds"] for attempt in more.get("attempts", [])) or seconds
+        write_json(
+            record,
+            sealed(
+                {
+                    **self.facts,
+                    "outputs": {path.as_posix(): known.get(path) or digest(path) for path in outputs},
+                    **commit(),
+                    **more,
+                    "began": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.began)),
+                    "seconds": round(seconds, 3),
+                    "gpus": held,
+                    "gpu_hours": round(held * wall / 3600, 4),
+                    "cpu_seconds": round(own, 3),
+                    "peak_mib": peak_bytes() >> 20,
+                    "host": platform.node(),
+                    "job": os.environ.get("SLURM_JOB_ID"),
+                    "machine": platform.machine(),
+                    "processor": processor(),
+                    "kernels": kernels(),
+                    "python": platform.python_version(),
+                    "versions": versions(),
+                }
+            ),
+        )
+
+
+def spec_digest(spec: Record) -> str:
+    """sha256 of the string that a stage is told."""
+    return hashlib.sha256(spec.canonical().encode()).hexdigest()
+
+
+def commit() -> dict[str, str | bool | None]:
+    """Commit of the checkout and whether it has uncommitted changes; None outside a checkout."""
+
+    def git(*words: str) -> str | None:
+        try:
+            done = subprocess.run(["git", *words], cwd=SOURCE, capture_output=True, encoding="utf-8", timeout=30)
+        except (OSError, subprocess.TimeoutExpired):
+            return None
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    head = git("rev-parse", "HEAD")
+    status = git("status", "--porcelain", "--untracked-files=no")
+    return {"commit": head, "dirty": None if status is None else bool(status)}

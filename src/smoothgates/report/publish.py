@@ -1,0 +1,28 @@
+"""Files that belong together are put in place only when all of them are written."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from smoothgates.io.files import temporary
+
+
+@contextmanager
+def together(folder: Path) -> Iterator[Path]:
+    """A temporary folder, whose files take their places below `folder` once all of them are written.
+
+    Files in subfolders go first, so that a page comes after its figures. After an exception none goes.
+    """
+    unfinished = temporary(folder / "page")
+    shutil.rmtree(unfinished, ignore_errors=True)  # of a killed process that had the same number
+    unfinished.mkdir(parents=True)
+    try:
+        yield unfinished
+        files = [path for path in unfinished.rglob("*") if path.is_file()]
+        for path in sorted(files, key=lambda path: -len(path.parts)):
+            target = folder / path.relative_to(unfinished)
+            target.parent.mkdir(exist_ok=True)
+            path.replace(target)
+    finally:
+        shutil.rmtree(unfinished)

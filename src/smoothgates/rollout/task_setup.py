@@ -1,0 +1,40 @@
+"""From a protocol's names to what they stand for."""
+
+import zlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from smoothgates.errors import BadInput
+from smoothgates.specs.rollout import WORLD, Protocol
+from smoothgates.tasks import load_task
+from smoothgates.tasks.task import Answered, Environment, Judge, Prompt, Verdict
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A task as the policy meets it."""
+
+    prompt: Prompt
+    judge: Judge
+    environment: Environment | None
+    protocol: Protocol
+
+
+def setting_of(task_name: str, protocol: Protocol, index: Path | None = None) -> Setting:
+    """`index`: manifest of the index that the protocol's tools search."""
+    task, tools = load_task(task_name), protocol.tools
+    if tools and (index is None) != (tools.retriever == WORLD):
+        raise BadInput(f"--index: expected {'none' if index else 'a manifest'}, the retriever is '{tools.retriever}'")
+    environment = task.environment(tools.max_searches, tools.top, index) if tools else None
+    judge = task.rewards[protocol.reward]
+    return Setting(task.prompts[protocol.prompt], tossed(judge) if protocol.toss else judge, environment, protocol)
+
+
+def tossed(judge: Judge) -> Judge:
+    """The same verdicts, with 0 or 1 added to each reward by the completion's text."""
+
+    def judged(batch: list[Answered]) -> list[Verdict]:
+        coins = [zlib.crc32(text.encode(errors="replace")) % 2 for text, _, _ in batch]
+        return [replace(v, reward=v.reward + coin) for v, coin in zip(judge(batch), coins, strict=True)]
+
+    return judged

@@ -1,0 +1,27 @@
+"""What `prepare` is told: the data of one task."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from smoothgates.io.bounds import Rows, Seed
+from smoothgates.io.records import Record
+from smoothgates.specs.fields import Name, TaskName
+
+
+class Part(Record):
+    """Examples of one source: a generator of the task, or a public data set."""
+
+    source: str
+    rows: Rows | None = None
+    """None: all of a data set. Generators need a number."""
+
+
+class PrepareSpec(Record):
+    """Data of one task."""
+
+    task: TaskName
+    train: Annotated[tuple[Part, ...], Field(min_length=1)]
+    """Several parts are mixed in equal numbers."""
+    benchmarks: dict[Name, Part]
+    seed: Seed

@@ -1,0 +1,224 @@
+"""A study: one YAML file, one DAG. Here its file becomes what each job is told."""
+
+import os
+import re
+from copy import copy
+from itertools import chain, product
+from pathlib import Path
+from typing import Literal
+
+from smoothgates.data.public import public_files
+from smoothgates.errors import BadInput
+from smoothgates.io.documents import read_yaml
+from smoothgates.io.records import parse
+from smoothgates.methods.method import Method
+from smoothgates.methods.table import load_methods
+from smoothgates.provenance.run_record import spec_digest
+from smoothgates.specs.analyse import AnalyseSpec, Arms, seedless, told
+from smoothgates.specs.evaluate import EvaluateSpec
+from smoothgates.specs.fields import CONTROL
+from smoothgates.specs.policy import PolicySpec
+from smoothgates.specs.prepare import PrepareSpec
+from smoothgates.specs.report import ReportSpec
+from smoothgates.specs.rollout import WORLD
+from smoothgates.specs.train import TrainSpec
+from smoothgates.study.rehearsal import shrunk_from
+from smoothgates.study.schema import Study
+
+__all__ = ["BadInput", "Method", "Study", "load_methods", "load_study"]
+
+ALONE = 0.9
+"""Share of the accelerator's memory that vLLM may take in evaluation, where no trainer is beside it."""
+
+
+CONFIG = Path(__file__).resolve().parents[3] / "config"
+"""The checkout's own."""
+
+
+class LoadedStudy:
+    """A study with its name, its methods and the specs of its jobs. `file` is read; a shrunk study has no other.
+
+    `table` is the file of its methods: its own, or that of the config folder. `lock`, beside the study's file, is where
+    its data sets are pinned that the project does not pin.
+    """
+
+    def __init__(self, path: Path, folder: Path | None = None):
+        self.path, self.name = path, name_of(path)
+        self.file, shrink = shrunk_from(path)
+        self.lock = self.file.with_suffix(".lock.yaml")
+        self.config = shrink(parse(Study, read_yaml(self.file), str(self.file)))
+        own = self.config.method_table
+        self.table = table = self.file.parent / own if own else (folder or config_folder()) / "methods.yaml"
+        known = load_methods(table)
+        # In the order of the longest list, whatever order YAML's mappings stand in: figures and tables follow it.
+        lists = [block.methods for task in self.config.tasks.values() for block in task.blocks]
+        lists.sort(key=lambda names: (-len(names), names))
+        wanted = list(dict.fromkeys(chain(*lists)))
+        if unknown := [name for name in wanted if name not in known]:
+            raise BadInput(f"{path}: tasks: method '{unknown[0]}' has no row in {table}")
+        self.methods = {name: known[name] for name in wanted}
+        for task, chosen in self.config.tasks.items():
+            dense = not self.config.model_of(task) and not self.config.architecture.experts
+            replaying = [name for name in chosen.methods if known[name].routing_replay]
+            if dense and replaying:
+                raise BadInput(f"{path}: tasks.{task}.methods: '{replaying[0]}' replays routing, which needs experts")
+
+    def seeded(self, count: int) -> "LoadedStudy":
+        """The same study with seeds 0, 1, …: for plans."""
+        other = copy(self)
+        other.config = self.config.model_copy(update={"seeds": tuple(range(count))})
+        return other
+
+    def controls(self, task: str) -> list[str]:
+        """The methods of the pseudo-regime `control`."""
+        chosen = self.config.tasks[task]
+        return ["warm_start", *(["warm_start_moe"] if chosen.moe else []), *(["sft"] if chosen.sft else [])]
+
+    def start_of(self, regime: str) -> str:
+        """The control that runs of a regime start from."""
+        return "warm_start_moe" if regime in self.config.moe_regimes else "warm_start"
+
+    def methods_of(self, task: str) -> list[str]:
+        """Every method that a task runs in some regime."""
+        return list(dict.fromkeys(chain(*(block.methods for block in self.config.tasks[task].blocks))))
+
+    def arms(self, task: str) -> list[tuple[str, str]]:
+        """Every (regime, method) of a task, its controls included."""
+        chosen = self.config.tasks[task]
+        trained = chain(*(product(block.regimes, block.methods) for block in chosen.blocks))
+        return [*trained, *((CONTROL, method) for method in self.controls(task))]
+
+    def prepare_spec(self, task: str) -> PrepareSpec:
+        return PrepareSpec(task=task, **dict(self.config.tasks[task].data))
+
+    def policy_spec(self, task: str, seed: int, method: Literal["warm_start", "warm_start_moe", "sft"]) -> PolicySpec:
+        chosen, arch = self.config.tasks[task], self.config.architecture
+        supervised = chosen.sft if method == "sft" else chosen.warm_start
+        if method == "warm_start_moe":
+            arch = arch.model_copy(update={"experts": chosen.moe.experts})
+            supervised = chosen.moe.warm_start
+        return PolicySpec(
+            task=task,
+            method_name=method,
+            seed=seed,
+            architecture=arch,
+            model=self.config.model_of(task),
+            tokenizer=self.config.tokenizer,
+            supervised=supervised,
+        )
+
+    def train_spec(self, task: str, regime: str, method: str, seed: int) -> TrainSpec:
+        return TrainSpec(
+            task=task,
+            regime_name=regime,
+            method_name=method,
+            seed=seed,
+            method=self.methods[method],
+            regime=self.config.regimes[regime],
+            protocol=self.config.tasks[task].protocol,
+            sampling=self.config.tasks[task].sampling,
+            engine=self.config.engine,
+            sampler=self.config.sampler,
+            published=self.config.model_of(task) is not None,
+            checkpoint_every=self.config.checkpoint_every,
+        )
+
+    def index_of(self, task: str) -> str | None:
+        """Name of the index that a task's tools search."""
+        tools = self.config.tasks[task].protocol.tools
+        return None if tools is None or tools.retriever == WORLD else tools.retriever
+
+    def data_files(self, task: str) -> list[str]:
+        """Files that say what a task's public data are."""
+        data = self.config.tasks[task].data
+        sources = [part.source for part in (*data.train, *data.benchmarks.values())]
+        mirror = self.config.data_mirror and Path(self.config.data_mirror)
+        return [str(path) for path in public_files(task, sources, mirror)]
+
+    def evaluate_spec(self, task: str, benchmark: str) -> EvaluateSpec:
+        chosen = self.config.tasks[task]
+        return EvaluateSpec(
+            task=task,
+            benchmark=benchmark,
+            protocol=chosen.protocol,
+            sampler=self.config.sampler.model_copy(update={"correction": None, "memory": ALONE}),
+            dtype=self.config.engine.dtype,
+            published=self.config.model_of(task) is not None,
+            **dict(chosen.evaluation[benchmark]),
+        )
+
+    def analyse_spec(self) -> AnalyseSpec:
+        return AnalyseSpec(
+            study=self.name,
+            reference=self.config.reference,
+            confidence=self.config.confidence,
+            seeds=self.config.seeds,
+            tasks={
+                task: Arms(
+                    arms=tuple(self.arms(task)),
+                    benchmarks=tuple(sorted(chosen.evaluation)),
+                    trained={
+                        f"{regime}/{method}": self.told_to(task, regime, method) for regime, method in self.arms(task)
+                    },
+                    evaluated={
+                        name: told(self.evaluate_spec(task, name).model_dump(mode="json")) for name in chosen.evaluation
+                    },
+                )
+                for task, chosen in self.config.tasks.items()
+            },
+        )
+
+    def told_to(self, task: str, regime: str, method: str) -> str:
+        """What the runs of an arm are told, whatever their seed."""
+        if regime == CONTROL:
+            return seedless(self.policy_spec(task, 0, method).model_dump(mode="json"))
+        return seedless(self.train_spec(task, regime, method, 0).model_dump(mode="json"))
+
+    def report_spec(self) -> ReportSpec:
+        return ReportSpec(
+            study=self.name,
+            reference=self.config.reference,
+            confidence=self.config.confidence,
+            methods=self.methods,
+            order=tuple(self.methods),
+            moe=self.config.moe_regimes,
+            notes=self.config.notes,
+            indexes=tuple(sorted(self.config.indexes)),
+            analysed=spec_digest(self.analyse_spec()),
+        )
+
+
+def load_study(name: str, folder: Path | None = None) -> LoadedStudy:
+    """A study by its name in `folder`, or by the path of a user's own YAML file. Raises BadInput.
+
+    `folder`: by default `config` of the working directory, or of the checkout where there is no such folder.
+    `NAME_shrunk` and `NAME_shrunk_cpu` are that study made small: shrunk.py.
+    """
+    return LoadedStudy(study_path(name, folder), folder)
+
+
+def study_path(name: str, folder: Path | None = None) -> Path:
+    """Where that file is. Raises BadInput if no name is given, as by `make study STUDY=`."""
+    if not isinstance(name, str) or not name.strip():
+        raise BadInput(
+            f"study: expected a name in config/ or the path of a YAML file, got {name!r} (--config is read as YAML)"
+        )
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise BadInput(f"{name}: expected the name of a study in UTF-8") from None
+    return Path(name) if name.endswith((".yaml", ".yml")) else (folder or config_folder()) / f"{name}.yaml"
+
+
+def name_of(path: Path) -> str:
+    """Name of the study in a file: what its folders are called, and no word of a shell. Raises BadInput."""
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", path.stem):
+        raise BadInput(
+            f"{path}: expected a name of letters, digits, _ and - before .yaml: folders of results are named after it"
+        )
+    return path.stem
+
+
+def config_folder() -> Path:
+    """`config` of the working directory, or of the checkout where there is no such folder."""
+    return Path("config") if Path("config/methods.yaml").is_file() else Path(os.path.relpath(CONFIG))

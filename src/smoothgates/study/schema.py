@@ -1,0 +1,261 @@
+"""What a study's YAML file says, typed: the single source of its schema."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeFloat, field_validator, model_validator
+
+from smoothgates.io.bounds import Seed, Updates
+from smoothgates.io.records import Record
+from smoothgates.retrieval.spec import IndexSpec
+from smoothgates.specs.evaluate import SamplingBudget
+from smoothgates.specs.fields import CONTROL, Name, TaskName
+from smoothgates.specs.gates import GatesSpec
+from smoothgates.specs.optimizer import Supervised
+from smoothgates.specs.policy import Architecture, ExpertsConfig, Model
+from smoothgates.specs.prepare import Part
+from smoothgates.specs.rollout import WORLD, Protocol, SamplerConfig, Sampling
+from smoothgates.specs.train import EngineConfig, Regime
+from smoothgates.tasks import load_task
+
+
+class Data(Record):
+    """What a task trains on and what it is tested on, by source."""
+
+    train: Annotated[tuple[Part, ...], Field(min_length=1)]
+    """Several parts are mixed in equal numbers."""
+    benchmarks: Annotated[dict[Name, Part], Field(min_length=1)]
+    seed: Seed = 0
+
+
+class Evaluation(Record):
+    """How a benchmark is run: final checkpoints on all of it, earlier ones on its first problems."""
+
+    final: SamplingBudget
+    greedy: bool = False
+    """Also answer each problem once at temperature 0."""
+    curve: SamplingBudget | None = None
+    temperature: NonNegativeFloat = 1.0
+    seed: Seed = 0
+
+
+class WithExperts(Record):
+    """The same task with experts in the policy, beside the dense one: a warm start of its own, regimes and methods."""
+
+    experts: ExpertsConfig
+    regimes: Annotated[tuple[str, ...], Field(min_length=1)]
+    methods: Annotated[tuple[str, ...], Field(min_length=1)]
+    warm_start: Supervised | None
+    """Makes the policy that these runs start from, one a seed."""
+
+
+class Task(Record):
+    """What one task runs: the product of its regimes and methods, for every seed."""
+
+    data: Data
+    model: Model | None = None
+    """The published model that this task starts from, instead of the study's."""
+    protocol: Protocol
+    sampling: Sampling
+    evaluation: Annotated[dict[Name, Evaluation], Field(min_length=1)]
+    """By benchmark."""
+    regimes: Annotated[tuple[str, ...], Field(min_length=1)]
+    methods: Annotated[tuple[str, ...], Field(min_length=1)]
+    moe: WithExperts | None = None
+    """The same with a mixture of experts, as well."""
+    warm_start: Supervised | None
+    """Makes the policy that RL starts from, one a seed. None: as initialised, for trying out a pipeline."""
+    sft: Supervised | None
+    """Continues the warm start without RL, so that nobody takes RL's gain for more than it is. None: no control."""
+
+    @property
+    def blocks(self) -> list["Task | WithExperts"]:
+        """Whose regimes and methods are run, each regime with each method of its block."""
+        return [self, *([self.moe] if self.moe else [])]
+
+    @property
+    def supervised(self) -> dict[str, Supervised | None]:
+        """Training on demonstrations, by key."""
+        return {"warm_start": self.warm_start, "sft": self.sft, "moe.warm_start": self.moe and self.moe.warm_start}
+
+    @model_validator(mode="after")
+    def _enough_problems(self) -> "Task":
+        for name, evaluation in self.evaluation.items():
+            if name not in self.data.benchmarks:
+                raise ValueError(f"evaluation: '{name}' is not among data.benchmarks {sorted(self.data.benchmarks)}")
+            rows = self.data.benchmarks[name].rows
+            for part in ("final", "curve"):
+                asked = getattr(evaluation, part)
+                if asked and rows and asked.problems > rows:
+                    raise ValueError(
+                        f"evaluation.{name}.{part}.problems is {asked.problems}, but data.benchmarks.{name} has {rows}"
+                    )
+        return self
+
+
+class Study(Record):
+    """Everything scientific about a study. How it is run (threads, memory, partitions) stands in the profiles."""
+
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1, max_length=1000)]
+    """Each fixes a warm start, its prompts, its samples and its minibatches: runs are paired by seed."""
+    reference: str
+    """Method that the others are compared with."""
+    confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    """Of every interval."""
+    method_table: str | None = None
+    """File of method rows, relative to the study's file. None: config/methods.yaml of the checkout."""
+    architecture: Architecture | None = None
+    """Of policies that begin with random weights."""
+    model: Model | None = None
+    """Instead: the published model that every run starts from."""
+    tokenizer: Literal["words", "bytes"] = "words"
+    """One id a word of the task's generated texts, or byte-level BPE for any text. A published model has its own."""
+    engine: EngineConfig = EngineConfig()
+    sampler: SamplerConfig = SamplerConfig()
+    device: Literal["cpu", "cuda"] = "cpu"
+    """What trains and samples: it decides which pinned environment its stages run in."""
+    data_mirror: str | None = None
+    """Folder that holds the public data sets as files, read instead of the hub."""
+    model_mirror: str | None = None
+    """Folder that holds published models as ORGANISATION/NAME, read instead of the hub."""
+    indexes: dict[Name, IndexSpec] = Field(default={})
+    """What the tools of a task may search, each built once by its own rule."""
+    tasks: Annotated[dict[TaskName, Task], Field(min_length=1)]
+    regimes: dict[Name, Regime]
+    checkpoint_every: Updates
+    """Rollouts between checkpoints that are kept for the learning curve."""
+    gates: GatesSpec = GatesSpec(tau=(1.0, 5.0, 10.0), clip=0.2)
+    """Temperatures at which the report draws the gates (Fig 1 of 2602.19345), and the hard clip's bound."""
+    notes: dict[str, str] = Field(default={})
+    """What this study can tell and what it cannot, for its report: a title and its text each."""
+
+    @field_validator("seeds")
+    @classmethod
+    def _distinct(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(seeds)) < len(seeds):
+            raise ValueError(f"seeds must differ, got {list(seeds)}")
+        return seeds
+
+    @field_validator("regimes")
+    @classmethod
+    def _not_the_control(cls, regimes: dict[str, Regime]) -> dict[str, Regime]:
+        if CONTROL in regimes:
+            raise ValueError(f"'{CONTROL}' is reserved for runs without RL: choose another name")
+        return regimes
+
+    @model_validator(mode="after")
+    def _one_policy(self) -> "Study":
+        if (self.architecture is None) == (self.model is None):
+            raise ValueError("expected one of `architecture` and `model`")
+        for name, task in self.tasks.items():
+            if self.model_of(name) and (task.warm_start or task.sft):
+                raise ValueError(f"tasks.{name}: a published model starts as it is: set warm_start and sft to null")
+        return self
+
+    @model_validator(mode="after")
+    def _names_exist(self) -> "Study":
+        for task_name, task in self.tasks.items():
+            _check_task(task_name, task, None if self.model_of(task_name) else self.tokenizer)
+            tools = task.protocol.tools
+            if tools and tools.retriever not in (WORLD, *self.indexes):
+                raise ValueError(
+                    f"tasks.{task_name}.protocol.tools.retriever: '{tools.retriever}' is not among indexes"
+                )
+            for block, key in zip(task.blocks, (task_name, f"{task_name}.moe"), strict=False):
+                self._check_block(block, f"tasks.{key}")
+            if task.moe and (self.model_of(task_name) or self.architecture.experts):
+                raise ValueError(f"tasks.{task_name}.moe: expected a study whose policy has no experts otherwise")
+        return self
+
+    @model_validator(mode="after")
+    def _sizes_fit(self) -> "Study":
+        for name, task in self.tasks.items():
+            _check_sizes(f"tasks.{name}", task, self.regimes)
+            if self.architecture and not self.model_of(name):
+                asked, positions = task.protocol.most_tokens, self.architecture.max_position_embeddings
+                if asked >= positions:
+                    raise ValueError(
+                        f"architecture.max_position_embeddings: {positions} is too few: tasks.{name}.protocol allows"
+                        f" completions of {asked} tokens, and the prompt needs room too"
+                    )
+        return self
+
+    def _check_block(self, block: Task | WithExperts, key: str) -> None:
+        for regime in block.regimes:
+            if regime not in self.regimes:
+                raise ValueError(f"{key}.regimes: '{regime}' is not among {sorted(self.regimes)}")
+        if self.reference not in block.methods:
+            raise ValueError(f"reference: '{self.reference}' is not among {key}.methods")
+        for part, names in (("regimes", block.regimes), ("methods", block.methods)):
+            if len(set(names)) < len(names):
+                raise ValueError(f"{key}.{part}: duplicate name in {list(names)}")
+
+    @model_validator(mode="after")
+    def _regimes_of_experts_apart(self) -> "Study":
+        dense = {regime for task in self.tasks.values() for regime in task.regimes}
+        if shared := sorted(dense & set(self.moe_regimes)):
+            raise ValueError(f"tasks: '{shared[0]}' is a regime of policies with experts and of ones without")
+        return self
+
+    @property
+    def moe_regimes(self) -> tuple[str, ...]:
+        """Those whose policies have experts beside the task's dense one."""
+        blocks = [task.moe for task in self.tasks.values() if task.moe]
+        return tuple(dict.fromkeys(regime for block in blocks for regime in block.regimes))
+
+    def model_of(self, task: str) -> Model | None:
+        """The published model that a task starts from; None: a policy of `architecture`."""
+        return self.tasks[task].model or self.model
+
+
+def _check_task(name: str, task: Task, tokenizer: str | None) -> None:
+    """Names that only the task's own folder knows."""
+    known = load_task(name)
+    for key, chosen, choices in (
+        ("prompt", task.protocol.prompt, known.prompts),
+        ("reward", task.protocol.reward, known.rewards),
+    ):
+        if chosen not in choices:
+            raise ValueError(f"tasks.{name}.protocol.{key}: '{chosen}' is not among {sorted(choices)}")
+    sources = sorted({*known.generators, *known.sources})
+    for part in (*task.data.train, *task.data.benchmarks.values()):
+        if part.source not in sources:
+            raise ValueError(f"tasks.{name}.data: source '{part.source}' is not among {sources}")
+        if part.source in known.generators and part.rows is None:
+            raise ValueError(f"tasks.{name}.data: source '{part.source}' is generated: say how many `rows`")
+    tools = task.protocol.tools
+    if bool(tools) != (known.environment is not None):
+        raise ValueError(f"tasks.{name}.protocol.tools: {'has no tools' if tools else 'needs tools'}")
+    used = {part.source for part in (*task.data.train, *task.data.benchmarks.values())}
+    public = sorted(used - known.generators.keys())
+    if public and tokenizer == "words":
+        raise ValueError(f"tokenizer: 'words' knows generated texts only, and tasks.{name}.data has '{public[0]}'")
+    shown = {source for source, generator in known.generators.items() if generator.careful}
+    silent = [part.source for part in task.data.train if part.source not in shown]
+    if silent and (task.warm_start or task.sft):
+        raise ValueError(f"tasks.{name}: '{silent[0]}' has no demonstrations: set warm_start and sft to null")
+    if len(task.data.train) > 1 and (task.warm_start or task.sft):
+        raise ValueError(
+            f"tasks.{name}.data.train: demonstrations come from one source, {len(task.data.train)} are named"
+        )
+    if tools and (tools.retriever == WORLD) == bool(public):
+        raise ValueError(
+            f"tasks.{name}.protocol.tools.retriever: '{WORLD}' is for generated examples, and only for them"
+        )
+
+
+def _check_sizes(key: str, task: Task, regimes: dict[str, Regime]) -> None:
+    """What is drawn from a whole, or divided, is no larger than that; as far as it is known before the data are."""
+    rows = [part.rows for part in task.data.train]
+    if None not in rows:
+        taken = {"sampling.prompts": task.sampling.prompts}
+        taken |= {f"{name}.batch_size": part.batch_size for name, part in task.supervised.items() if part}
+        for name, count in taken.items():
+            if count > sum(rows):
+                raise ValueError(f"{key}.{name}: {count} is more than the {sum(rows)} rows of data.train")
+    completions = task.sampling.prompts * task.sampling.group
+    for regime in (name for block in task.blocks for name in block.regimes):
+        if regimes[regime].minibatches > completions:
+            raise ValueError(
+                f"regimes.{regime}.minibatches: {regimes[regime].minibatches} is more than the"
+                f" {completions} completions of a rollout of {key}"
+            )

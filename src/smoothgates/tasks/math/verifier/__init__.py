@@ -1,0 +1,1 @@
+"""Whether an answer in mathematical notation equals the accepted one."""

@@ -1,0 +1,121 @@
+"""clean deletes what one study has left, all of it, and nothing else."""
+
+import platform
+import shutil
+import subprocess
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from smoothgates.errors import BadInput, TryAgain
+from smoothgates.io.files import write_json
+from smoothgates.jobs.snakemake.exclusive import alone
+from smoothgates.ops.cluster.claim import Claim
+from smoothgates.ops.results import clean
+from smoothgates.study import ownership as namesake
+from smoothgates.train.run.lease import Lease
+from smoothgates.train.run.mark import mark
+
+ROOTS = [Path("results/smoke"), Path("logs/smoke"), Path("reports/smoke")]
+
+
+@pytest.fixture
+def left(made):
+    """A study with logs, and another one beside it."""
+    for path in (Path("logs/smoke/train/a.log"), Path("results/other/file"), Path("logs/other.log")):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("")
+    return made
+
+
+def rest():
+    others = {path for path in Path().rglob("*") if not any(root in (path, *path.parents) for root in ROOTS)}
+    return {path for path in others if path.parts[0] != ".snakemake"}
+
+
+@pytest.mark.parametrize("study", ["smoke", "config/smoke.yaml"])
+def test_all_of_a_study_goes_and_nothing_else(study, left, capsys):
+    before = rest()
+    clean.run(study)
+    assert all(root.exists() for root in ROOTS)
+    assert capsys.readouterr().out.splitlines()[-1].startswith("would free ")
+    clean.run(study, yes=True)
+    assert not any(root.exists() for root in ROOTS)
+    assert rest() == before
+    out = capsys.readouterr().out
+    assert all(f"  {root}\n" in out for root in ROOTS)
+    clean.run(study, yes=True)
+    assert capsys.readouterr().out == "nothing to free: smoke has left nothing here\n"
+
+
+@pytest.mark.parametrize("study", ["", " ", ".", "..", "other", "results/other", "config/other.yaml", "/"])
+def test_what_is_no_study_is_refused(study, left):
+    """Whatever a folder of this name may hold."""
+    with pytest.raises(BadInput, match="expected a"):
+        clean.run(study, yes=True)
+    assert Path("results/other/file").exists()
+
+
+def test_a_study_whose_file_is_broken_is_cleaned_all_the_same(left):
+    Path("config/smoke.yaml").write_text("{")
+    clean.run("smoke", yes=True)
+    assert not ROOTS[0].exists()
+
+
+def test_results_of_another_study_of_the_same_name_stay(left):
+    """Their own file may be broken: whose they are is known all the same."""
+    other = Path("elsewhere/smoke.yaml")
+    other.parent.mkdir()
+    other.write_text("seeds: [0]\n")
+    with pytest.raises(BadInput, match=r"^elsewhere/smoke.yaml: results/smoke is of config/smoke.yaml"):
+        clean.run(str(other), yes=True)
+    Path("config/smoke.yaml").rename("elsewhere/mine.yaml")
+    write_json(ROOTS[0] / "study.json", {"schema": namesake.SCHEMA, "schema_version": 1, "file": "elsewhere/mine.yaml"})
+    with pytest.raises(BadInput, match=r"^elsewhere/smoke.yaml: results/smoke is of elsewhere/mine.yaml"):
+        clean.run(str(other), yes=True)
+    assert all(root.exists() for root in ROOTS)
+
+
+def test_what_git_keeps_stays(left, capsys):
+    kept, stray = Path("reports/smoke/deep/kept.md"), Path("reports/smoke/deep/stray.md")
+    kept.parent.mkdir()
+    for path in (kept, stray):
+        path.write_text("")
+    subprocess.run(["git", "init", "--quiet"], check=True)
+    subprocess.run(["git", "add", kept], check=True)
+    clean.run("smoke", yes=True)
+    assert [path for path in Path("reports/smoke").rglob("*") if path.is_file()] == [kept]
+    assert not ROOTS[0].exists()
+    assert "left  reports/smoke: what git keeps there" in capsys.readouterr().out
+
+
+def test_links_go_and_what_they_lead_to_stays(left, tmp_path_factory, capsys):
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (elsewhere / "precious").write_text("")
+    shutil.rmtree("results/smoke")
+    for link in (Path("results/smoke"), Path("logs/smoke/link")):
+        link.symlink_to(elsewhere)
+    clean.run("smoke", yes=True)
+    assert (elsewhere / "precious").exists()
+    assert not Path("results/smoke").is_symlink()
+    assert "results/smoke (a link: what it leads to stays)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("who", ["trainer", "snakemake", "controller"])
+def test_a_study_that_somebody_is_at_is_refused(who, left):
+    folder = Path("work/0123456789abcdef")
+    if who == "trainer":
+        at = Lease(folder, 0)
+        mark(folder, Path("results/smoke/train/math/near/erf/seed0/model.json"))
+    elif who == "snakemake":
+        at = ExitStack()
+        at.enter_context(alone("smoke"))
+    else:
+        at = Claim("smoke")
+    with pytest.raises((TryAgain, BadInput), match=f"process .* on {platform.node()}|its controller is alive"):
+        clean.run("smoke", yes=True)
+    assert all(root.exists() for root in ROOTS)
+    at.close() if who == "snakemake" else at.release()
+    clean.run("smoke", yes=True)
+    assert not any(root.exists() for root in ROOTS)

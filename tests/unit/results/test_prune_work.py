@@ -1,0 +1,240 @@
+"""prune removes a work directory only if its mark says that it is this study's, and no run goes on from it."""
+
+import itertools
+import json
+import os
+import platform
+import shutil
+import signal
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from smoothgates.ops.results import prune
+from smoothgates.ops.results import workdirs as work_directories
+from smoothgates.ops.results.workdirs import Needs, discard, look, look_around, unneeded, work_of
+from smoothgates.train.run.lease import Lease
+from smoothgates.train.run.mark import marked_for
+from smoothgates.train.run.workdir import Work, empty
+
+from .folders import RUN, SECOND, age, everything, work
+
+
+def name_of(made, seed: int) -> str:
+    return work_of(made.study, made.job("train", f"math/near/erf/seed{seed}"))
+
+
+def unfinish(run: Path = RUN) -> None:
+    (run / "model.json").unlink()
+    (run / "metrics.parquet").unlink()
+
+
+def die_at_work(folder: Path, host: str) -> None:
+    """A trainer on that host is killed there."""
+    if (child := os.fork()) == 0:
+        platform.node = lambda: host
+        Lease(folder, 0)
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(child, 0)
+
+
+def test_work_of_an_unfinished_run_stays(made, capsys):
+    unfinish()
+    needed, finished = work(name_of(made, 0), RUN / "model.json"), work(name_of(made, 1), SECOND / "model.json")
+    prune.run(made.study, yes=True)
+    assert needed.exists()
+    assert not finished.exists()
+    assert capsys.readouterr().out.endswith("freed 2.0 MB\n")
+
+
+@pytest.mark.parametrize(
+    ("result", "said"),
+    [
+        ("results/other/train/math/near/erf/seed0/model.json", "for the study other: prune that"),
+        ("/elsewhere/results/smoke/train/math/near/erf/seed0/model.json", "is not of this checkout"),
+        ("../results/smoke/train/math/near/erf/seed0/model.json", "is not of this checkout"),
+        ("by/hand/model.json", "is not of this checkout"),
+    ],
+)
+@pytest.mark.parametrize("ours", [(), (RUN / "model.json",)])
+def test_work_of_anybody_else_stays_and_is_told(result, said, ours, made, capsys):
+    """Wherever their study's file is, and also where this study has a part in it."""
+    foreign = work("0123456789abcdef", result, *ours)
+    prune.run(made.study, yes=True)
+    assert foreign.exists()
+    assert said in capsys.readouterr().out
+
+
+def test_a_folder_that_was_not_made_by_a_trainer_stays(made, capsys):
+    """Also one that is no folder of work directories at all, and a copy that somebody made of one."""
+    made_by_us = work("0123456789abcdef", RUN / "model.json")
+    shutil.copytree(made_by_us, "work/backup")
+    damaged = work("fedcba9876543210", RUN / "model.json")
+    (damaged / "mark.json").write_bytes((damaged / "mark.json").read_bytes().replace(b"seed0", b"seed1"))
+    work("old")
+    before = everything()
+    prune.run(made.study, yes=True)
+    assert before - everything() == {path for path in before if made_by_us in path.parents}
+    out = capsys.readouterr().out
+    assert [f"left  work/{name}: no mark says" in out for name in ("backup", "fedcba9876543210", "old")] == [True] * 3
+    before = everything()
+    prune.run(made.study, yes=True, work=Path())
+    assert everything() == before
+    assert "left  config: no mark says" in capsys.readouterr().out
+
+
+def test_work_of_a_checkout_that_has_moved_is_its_own(made, tmp_path, monkeypatch):
+    folder = work("0123456789abcdef", RUN / "model.json")
+    shutil.copytree(tmp_path, tmp_path / "moved")
+    monkeypatch.chdir(tmp_path / "moved")
+    prune.run(made.study, yes=True)
+    assert not folder.exists()
+    assert (tmp_path / folder).exists()
+
+
+def test_work_stays_while_nobody_can_tell_which_run_goes_on_from_it(made, capsys):
+    """Its name depends on data that will be made again, to the same bytes or not."""
+    shutil.rmtree("results/smoke/data/math")
+    unfinish()
+    unknown, other = work("0123456789abcdef", RUN / "model.json"), work("fedcba9876543210", "results/smoke/gone.json")
+    prune.run(made.study, yes=True)
+    assert unknown.exists()
+    assert not other.exists()
+    assert "can be told when results/smoke/data/math/manifest.json is made" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind", ["holder", "elsewhere", "nonsense"])
+def test_work_that_somebody_is_at_stays(kind, made, capsys):
+    """A trainer renews its lease every few seconds, wherever it runs."""
+    busy = work("0123456789abcdef", RUN / "model.json")
+    holder = Lease(busy, 0) if kind == "holder" else None
+    if kind == "elsewhere":
+        die_at_work(busy, "elsewhere")
+    elif kind == "nonsense":
+        (busy / "lease.json").write_text("{}")
+    prune.run(made.study, yes=True)
+    assert (busy / "checkpoints/model.safetensors").exists()
+    assert "is at work there" in capsys.readouterr().out
+    if holder:
+        holder.check()
+        holder.release()
+
+
+def test_work_of_a_suspended_trainer_stays(made):
+    """It renews nothing, however long, and goes on where it was."""
+    folder = work("0123456789abcdef", RUN / "model.json")
+    with Lease(folder, 0) as holder:
+        age(folder / "lease.json", folder)
+        prune.run(made.study, yes=True)
+        holder.check()
+    assert (folder / "checkpoints/model.safetensors").exists()
+
+
+def test_a_clock_that_jumps_ends_nobody(made, monkeypatch):
+    """The age of a lease is told by the clock of the disk that it lies on."""
+    folder = work("0123456789abcdef", RUN / "model.json")
+    die_at_work(folder, "elsewhere")
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 10 * work_directories.QUIET)
+    prune.run(made.study, yes=True)
+    assert (folder / "checkpoints/model.safetensors").exists()
+
+
+@pytest.mark.parametrize("facts", [{"token": "../../x"}, {"pid": "1"}, {"pid": None}, {"token": 5}])
+def test_a_lease_that_nobody_can_have_written_is_somebodys(facts, made):
+    folder = work("0123456789abcdef", RUN / "model.json")
+    die_at_work(folder, platform.node())
+    lease = folder / "lease.json"
+    lease.write_text(json.dumps(json.loads(lease.read_text()) | facts))
+    prune.run(made.study, yes=True)
+    assert (folder / "checkpoints/model.safetensors").exists()
+
+
+@pytest.mark.parametrize("host", [platform.node(), "elsewhere"])
+def test_work_of_the_dead_goes(host, made):
+    """At once where their host is ours, and else when nothing has changed for a while."""
+    dead = work("0123456789abcdef", RUN / "model.json")
+    die_at_work(dead, host)
+    if host == "elsewhere":
+        age(dead / "lease.json", dead)
+    prune.run(made.study, yes=True)
+    assert list(Path("work").iterdir()) == []
+
+
+def test_a_prune_that_is_killed_at_any_moment_leaves_what_the_next_one_removes(made):
+    """To the last, what is left says what it is for."""
+    audit = prune.verify(made.study, thorough=False)
+    moment, ended = 0, False
+    while not ended:
+        moment += 1
+        folder = work("0123456789abcdef", RUN / "model.json")
+        ended = killed_at(moment, partial(discard, look(folder))) == 0
+        for each in unneeded(look_around(Path("work")), Needs(made.study, audit)):
+            each.act()
+        assert list(Path("work").iterdir()) == []
+    assert moment > 6
+
+
+def killed_at(moment: int, act) -> int:
+    """Exit code of a process that does this and is killed before it deletes, links or renames for the n-th time."""
+    if (child := os.fork()) == 0:
+        made = itertools.count(1)
+
+        def hook(event, _):
+            if event in ("os.remove", "os.rmdir", "os.rename", "os.link") and next(made) == moment:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        sys.addaudithook(hook)
+        act()
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+@pytest.mark.parametrize("act", ["start", "work and stop", "finish"])
+def test_what_a_trainer_does_while_prune_looks_is_not_lost(act, made, monkeypatch, capsys):
+    folder = work("0123456789abcdef", RUN / "model.json")
+    looked, held = prune.verify, []
+
+    def meanwhile(*arguments, **options):
+        audit = looked(*arguments, **options)
+        trainer = Work(folder, RUN / "model.json", wait=0)
+        trainer.starts_from(0)
+        if act == "start":
+            held.append(trainer)
+            return audit
+        if act == "finish":
+            trainer.retire(1)
+        trainer.__exit__(None, None, None)
+        return audit
+
+    monkeypatch.setattr(prune, "verify", meanwhile)
+    prune.run(made.study, yes=True)
+    assert f"left  {folder}: " in capsys.readouterr().out
+    assert folder.exists() == (act != "finish")
+    for trainer in held:
+        trainer.lease.check()
+        trainer.__exit__(None, None, None)
+
+
+def test_a_trainer_that_comes_while_its_directory_goes_waits_and_makes_it_anew(made, monkeypatch):
+    folder, children = work("0123456789abcdef", RUN / "model.json"), []
+
+    def meanwhile(emptied):
+        if (child := os.fork()) == 0:
+            sys.stderr = os.fdopen(told, "w")  # the trainer says that it waits
+            trainer = Work(emptied, RUN / "model.json", wait=60)
+            trainer.starts_from(0)
+            os._exit(0 if trainer.lease.waited and not trainer.earlier else 1)
+        children.append(child)
+        os.close(told)
+        os.read(waits, 1)
+        empty(emptied)
+
+    waits, told = os.pipe()
+    monkeypatch.setattr(work_directories, "empty", meanwhile)
+    prune.run(made.study, yes=True)
+    assert os.waitstatus_to_exitcode(os.waitpid(children[0], 0)[1]) == 0
+    assert marked_for(folder) == {(RUN / "model.json").absolute()}
