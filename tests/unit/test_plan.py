@@ -357,7 +357,7 @@ def test_a_plan_loads_nothing_heavy(place):
     import sys
 
     script = (
-        "import sys; from smoothgates.plan.show import run; run('laptop');"
+        "import sys; from smoothgates.ops.plan.show import run; run('laptop');"
         "sys.exit(bool({'torch', 'numpy', 'pandas', 'pyarrow', 'snakemake'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)

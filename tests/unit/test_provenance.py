@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from smoothgates.gates import GATES
-from smoothgates.provenance import run_record as provenance
+from smoothgates.provenance import machine, run_record
 from smoothgates.provenance.code_closure import code_of
 from smoothgates.provenance.run_record import Execution
 from smoothgates.report.runs import origins
@@ -25,7 +25,7 @@ def test_a_train_job_depends_on_its_own_gate_and_task_alone():
     assert "gates/erf.py" in code
     assert not code & {f"gates/{gate}.py" for gate in GATES if gate != "erf"}
     assert {"objective/loss.py", "train/loop.py", "policy/decoder.py"} <= code
-    assert {"tasks/math/exact.py", "tasks/math/rewards.py", "tasks/math/worker.py"} <= code
+    assert {"tasks/math/exact.py", "tasks/math/rewards.py", "tasks/math/verifier/worker.py"} <= code
     assert not any(path.startswith(("tasks/logic/", "tasks/toolqa/")) for path in code)
 
 
@@ -62,12 +62,14 @@ def test_heavy_imports_stay_where_they_are_used():
     assert not start & {"torch", "psutil", "numpy", "pandas", "pyarrow", "transformers", "snakemake"}
     assert "torch" not in loaded("import smoothgates.stages.report, smoothgates.stages.analyse")
     assert not loaded("import smoothgates.train.run.attempt") & {"transformers", "torch._dynamo"}
-    tasks = loaded("import smoothgates.study.schema; [smoothgates.config.load_task(t) for t in ('math', 'toolqa')]")
+    tasks = loaded(
+        "import smoothgates.study.schema; [smoothgates.study.schema.load_task(t) for t in ('math', 'toolqa')]"
+    )
     assert not tasks & {"datasets", "flint", "math_verify", "sympy", "bm25s", "faiss", "numpy"}
 
 
 def test_gpu_hours_are_those_of_all_attempts_and_ranks(tmp_path, monkeypatch):
-    monkeypatch.setattr(provenance, "gpus", lambda: 8)
+    monkeypatch.setattr(run_record, "gpus", lambda: 8)
     execution = Execution("analyse", load_study("laptop").analyse_spec())
     execution.write(tmp_path / "run.json", [], attempts=[{"seconds": 3600}, {"seconds": 1800}])
     record = json.loads((tmp_path / "run.json").read_text())
@@ -79,7 +81,7 @@ def test_a_record_names_the_processor_and_the_kernels(tmp_path, monkeypatch):
     monkeypatch.setenv("MKL_CBWR", "COMPATIBLE")
     Execution("analyse", load_study("laptop").analyse_spec()).write(tmp_path / "run.json", [])
     record = json.loads((tmp_path / "run.json").read_text())
-    assert record["processor"] == provenance.processor() != ""
+    assert record["processor"] == machine.processor() != ""
     assert record["kernels"]["MKL_CBWR"] == "COMPATIBLE"
     assert record["kernels"]["torch"] == torch.backends.cpu.get_cpu_capability()
 
@@ -98,12 +100,12 @@ def test_the_processor_is_named_on_every_system(cpuinfo, system, expected, monke
             raise FileNotFoundError(path)
         return cpuinfo
 
-    monkeypatch.setattr(provenance.Path, "read_text", read_text)
-    monkeypatch.setattr(provenance.sys, "platform", system)
-    monkeypatch.setattr(provenance.platform, "processor", lambda: "")
-    monkeypatch.setattr(provenance.platform, "machine", lambda: "aarch64")
-    monkeypatch.setattr(provenance.subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], 0, "Apple M4\n"))
-    assert provenance.processor() == expected
+    monkeypatch.setattr(machine.Path, "read_text", read_text)
+    monkeypatch.setattr(machine.sys, "platform", system)
+    monkeypatch.setattr(machine.platform, "processor", lambda: "")
+    monkeypatch.setattr(machine.platform, "machine", lambda: "aarch64")
+    monkeypatch.setattr(machine.subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], 0, "Apple M4\n"))
+    assert machine.processor() == expected
 
 
 def test_kernels_are_not_asked_of_a_torch_that_nothing_uses():
