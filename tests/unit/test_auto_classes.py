@@ -9,7 +9,8 @@ from smoothgates.policy.decoder import Decoder
 from smoothgates.policy.folder import load_policy, save_policy
 from smoothgates.policy.tokenizer import build_tokenizer
 from smoothgates.seeds import python_stream, torch_stream
-from smoothgates.specs.optimizer import Adam, SupervisedPhase
+from smoothgates.specs.optimizer import Adam
+from smoothgates.specs.supervised import SupervisedPhase
 from smoothgates.study.loader import load_study
 from smoothgates.tasks import load_task
 from smoothgates.tasks.task import Prompt

@@ -20,7 +20,8 @@ from smoothgates.policy.folder import load_policy, save_policy, verified_folder
 from smoothgates.policy.tokenizer import STAND_IN_TEMPLATE, build_tokenizer
 from smoothgates.policy.weights import load_weights, write_weights
 from smoothgates.seeds import torch_stream
-from smoothgates.specs.policy import Architecture, ExpertsConfig, Model, PolicySpec
+from smoothgates.specs.architecture import Architecture, ExpertsConfig
+from smoothgates.specs.policy import Model, PolicySpec
 from smoothgates.stages import policy as stage
 from smoothgates.tasks.task import Example
 

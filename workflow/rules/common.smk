@@ -20,7 +20,7 @@ try:
     # A file of gates/ may be a user's own, and no gate.
     from smoothgates.jobs.dag import Jobs
     from smoothgates.study.ownership import mark, own_study
-    from smoothgates.specs.fields import CONTROL
+    from smoothgates.specs.control import CONTROL
 
     STUDY = own_study(config.get("study", "laptop"))
     JOBS = Jobs(STUDY)

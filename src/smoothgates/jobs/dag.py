@@ -13,7 +13,7 @@ from smoothgates.provenance.code_closure import code_digest
 from smoothgates.provenance.environments import environment_of, lock_digest
 from smoothgates.provenance.run_record import spec_digest
 from smoothgates.retrieval.passages import corpus_files
-from smoothgates.specs.gates import CheckGateSpec
+from smoothgates.specs.check_gate import CheckGateSpec
 from smoothgates.study.loader import CONTROL, LoadedStudy
 
 

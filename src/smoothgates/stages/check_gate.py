@@ -7,7 +7,8 @@ from smoothgates.gates.contract import check_contract
 from smoothgates.io.files import write_json
 from smoothgates.io.records import parse_spec
 from smoothgates.provenance.run_record import Execution
-from smoothgates.specs.gates import GATE_CHECK, CheckGateSpec
+from smoothgates.specs.check_gate import CheckGateSpec
+from smoothgates.specs.gates import GATE_CHECK
 
 
 def run(spec_text: str, out: Path | None = None) -> None:

@@ -7,14 +7,16 @@ from pydantic import Field, NonNegativeFloat, field_validator, model_validator
 from smoothgates.io.bounds import Seed, Updates
 from smoothgates.io.records import Record
 from smoothgates.retrieval.spec import IndexSpec
+from smoothgates.specs.architecture import Architecture, ExpertsConfig
+from smoothgates.specs.control import CONTROL
 from smoothgates.specs.evaluate import SamplingBudget
-from smoothgates.specs.fields import CONTROL, Name, TaskName
+from smoothgates.specs.fields import Name, TaskName
 from smoothgates.specs.gates import GatesSpec
-from smoothgates.specs.optimizer import Supervised
-from smoothgates.specs.policy import Architecture, ExpertsConfig, Model
+from smoothgates.specs.policy import Model
 from smoothgates.specs.prepare import Part
-from smoothgates.specs.rollout import WORLD, Protocol, SamplerConfig, Sampling
-from smoothgates.specs.train import EngineConfig, Regime
+from smoothgates.specs.rollout import WORLD, Protocol, SamplerConfig
+from smoothgates.specs.supervised import Supervised
+from smoothgates.specs.train import EngineConfig, Regime, Sampling
 from smoothgates.tasks import load_task
 
 
