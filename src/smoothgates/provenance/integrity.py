@@ -8,15 +8,16 @@ follows, with `verify`.
 from pathlib import Path
 
 from smoothgates.errors import BadInput
-from smoothgates.io.files import digest, read_json
+from smoothgates.io.files import digest
+from smoothgates.io.manifests.manifest import read_manifest
+from smoothgates.io.manifests.run_record import RunRecord
 from smoothgates.io.paths import record_of
 from smoothgates.io.seal import intact
-from smoothgates.provenance.run_record import RUN_SCHEMA
 
 
 def read_record(path: Path) -> dict:
     """A run.json as it was written. BadInput if there is none, or another."""
-    facts = read_json(path, RUN_SCHEMA)
+    facts = read_manifest(path, RunRecord)
     if not intact(facts):
         raise BadInput(f"{path}: does not match its own seal")
     return facts

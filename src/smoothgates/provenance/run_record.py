@@ -10,14 +10,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from smoothgates.io.files import digest, write_json
+from smoothgates.io.manifests.run_record import RunRecord
 from smoothgates.io.records import Record
 from smoothgates.io.seal import sealed
 from smoothgates.io.system import peak_bytes
 from smoothgates.provenance.code_closure import SOURCE, code_digest
 from smoothgates.provenance.environments import drift, environment_of, lock_digest
 from smoothgates.provenance.machine import gpus, kernels, processor, versions
-
-RUN_SCHEMA = "smoothgates.run"
 
 
 class Execution:
@@ -34,7 +33,7 @@ class Execution:
         env = environment_of(stage, os.environ.get("SMOOTHGATES_DEVICE", "cpu"))
         self.began = time.time()
         self.facts = {
-            "schema": RUN_SCHEMA,
+            "schema": RunRecord.SCHEMA,
             "schema_version": 1,
             "stage": stage,
             "spec_sha256": spec_digest(spec),

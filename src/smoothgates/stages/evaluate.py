@@ -9,10 +9,12 @@ from pathlib import Path
 from smoothgates.data.examples import read_examples
 from smoothgates.errors import BadInput
 from smoothgates.evaluate.benchmark import ask, summarise
-from smoothgates.io.files import digest, read_json, write_json, write_parquet
+from smoothgates.io.files import digest, write_json, write_parquet
+from smoothgates.io.manifests.manifest import read_manifest
+from smoothgates.io.manifests.model import ModelManifest
 from smoothgates.io.progress import track
 from smoothgates.io.records import parse_spec
-from smoothgates.policy.folder import MODEL_SCHEMA, load_text, verified_folder
+from smoothgates.policy.folder import load_text, verified_folder
 from smoothgates.provenance.run_record import Execution
 from smoothgates.rollout.make import make_sampler
 from smoothgates.rollout.sampler import Sampler
@@ -65,7 +67,7 @@ def evaluate_run(
     out: Path,
 ) -> dict:
     """Scores of a run; its samples are written beside `out`. `holding` gives a sampler with a folder's weights."""
-    manifest, final = read_json(model, MODEL_SCHEMA), verified_folder(model)
+    manifest, final = read_manifest(model, ModelManifest), verified_folder(model)
     text = load_text(final, spec.published)
 
     def answers(sampler: Sampler, part: SamplingBudget, temperature: float) -> list[dict]:
