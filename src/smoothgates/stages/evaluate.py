@@ -20,6 +20,7 @@ from smoothgates.rollout.make import make_sampler
 from smoothgates.rollout.sampler import Sampler
 from smoothgates.rollout.task_setup import Setting, setting_of
 from smoothgates.specs.evaluate import EvaluateSpec, SamplingBudget
+from smoothgates.tasks import judging_parts
 from smoothgates.tasks.task import Example
 
 SCHEMA = "smoothgates.scores"
@@ -52,7 +53,7 @@ def run(spec_text: str, data: Path, models: list[Path], outs: list[Path], index:
             return sampler
 
         for model, out in track(list(zip(models, outs, strict=True)), "evaluate"):
-            execution = Execution("evaluate", spec, (f"tasks.{spec.task}",), [data, model, index])
+            execution = Execution("evaluate", spec, judging_parts(spec.task), [data, model, index])
             scores = evaluate_run(spec, setting, examples, holding, model, out)
             write_json(out, {**scores, "data_sha256": digest(data)})
             execution.write(out.with_suffix(".run.json"), [out, samples_of(out)])

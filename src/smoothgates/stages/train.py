@@ -16,6 +16,7 @@ from smoothgates.io.manifests.model import ModelManifest
 from smoothgates.io.records import parse_spec
 from smoothgates.provenance.run_record import Execution
 from smoothgates.specs.train import TrainSpec
+from smoothgates.tasks import judging_parts
 from smoothgates.train.run.result import Result
 from smoothgates.train.run.stop import Stop
 from smoothgates.train.run.workdir import FINISHED, Work, fingerprint, marking_failures
@@ -59,7 +60,7 @@ def run(
     how = how or How()
     stop, ranks = Stop(how.wall_minutes), Ranks()
     spec = parse_spec(TrainSpec, spec_text)
-    parts = (f"gates.{spec.method.gate}", f"tasks.{spec.task}")
+    parts = (f"gates.{spec.method.gate}", *judging_parts(spec.task))
     execution = Execution("train", spec, parts, [data, policy, gate, index])
     if gate and (checked := read_manifest(gate, GateCheck)["spec"]["gate"]) != spec.method.gate:
         raise BadInput(f"{gate}: spec.gate: expected '{spec.method.gate}', the gate of the method, got '{checked}'")

@@ -17,7 +17,7 @@ from smoothgates.specs.prepare import Part
 from smoothgates.specs.rollout import WORLD, Protocol, SamplerConfig
 from smoothgates.specs.supervised import Supervised
 from smoothgates.specs.train import EngineConfig, Regime, Sampling
-from smoothgates.tasks import load_task
+from smoothgates.tasks import load_rewards, load_task
 
 
 class Data(Record):
@@ -214,7 +214,7 @@ def _check_task(name: str, task: Task, tokenizer: str | None) -> None:
     known = load_task(name)
     for key, chosen, choices in (
         ("prompt", task.protocol.prompt, known.prompts),
-        ("reward", task.protocol.reward, known.rewards),
+        ("reward", task.protocol.reward, load_rewards(name)),
     ):
         if chosen not in choices:
             raise ValueError(f"tasks.{name}.protocol.{key}: '{chosen}' is not among {sorted(choices)}")
