@@ -91,15 +91,21 @@ def skeleton(code: str | bytes) -> str:
 
 
 def _text_of(node: ast.AST | list | str | int | None) -> str:
+    """Text of a node or of a value of a field; empty for None and for a list without items."""
+    if node is None:
+        return ""
     if isinstance(node, list):
-        return f"[{','.join(_text_of(item) for item in node if not _idle(item))}]"
+        items = [_text_of(item) for item in node if not _idle(item)]
+        return f"[{','.join(items)}]" if items else ""
     if isinstance(node, ast.Constant):
         return ascii(node.value)
+    if isinstance(node, ast.JoinedStr):  # Python 3.12 ends a nested format with an empty string
+        parts = [_text_of(value) for value in node.values]
+        return f"JoinedStr({','.join(part for part in parts if part != ascii(''))})"
     if not isinstance(node, ast.AST):
         return ascii(node)
-    fields = [(name, getattr(node, name, None)) for name in node._fields if name != "ctx"]
-    given = [f"{name}={_text_of(value)}" for name, value in fields if value is not None and value != []]
-    return f"{type(node).__name__}({','.join(given)})"
+    fields = [(name, _text_of(getattr(node, name, None))) for name in node._fields if name != "ctx"]
+    return f"{type(node).__name__}({','.join(f'{name}={text}' for name, text in fields if text)})"
 
 
 def _idle(item: ast.AST | str | None) -> bool:
