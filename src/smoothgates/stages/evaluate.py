@@ -40,7 +40,7 @@ def run(spec_text: str, data: Path, models: list[Path], outs: list[Path], index:
             f"{data}: {spec.benchmark}: holds {len(examples)} problems, the benchmark asks for {spec.final.problems}"
         )
     setting = setting_of(spec.task, spec.protocol, index)
-    sampler = None
+    sampler, charged = None, 0.0
     with ExitStack() as stack:
 
         def holding(folder: Path) -> Sampler:
@@ -53,10 +53,10 @@ def run(spec_text: str, data: Path, models: list[Path], outs: list[Path], index:
             return sampler
 
         for model, out in track(list(zip(models, outs, strict=True)), "evaluate"):
-            execution = Execution("evaluate", spec, judging_parts(spec.task), [data, model, index])
+            execution = Execution("evaluate", spec, judging_parts(spec.task), [data, model, index], charged)
             scores = evaluate_run(spec, setting, examples, holding, model, out)
             write_json(out, {**scores, "data_sha256": digest(data)})
-            execution.write(out.with_suffix(".run.json"), [out, samples_of(out)])
+            charged = execution.write(out.with_suffix(".run.json"), [out, samples_of(out)])
 
 
 def evaluate_run(
