@@ -1,5 +1,6 @@
 """Which code a stage's result depends on, and when its digest changes."""
 
+import ast
 import importlib.metadata
 import tomllib
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 from reformatting import reformatted
 
 from smoothgates.gates import GATES
+from smoothgates.provenance import code_closure
 from smoothgates.provenance.code_closure import NOT_COUNTED, SOURCE, code_of, imported_by, skeleton
 
 FILES = sorted((SOURCE / "smoothgates").rglob("*.py"))
@@ -148,6 +150,19 @@ def test_every_supported_python_reads_the_same_code():
         "Module(body=[Expr(value=JoinedStr('a',FormattedValue(value=Name(id='x'),conversion=114,format_spec="
         "JoinedStr('>',FormattedValue(value=Name(id='y'),conversion=-1))),'\\xe9\\U0001fae9'))])"
     )
+
+
+def test_each_file_is_parsed_once(monkeypatch):
+    """A dry run asks for the digests of thousands of jobs."""
+    code_closure._module.cache_clear()
+    code_closure.code_list.cache_clear()
+    parsed, parse = [], ast.parse
+    monkeypatch.setattr(code_closure.ast, "parse", lambda code: parsed.append(code) or parse(code))
+    parts = [("gates.erf", *JUDGED), ("gates.clip", *JUDGED), JUDGED]
+    for each in parts:
+        code_closure.code_digest("train", each)
+    files = {file for each in parts for file in code_of("train", each)}
+    assert len(parsed) == len(files)
 
 
 def test_a_new_version_is_no_other_code():

@@ -183,7 +183,7 @@ def imported(file):
 
 def drift_with(folder, env):
     """Drift in an interpreter that sees the packages of a folder alone."""
-    line = f"import json; from smoothgates.environments import drift; print(json.dumps(drift({env!r})))"
+    line = f"import json; from smoothgates.provenance.environments import drift; print(json.dumps(drift({env!r})))"
     path = os.pathsep.join([str(ROOT / "src"), str(folder)])
     command = [sys.executable, "-S", "-c", line]
     done = subprocess.run(command, env={"PYTHONPATH": path}, capture_output=True, text=True, check=True)
