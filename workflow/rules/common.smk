@@ -20,7 +20,8 @@ try:
     # A file of gates/ may be a user's own, and no gate.
     from smoothgates.jobs.dag import Jobs
     from smoothgates.study.ownership import mark, own_study
-    from smoothgates.specs.fields import CONTROL
+    from smoothgates.specs.control import CONTROL
+    from smoothgates.tasks import judging_parts
 
     STUDY = own_study(config.get("study", "laptop"))
     JOBS = Jobs(STUDY)
@@ -79,8 +80,9 @@ def code(name, stage, parts=()):
 
 
 for task in TASKS:
-    for stage in ("prepare", "policy", "evaluate"):
+    for stage in ("prepare", "policy"):
         code(f"{stage}/{task}", stage, (f"tasks.{task}",))
+    code(f"evaluate/{task}", "evaluate", judging_parts(task))
     for method in STUDY.methods_of(task):
         code(f"train/{task}/{method}", "train", JOBS.train_parts(task, method))
 

@@ -13,8 +13,9 @@ from smoothgates.provenance.code_closure import code_digest
 from smoothgates.provenance.environments import environment_of, lock_digest
 from smoothgates.provenance.run_record import spec_digest
 from smoothgates.retrieval.passages import corpus_files
-from smoothgates.specs.gates import CheckGateSpec
+from smoothgates.specs.check_gate import CheckGateSpec
 from smoothgates.study.loader import CONTROL, LoadedStudy
+from smoothgates.tasks import judging_parts
 
 
 @dataclass(frozen=True)
@@ -121,9 +122,9 @@ class Jobs:
             waits=(self.checked(method),),
         )
 
-    def train_parts(self, task: str, method: str) -> tuple[str, str]:
-        """The one gate that the method uses, and the one task that it trains on."""
-        return f"gates.{self.study.methods[method].gate}", f"tasks.{task}"
+    def train_parts(self, task: str, method: str) -> tuple[str, ...]:
+        """The one gate that the method uses, and the one task that it trains on, with its rewards."""
+        return f"gates.{self.study.methods[method].gate}", *judging_parts(task)
 
     def evaluate(self, task: str, regime: str, method: str, benchmark: str) -> Job:
         """One job serves all seeds: starting up costs more than evaluating."""
@@ -132,7 +133,7 @@ class Jobs:
             "evaluate",
             f"{task}/{regime}/{method}/{benchmark}",
             self.study.evaluate_spec(task, benchmark),
-            (f"tasks.{task}",),
+            judging_parts(task),
             (self.paths.data.format(task=task), *self.models(task, regime, method), *self.searched(task)),
             tuple(self.scores(task, regime, method, seed, benchmark) for seed in self.seeds),
         )

@@ -15,8 +15,8 @@ from smoothgates.methods.method import Method
 from smoothgates.methods.table import load_methods
 from smoothgates.provenance.run_record import spec_digest
 from smoothgates.specs.analyse import AnalyseSpec, Arms, seedless, told
+from smoothgates.specs.control import CONTROL
 from smoothgates.specs.evaluate import EvaluateSpec
-from smoothgates.specs.fields import CONTROL
 from smoothgates.specs.policy import PolicySpec
 from smoothgates.specs.prepare import PrepareSpec
 from smoothgates.specs.report import ReportSpec
