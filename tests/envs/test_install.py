@@ -28,7 +28,7 @@ rule page:
     conda: "{root}/envs/report.yaml"
     shell:
         "PYTHONPATH={root}/src python -c 'import smoothgates.stages.analyse, smoothgates.stages.report;"
-        " from smoothgates.environments import drift; print(drift(\\"report\\"))' > {{output}}"
+        " from smoothgates.provenance.environments import drift; print(drift(\\"report\\"))' > {{output}}"
 """
 
 
@@ -49,13 +49,14 @@ def test_control_evaluates_the_workflow_without_torch(tmp_path):
     bin_ = new_venv(tmp_path / "control")
     run("bash", "envs/control.post-deploy.sh", path=bin_)
     assert "No broken requirements" in run("pip", "check", path=bin_)
-    line = "from smoothgates.environments import drift; print(drift('control'))"
+    line = "from smoothgates.provenance.environments import drift; print(drift('control'))"
     assert run("python", "-c", line, path=bin_, cwd=ROOT / "src") == "{}\n"
     checkout = tmp_path / "checkout"
     for name in ("workflow", "src", "envs", "config"):
         shutil.copytree(ROOT / name, checkout / name)
     shutil.copy(ROOT / "Snakefile", checkout)
-    jobs = run("snakemake", "--dry-run", "--profile", "workflow/profiles/local", path=bin_, cwd=checkout)
+    installed = ("env", f"PYTHONPATH={checkout}/src")
+    jobs = run(*installed, "snakemake", "--dry-run", "--profile", "workflow/profiles/local", path=bin_, cwd=checkout)
     assert "train " in jobs
 
 

@@ -189,7 +189,7 @@ def test_every_job_has_a_name_and_a_comment_of_its_own():
     study = load_study("laptop", ROOT / "config")
     jobs = jobs_of(study)
     names = Names(study)
-    assert len({comment_of(job) for job in jobs}) == len({job.outputs[0] for job in jobs}) == len(jobs)
+    assert len({comment_of(job) for job in jobs}) == len({job.writes[0] for job in jobs}) == len(jobs)
     # As Snakemake's executor was seen to write them.
     assert names.of_comment("rule_train_wildcards_math_near_erf_0") == "train math/near/erf/seed0"
     assert names.of_comment("rule_warm_start_wildcards_math_0") == "warm_start math/control/warm_start/seed0"

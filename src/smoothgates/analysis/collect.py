@@ -12,7 +12,7 @@ from smoothgates.io.files import digest, read_json
 from smoothgates.io.paths import Paths
 from smoothgates.provenance.integrity import named, unchanged, vouched
 from smoothgates.specs.analyse import Arms, seedless, told
-from smoothgates.specs.fields import CONTROL
+from smoothgates.specs.control import CONTROL
 
 KEYS = ["task", "regime", "method", "seed"]
 CELL = ["task", "benchmark", "regime"]

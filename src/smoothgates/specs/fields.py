@@ -14,6 +14,3 @@ Decay = Annotated[float, Field(ge=0, lt=1)]
 Name = Annotated[str, Field(pattern=NAME)]
 
 TaskName = Literal[*NAMES]
-
-CONTROL = "control"
-"""The pseudo-regime of what is no RL run: the warm start, and supervised training continued."""

@@ -6,6 +6,7 @@ from pydantic import Field, PositiveFloat, model_validator
 
 from smoothgates.io.bounds import Layers, Seed, Tokens, Width
 from smoothgates.io.records import Record
+from smoothgates.specs.control import PolicyName
 from smoothgates.specs.fields import TaskName
 from smoothgates.specs.optimizer import Supervised
 
@@ -69,7 +70,7 @@ class PolicySpec(Record):
 
     task: TaskName
     regime_name: Literal["control"] = "control"
-    method_name: Literal["warm_start", "warm_start_moe", "sft"]
+    method_name: PolicyName
     seed: Seed
     architecture: Architecture | None
     """Of a policy that begins with random weights."""

@@ -13,7 +13,7 @@ from smoothgates.io.paths import Paths
 from smoothgates.io.records import parse_spec
 from smoothgates.provenance.run_record import Execution
 from smoothgates.specs.analyse import AnalyseSpec
-from smoothgates.specs.fields import CONTROL
+from smoothgates.specs.control import CONTROL
 
 SCHEMA = "smoothgates.comparisons"
 

@@ -7,8 +7,9 @@ from pydantic import Field, NonNegativeFloat, field_validator, model_validator
 from smoothgates.io.bounds import Seed, Updates
 from smoothgates.io.records import Record
 from smoothgates.retrieval.spec import IndexSpec
+from smoothgates.specs.control import CONTROL
 from smoothgates.specs.evaluate import SamplingBudget
-from smoothgates.specs.fields import CONTROL, Name, TaskName
+from smoothgates.specs.fields import Name, TaskName
 from smoothgates.specs.gates import GatesSpec
 from smoothgates.specs.optimizer import Supervised
 from smoothgates.specs.policy import Architecture, ExpertsConfig, Model
