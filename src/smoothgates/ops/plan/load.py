@@ -13,6 +13,7 @@ from smoothgates.specs.prepare import PrepareSpec
 from smoothgates.specs.rollout import Protocol, SamplerConfig
 from smoothgates.specs.train import EngineConfig, TrainSpec
 from smoothgates.study.loader import LoadedStudy
+from smoothgates.train.run.retention import curve_points
 
 SHARE = 0.6
 """Expected length of a completion, and of what tools reply, as a share of the most allowed."""
@@ -127,7 +128,7 @@ def train_load(spec: TrainSpec, shape: Shape, lengths: dict) -> Load:
         scored=times * trained,
         updates=updates,
         sequences=trained / regime.minibatches,
-        kept=1 + checkpoints(regime.rollouts, spec.checkpoint_every),
+        kept=1 + curve_points(regime.rollouts, spec.checkpoint_every),
         bytes_left=1e4 + 200 * updates,
     )
 
@@ -153,7 +154,7 @@ def evaluate_load(spec: EvaluateSpec, job: Job, study: LoadedStudy) -> Load:
     """One job serves all seeds. How many checkpoints each kept is its regime's doing."""
     runs = len(job.writes)
     regime = study.config.regimes.get(job.regime)
-    kept = checkpoints(regime.rollouts, study.config.checkpoint_every) if regime else 0
+    kept = curve_points(regime.rollouts, study.config.checkpoint_every) if regime else 0
     asked = [Rollouts(runs, spec.final.problems, spec.final.samples)]
     if spec.greedy:
         asked.append(Rollouts(runs, spec.final.problems, 1))
@@ -191,12 +192,3 @@ def lengths_for(task: str, protocol: Protocol, study: LoadedStudy) -> dict:
         "decoded": decoded,
         "longest": int(min(arch.max_position_embeddings, longest) if arch else longest),
     }
-
-
-def checkpoints(rollouts: int, every: int) -> int:
-    """How many a run keeps beside its final policy.
-
-    >>> checkpoints(16, 4), checkpoints(3, 4)
-    (3, 0)
-    """
-    return (rollouts - 1) // every
