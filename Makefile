@@ -25,7 +25,7 @@ plan: $(READY)  ## What the study takes: jobs, hours, disk, memory
 	$(BIN)/python -m smoothgates plan --study "$$STUDY"
 
 pending: $(READY)  ## What would run, and why
-	$(SNAKEMAKE) --dry-run --quiet host
+	$(BIN)/python -m smoothgates pending --study "$$STUDY"
 
 check: $(READY)  ## Hold the finished laptop study to what it must show
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/laptop

@@ -1,24 +1,3 @@
-"""One study, one DAG: data → warm starts → RL runs → scores → comparisons → report.
+"""`snakemake` in this folder runs workflow/Snakefile."""
 
-Choose the study with `--config study=NAME`: a name in config/ or the path of a file of your own (default: laptop).
-"""
-
-from snakemake.utils import min_version
-
-min_version("9.22")
-
-
-include: "workflow/rules/common.smk"
-include: "workflow/rules/data.smk"
-include: "workflow/rules/policy.smk"
-include: "workflow/rules/train.smk"
-include: "workflow/rules/evaluate.smk"
-include: "workflow/rules/report.smk"
-
-
-rule all:
-    """The study's report."""
-    default_target: True
-    input:
-        REPORT.outputs,
-    localrule: True
+workflow.include("workflow/Snakefile", overwrite_default_target=True)  # as `include`, but its rule `all` is the default

@@ -232,6 +232,14 @@ def plan(
 
 
 @app.command()
+def pending(study: StudyName = "laptop") -> None:
+    """List the jobs that a study would run, by rule and reason."""
+    from smoothgates.jobs.snakemake.pending import run
+
+    sys.exit(run(study))
+
+
+@app.command()
 def verify(
     study: StudyName = "laptop",
     as_json: Annotated[bool, typer.Option("--json", help="Everything, for programs.")] = False,

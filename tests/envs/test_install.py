@@ -55,7 +55,8 @@ def test_control_evaluates_the_workflow_without_torch(tmp_path):
     for name in ("workflow", "src", "envs", "config"):
         shutil.copytree(ROOT / name, checkout / name)
     shutil.copy(ROOT / "Snakefile", checkout)
-    jobs = run("snakemake", "--dry-run", "--profile", "workflow/profiles/local", path=bin_, cwd=checkout)
+    installed = ("env", f"PYTHONPATH={checkout}/src")
+    jobs = run(*installed, "snakemake", "--dry-run", "--profile", "workflow/profiles/local", path=bin_, cwd=checkout)
     assert "train " in jobs
 
 

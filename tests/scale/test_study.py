@@ -77,9 +77,8 @@ def snakemake(folder: Path, *words: str) -> str:
     command = [sys.executable, "-m", "snakemake", "--profile", "workflow/profiles/local", "--cores", "2"]
     chosen = ["--set-resources", "train:ranks=2", "--config", "study=scale"]
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    done = subprocess.run(
-        [*command, *chosen, *words], cwd=folder, capture_output=True, text=True, env={**os.environ, "PATH": path}
-    )
+    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(folder / "src")}
+    done = subprocess.run([*command, *chosen, *words], cwd=folder, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 

@@ -5,9 +5,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from smoothgates.errors import BadInput, TryAgain
-from smoothgates.jobs.dag import jobs_of
+from smoothgates.io.paths import Paths
+from smoothgates.jobs.dag import jobs_of, outputs_by_rule
 from smoothgates.jobs.snakemake.exclusive import AT_WORK
 from smoothgates.ops.cluster import claim, slurm, watch
 from smoothgates.ops.cluster.attempt import cause_of
@@ -189,7 +191,7 @@ def test_every_job_has_a_name_and_a_comment_of_its_own():
     study = load_study("laptop", ROOT / "config")
     jobs = jobs_of(study)
     names = Names(study)
-    assert len({comment_of(job) for job in jobs}) == len({job.outputs[0] for job in jobs}) == len(jobs)
+    assert len({comment_of(job) for job in jobs}) == len({job.writes[0] for job in jobs}) == len(jobs)
     # As Snakemake's executor was seen to write them.
     assert names.of_comment("rule_train_wildcards_math_near_erf_0") == "train math/near/erf/seed0"
     assert names.of_comment("rule_warm_start_wildcards_math_0") == "warm_start math/control/warm_start/seed0"
@@ -199,6 +201,28 @@ def test_every_job_has_a_name_and_a_comment_of_its_own():
     table = render(slurm.parse_queue(QUEUE)[:2], names).splitlines()
     assert table[1].split() == ["12", "RUNNING", "train", "math/near/erf/seed0", "n1", "1:02:03"]
     assert table[2].split() == ["13", "PENDING", "evaluate", "math/near/erf/heldout", "0:00", "Resources"]
+
+
+PROFILES = ROOT / "workflow/profiles/slurm"
+
+
+def test_snakemakes_wait_for_files_is_that_of_the_last_profile_that_names_one(tmp_path):
+    ours = yaml.safe_load((PROFILES / "profile.v9+.yaml").read_text())["latency-wait"]
+    site = tmp_path / "site.yaml"
+    site.write_text("jobs: 3\n")
+    assert watch.latency_wait([PROFILES]) == watch.latency_wait([PROFILES, site]) == ours
+    site.write_text(f"latency-wait: {2 * ours}\n")
+    assert watch.latency_wait([PROFILES, site]) == 2 * ours
+    assert watch.latency_wait([tmp_path / "named_elsewhere"]) == watch.LATENCY
+
+
+@pytest.mark.parametrize("name", ["profile.v9+.yaml", "site.example.yaml"])
+def test_every_rule_that_may_take_long_has_its_time_in_each_profile(name):
+    """A rule that a profile forgets gets the default of an hour, and its jobs are killed then."""
+    rules = outputs_by_rule(Paths("any"), (0,)).keys() - {"check_gate", "gates", "analyse", "report"}
+    given = yaml.safe_load((PROFILES / name).read_text())["set-resources"]
+    assert rules == given.keys()
+    assert all(resources["runtime"] > 60 for resources in given.values())
 
 
 @pytest.fixture
@@ -215,7 +239,7 @@ def clock(monkeypatch):
 
 
 def test_a_job_is_lost_once_snakemake_should_have_noticed(clock):
-    seen = watch.Watch(poll=40)
+    seen = watch.Watch(poll=40, latency=60)
     waiting = Progress.of(SAID).waiting()
     alive, dead = (slurm.parse_queue(QUEUE)[i] for i in (0, 2))
     found = {"3": alive, "4": alive}
@@ -229,12 +253,12 @@ def test_a_job_is_lost_once_snakemake_should_have_noticed(clock):
     assert [step.slurm for step in seen.look(waiting, found)] == ["4"]
     del found["3"]
     seen.look(waiting, found)
-    clock.now += slurm.LONGEST_WAIT + watch.SLACK + watch.LATENCY + 1
+    clock.now += slurm.LONGEST_WAIT + watch.SLACK + seen.latency + 1
     assert len(seen.look(waiting, found)) == 2, "what SLURM has forgotten is dead"
 
 
 def test_a_job_that_is_put_back_into_the_queue_is_alive_again(clock):
-    seen = watch.Watch(poll=1)
+    seen = watch.Watch(poll=1, latency=60)
     waiting = Progress.of(SAID).waiting()[:1]
     alive, dead = (slurm.parse_queue(QUEUE)[i] for i in (0, 2))
     seen.look(waiting, {"3": dead})

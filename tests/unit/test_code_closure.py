@@ -155,7 +155,7 @@ def test_every_supported_python_reads_the_same_code():
 def test_each_file_is_parsed_once(monkeypatch):
     """A dry run asks for the digests of thousands of jobs."""
     code_closure._module.cache_clear()
-    code_closure.code_list.cache_clear()
+    code_closure.code_digest.cache_clear()
     parsed, parse = [], ast.parse
     monkeypatch.setattr(code_closure.ast, "parse", lambda code: parsed.append(code) or parse(code))
     parts = [("gates.erf", *JUDGED), ("gates.clip", *JUDGED), JUDGED]

@@ -276,7 +276,8 @@ def test_a_study_pins_once_and_has_nothing_to_do_then(tmp_path, fake_hub):
 
     def snakemake(*words: str, **settings: str) -> str:
         command = [sys.executable, "-m", "snakemake", *words, "--profile", "workflow/profiles/local"]
-        environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", **settings}
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        environment = {**os.environ, "PATH": path, "PYTHONPATH": str(tmp_path / "src"), **settings}
         command += ["--config", "study=mine"]
         done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr

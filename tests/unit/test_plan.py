@@ -80,7 +80,7 @@ def place(tmp_path, monkeypatch):
 
 def finish(job, seconds: float, **facts) -> None:
     """Leave what the job would have left, as if it had taken so long."""
-    for path in job.outputs:
+    for path in job.writes:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         Path(path).write_text(json.dumps({"spec": job.spec.model_dump(mode="json")}))
     for path in job.records:
@@ -204,7 +204,7 @@ def test_what_reads_from_a_job_to_do_is_to_do(place):
         to_do = {rule: row.to_do for rule, row in rows_of(plan(study)).items() if row.to_do}
         assert to_do == {"train": 1, "evaluate": 1, "analyse": 1, "report": 1}
     finish(trained, 1)
-    Path(trained.outputs[0]).unlink()
+    Path(trained.writes[0]).unlink()
     assert rows_of(plan(study))["train"].to_do == 1
 
 
@@ -322,14 +322,14 @@ def test_an_index_costs_by_the_size_of_its_corpus(place):
 
     Path("corpus.jsonl").write_bytes(b"0" * 10**7)
     study, machine = load_study("smoke"), load_machines()["cpu"]
-    job = Job("index", "index", "wiki", IndexSpec(kind="bm25", corpus=("corpus.jsonl",)), (), ("corpus.jsonl",), ())
+    job = Job("index", IndexSpec(kind="bm25", corpus=("corpus.jsonl",)), {"corpus": ("corpus.jsonl",)}, {})
     dense = replace(job, spec=IndexSpec(kind="dense_flat", corpus=("corpus.jsonl",), encoder="e5"))
     assert 2 < cost(load_of(job, study), machine).seconds < 10
     assert cost(load_of(dense, study), machine).seconds > 10 * cost(load_of(job, study), machine).seconds
     h100 = load_machines()["h100"]
     assert cost(load_of(dense, study), h100).accelerators == 1
     assert cost(load_of(job, study), h100).accelerators == 0
-    absent = replace(job, inputs=())
+    absent = replace(job, inputs={})
     assert load_of(absent, study).bytes_left > 1000 * load_of(job, study).bytes_left  # taken to be Wikipedia
 
 

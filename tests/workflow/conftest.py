@@ -28,10 +28,16 @@ class Checkout:
             cwd=self.folder,
             capture_output=True,
             text=True,
-            env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+            env=self.environment,
         )
         assert not ok or done.returncode == 0, done.stdout + done.stderr
         return done
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """That of a shell in which this checkout is installed."""
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        return {**os.environ, "PATH": path, "PYTHONPATH": str(self.folder / "src")}
 
     def pending(self, *arguments: str, study: str = "smoke") -> dict[str, int]:
         """Jobs that a dry run lists, by rule."""

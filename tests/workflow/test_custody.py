@@ -23,7 +23,7 @@ def smoothgates(checkout, *words: str, ok: bool = True) -> subprocess.CompletedP
         cwd=checkout.folder,
         capture_output=True,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(checkout.folder / "src")},
+        env=checkout.environment,
     )
     assert "Traceback" not in done.stderr
     assert not ok or done.returncode == 0, done.stdout + done.stderr
@@ -139,12 +139,12 @@ def test_a_stopped_run_keeps_what_it_goes_on_from(checkout, monkeypatch):
     monkeypatch.chdir(checkout.folder)
     study = load_study("smoke")
     job = next(job for job in jobs_of(study) if job.name == "math/near/erf/seed0")
-    for path in job.outputs:
+    for path in job.writes:
         Path(path).unlink()
-    (data, policy), (out, metrics) = job.sources, job.outputs
+    data, policy, out, metrics = job.inputs["data"], job.inputs["policy"], *job.writes
     words = ["--data", data, "--policy", policy, "--out", out, "--metrics", metrics, "--wall-minutes", "0.0001"]
     command = [sys.executable, "-m", "smoothgates", "train", "--spec", job.spec.canonical(), *words]
-    assert subprocess.run(command, env={**os.environ, "PYTHONPATH": "src"}, check=False).returncode == 75
+    assert subprocess.run(command, env=checkout.environment, check=False).returncode == 75
     (work,) = Path("work").iterdir()
     assert f"left  {work}: an unfinished run goes on from it" in smoothgates(checkout, "prune", "--yes").stdout
     assert work.exists()

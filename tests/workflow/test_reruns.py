@@ -1,7 +1,6 @@
 """What runs again: exactly what depends on what changed, and nothing for what only looks changed."""
 
 import json
-import os
 import re
 import resource
 import shutil
@@ -92,9 +91,10 @@ def test_a_gate_that_is_not_what_it_says_is_refused_and_nothing_is_trained_with_
 @pytest.mark.parametrize("command", ["-m smoothgates plan --study smoke", "-m snakemake -n --config study=smoke"])
 def test_a_file_of_the_gates_that_is_no_gate_is_one_line(command, checkout):
     (checkout.folder / "src/smoothgates/gates/mine.py").write_text("VALUE = 1\n")
-    env = {**os.environ, "PYTHONPATH": "src"}
     words = [sys.executable, *command.split()]
-    done = subprocess.run(words, cwd=checkout.folder, env=env, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        words, cwd=checkout.folder, env=checkout.environment, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 2
     assert done.stderr == "error: src/smoothgates/gates/mine.py: GATE: expected a Gate, found none\n"
 
@@ -144,13 +144,12 @@ def test_the_jobs_of_a_study_are_those_of_its_dag(clone):
     text = clone.snakemake("-n", "--config", "study=smoke", "--quiet", "host").stdout
     blocks = re.findall(r"^(?:local)?rule (\w+):\n((?:    .*\n)+)", text, re.MULTILINE)
     found = {(rule, listed(block, "input"), listed(block, "output")) for rule, block in blocks if rule != "all"}
-    assert found == {(job.rule, frozenset(job.inputs), frozenset(job.outputs)) for job in clone.jobs()}
+    assert found == {(job.rule, frozenset(job.reads), frozenset(job.writes)) for job in clone.jobs()}
 
 
 def listed(block: str, key: str) -> frozenset[str]:
     found = re.search(rf"^    {key}: (.*)$", block, re.MULTILINE)
-    paths = found[1].replace(" (update)", "").split(", ")
-    return frozenset(path for path in paths if not path.startswith(".snakemake/code/"))
+    return frozenset(found[1].replace(" (update)", "").split(", ") if found else ())
 
 
 def test_reading_the_rules_takes_no_longer_than_starting_snakemake_twice(clone):

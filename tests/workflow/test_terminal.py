@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
@@ -26,7 +25,7 @@ class Started:
                 stderr=file,
                 start_new_session=True,
                 preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored where tests run behind an &
-                env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+                env=checkout.environment,
             )
 
     def until_it_trains(self) -> "Started":
@@ -125,6 +124,7 @@ def test_another_working_directory_uses_the_checkouts_config(finished, tmp_path)
     done = subprocess.run(
         [sys.executable, "-m", "snakemake", "-s", finished.folder / "Snakefile", "-n", "--config", "study=smoke"],
         cwd=tmp_path,
+        env=finished.environment,
         capture_output=True,
         text=True,
     )

@@ -1,42 +1,40 @@
-"""Examples of each task, and what a policy may search."""
+"""Examples of each task, and the passages that a policy may search."""
 
 
 rule prepare:
-    """What one task trains on, and its benchmarks."""
+    """The training examples of one task, and its benchmarks."""
     input:
-        code=CODE.format("prepare/{task}"),
-        public=public_files,
+        unpack(inputs("prepare")),
     output:
-        PATHS.data,
+        **OUTPUTS["prepare"],
     log:
-        f"{PATHS.logs}/prepare/{{task}}.log",
+        f"{LOGS}/prepare/{{task}}.log",
     conda:
         conda("prepare")
     container:
         image("prepare")
+    threads: 1
     params:
-        spec=prepare_spec,
-        origin=origin_flag,
-        env=locked("prepare"),
+        **given("prepare"),
+        origin=origin,
     shell:
-        "python -m smoothgates prepare --spec {params.spec:q} {params.origin} --out {output:q} >> {log:q} 2>&1"
+        "python -m smoothgates prepare --spec {params.spec:q} {params.origin} --out {output.manifest:q} >> {log:q} 2>&1"
 
 
 rule index:
     """An index of passages."""
     input:
-        code=code("index", "index"),
-        corpus=corpus_files,
+        unpack(inputs("index")),
     output:
-        PATHS.index,
+        **OUTPUTS["index"],
     log:
-        f"{PATHS.logs}/index/{{name}}.log",
+        f"{LOGS}/index/{{index}}.log",
     conda:
         conda("index")
     container:
         image("index")
+    threads: 1
     params:
-        spec=index_spec,
-        env=locked("index"),
+        **given("index"),
     shell:
-        "python -m smoothgates index --spec {params.spec:q} --out {output:q} >> {log:q} 2>&1"
+        "python -m smoothgates index --spec {params.spec:q} --out {output.manifest:q} >> {log:q} 2>&1"

@@ -4,24 +4,21 @@
 rule evaluate:
     """One benchmark over every kept checkpoint of a method's runs."""
     input:
-        data=PATHS.data,
-        models=models,
-        index=index_of if STUDY.config.indexes else [],
-        code=CODE.format("evaluate/{task}"),
+        unpack(inputs("evaluate")),
     output:
-        scores=expand(PATHS.scores, seed=SEEDS, allow_missing=True),
+        **OUTPUTS["evaluate"],
     log:
-        f"{PATHS.logs}/evaluate/{{task}}/{{regime}}/{{method}}/{{benchmark}}.log",
+        f"{LOGS}/evaluate/{{task}}/{{regime}}/{{method}}/{{benchmark}}.log",
     conda:
         conda("evaluate")
     container:
         image("evaluate")
+    threads: 1
     params:
-        spec=evaluate_spec,
-        models=model_flags,
-        outs=out_flags,
-        index=index_flags,
-        env=locked("evaluate"),
+        **given("evaluate"),
+        models=option("--model", "models"),
+        outs=option("--out", "scores"),
+        index=option("--index", "index"),
     shell:
         "python -m smoothgates evaluate --spec {params.spec:q} --data {input.data:q} {params.index} {params.models} {params.outs}"
         " >> {log:q} 2>&1"

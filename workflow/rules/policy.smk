@@ -1,67 +1,51 @@
-"""Where RL starts: supervised policies or published ones; and the control without RL."""
+"""Policies without RL: where RL starts, trained or published; and the control that continues supervised training."""
 
 
 rule warm_start:
     """The policy that every RL run of a seed starts from."""
     input:
-        data=PATHS.data,
-        code=CODE.format("policy/{task}"),
+        unpack(inputs("warm_start")),
     output:
-        PATHS.warm_start,
+        **OUTPUTS["warm_start"],
     log:
-        f"{PATHS.logs}/policy/{{task}}/seed{{seed}}.log",
+        f"{LOGS}/policy/{{task}}/seed{{seed}}.log",
     priority: 2
     conda:
-        conda("policy")
+        conda("warm_start")
     container:
-        image("policy")
+        image("warm_start")
+    threads: 1
     params:
-        spec=warm_start_spec,
-        mirror=f"--mirror {shlex.quote(STUDY.config.model_mirror)}" if STUDY.config.model_mirror else "",
-        env=locked("policy"),
+        **given("warm_start"),
+        start=option("--start", "start"),
+        mirror=model_mirror,
     shell:
-        "python -m smoothgates policy --spec {params.spec:q} --data {input.data:q} {params.mirror} --out {output:q}"
-        " >> {log:q} 2>&1"
+        "python -m smoothgates policy --spec {params.spec:q} --data {input.data:q} {params.start} {params.mirror}"
+        " --out {output.model:q} >> {log:q} 2>&1"
 
 
-rule warm_start_moe:
-    """The same with experts."""
+use rule warm_start as warm_start_moe with:
     input:
-        data=PATHS.data,
-        code=CODE.format("policy/{task}"),
+        unpack(inputs("warm_start_moe")),
     output:
-        f"{PATHS.results}/train/{{task}}/{CONTROL}/warm_start_moe/seed{{seed}}/model.json",
+        **OUTPUTS["warm_start_moe"],
     log:
-        f"{PATHS.logs}/train/{{task}}/{CONTROL}/warm_start_moe/seed{{seed}}.log",
-    priority: 2
-    conda:
-        conda("policy")
-    container:
-        image("policy")
+        f"{LOGS}/train/{{task}}/{CONTROL}/warm_start_moe/seed{{seed}}.log",
     params:
-        spec=warm_start_moe_spec,
-        env=locked("policy"),
-    shell:
-        "python -m smoothgates policy --spec {params.spec:q} --data {input.data:q} --out {output:q} >> {log:q} 2>&1"
+        **given("warm_start_moe"),
+        start=option("--start", "start"),
+        mirror=model_mirror,
 
 
-rule sft:
-    """The control: supervised training continued, without RL."""
+use rule warm_start as sft with:
     input:
-        data=PATHS.data,
-        start=PATHS.warm_start,
-        code=CODE.format("policy/{task}"),
+        unpack(inputs("sft")),
     output:
-        f"{PATHS.results}/train/{{task}}/{CONTROL}/sft/seed{{seed}}/model.json",
+        **OUTPUTS["sft"],
     log:
-        f"{PATHS.logs}/train/{{task}}/{CONTROL}/sft/seed{{seed}}.log",
-    conda:
-        conda("policy")
-    container:
-        image("policy")
+        f"{LOGS}/train/{{task}}/{CONTROL}/sft/seed{{seed}}.log",
+    priority: 0
     params:
-        spec=sft_spec,
-        env=locked("policy"),
-    shell:
-        "python -m smoothgates policy --spec {params.spec:q} --data {input.data:q} --start {input.start:q} --out {output:q}"
-        " >> {log:q} 2>&1"
+        **given("sft"),
+        start=option("--start", "start"),
+        mirror=model_mirror,

@@ -1,24 +1,21 @@
 """From scores to the report. Nothing here trains: `make report` allows these rules alone."""
 
-GATES, ANALYSE, REPORT = JOBS.gates(), JOBS.analyse(), JOBS.report()
-
 
 rule gates:
     """The catalogue of gates as numbers."""
     input:
-        code=code("gates", "gates", GATES.parts),
+        unpack(inputs("gates")),
     output:
-        catalogue=PATHS.gates,
-        curves=PATHS.gate_curves,
+        **OUTPUTS["gates"],
     log:
-        f"{PATHS.logs}/gates.log",
+        f"{LOGS}/gates.log",
     conda:
         conda("gates")
     container:
         image("gates")
+    threads: 1
     params:
-        spec=GATES.spec.canonical(),
-        env=locked("gates"),
+        **given("gates"),
     shell:
         "python -m smoothgates gates --spec {params.spec:q} --curves {output.curves:q} --out {output.catalogue:q}"
         " >> {log:q} 2>&1"
@@ -27,49 +24,43 @@ rule gates:
 rule analyse:
     """All runs in one table, and every method against the reference."""
     input:
-        scores=ANALYSE.inputs,
-        code=code("analyse", "analyse"),
+        unpack(inputs("analyse")),
     output:
-        comparisons=PATHS.comparisons,
-        tables=PATHS.tables,
+        **OUTPUTS["analyse"],
     log:
-        f"{PATHS.logs}/analyse.log",
+        f"{LOGS}/analyse.log",
     conda:
         conda("analyse")
     container:
         image("analyse")
+    threads: 1
     params:
-        spec=ANALYSE.spec.canonical(),
+        **given("analyse"),
         results=results_folder,
-        env=locked("analyse"),
     shell:
         "python -m smoothgates analyse --spec {params.spec:q} --results {params.results:q} --out {output.comparisons:q}"
         " >> {log:q} 2>&1"
 
 
 rule report:
-    """The page that people look at."""
+    """The page with the study's figures, tables and findings."""
     input:
-        comparisons=PATHS.comparisons,
-        tables=PATHS.tables,
-        data=expand(PATHS.data, task=TASKS),
-        gates=PATHS.gates,
-        curves=PATHS.gate_curves,
-        code=code("report", "report"),
+        unpack(inputs("report")),
     output:
-        page=update(PATHS.page),  # the old page stays until the new one is whole; without its record it does not count
-        record=record_of(PATHS.page),
+        # The old page stays until the new one is whole. Without its record it does not count.
+        page=update(OUTPUTS["report"]["page"]),
+        record=OUTPUTS["report"]["record"],
     log:
-        f"{PATHS.logs}/report.log",
+        f"{LOGS}/report.log",
     localrule: True  # from a job on a cluster, Snakemake would give the old page back, and then delete it
     conda:
         conda("report")
     container:
         image("report")
+    threads: 1
     params:
-        spec=REPORT.spec.canonical(),
-        data=data_flags,
-        env=locked("report"),
+        **given("report"),
+        data=option("--data", "data"),
     shell:
-        "python -m smoothgates report --spec {params.spec:q} --analysis {input.comparisons:q} --gates {input.gates:q} {params.data}"
+        "python -m smoothgates report --spec {params.spec:q} --analysis {input.comparisons:q} --gates {input.catalogue:q} {params.data}"
         " --out {output.page:q} >> {log:q} 2>&1"

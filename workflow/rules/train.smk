@@ -1,50 +1,45 @@
-"""RL runs, and what they wait for."""
+"""RL runs, and the checks of their gates."""
 
 
 rule check_gate:
-    """Is a gate what its file says? Otherwise nothing is trained with it."""
+    """Check that a gate is what its file says. A gate that fails is not trained with."""
     input:
-        code=CODE.format("check_gate/{gate}"),
+        unpack(inputs("check_gate")),
     output:
-        PATHS.gate_check,
+        **OUTPUTS["check_gate"],
     log:
-        f"{PATHS.logs}/gates/{{gate}}.log",
+        f"{LOGS}/gates/{{gate}}.log",
     conda:
         conda("check_gate")
     container:
         image("check_gate")
+    threads: 1
     params:
-        spec=check_gate_spec,
-        env=locked("check_gate"),
+        **given("check_gate"),
     shell:
-        "python -m smoothgates check-gate --spec {params.spec:q} --out {output:q} >> {log:q} 2>&1"
+        "python -m smoothgates check-gate --spec {params.spec:q} --out {output.check:q} >> {log:q} 2>&1"
 
 
 rule train:
-    """One run: a method in a regime with a seed. Stopped, it goes on from its last checkpoint."""
+    """One run: a method in a regime with a seed. A stopped run resumes from its last checkpoint."""
     input:
-        data=PATHS.data,
-        policy=start_of,
-        gate=check_of,
-        index=index_of if STUDY.config.indexes else [],
-        code=CODE.format("train/{task}/{method}"),
+        unpack(inputs("train")),
     output:
-        model=PATHS.model,
-        metrics=PATHS.metrics,
+        **OUTPUTS["train"],
     log:
-        f"{PATHS.logs}/train/{{task}}/{{regime}}/{{method}}/seed{{seed}}.log",
+        f"{LOGS}/train/{{task}}/{{regime}}/{{method}}/seed{{seed}}.log",
     wildcard_constraints:
         regime="|".join(STUDY.config.regimes),
     conda:
         conda("train")
     container:
         image("train")
+    threads: 1
     params:
-        spec=train_spec,
-        index=index_flags,
-        launch=launch_flag,
-        wall=wall_flag,
-        env=locked("train"),
+        **given("train"),
+        index=option("--index", "index"),
+        launch=launch,
+        wall=time_limit,
     shell:
         "python -m smoothgates {params.launch} train --spec {params.spec:q} --data {input.data:q} --policy {input.policy:q}"
         " --gate {input.gate:q} {params.index} {params.wall} --out {output.model:q} --metrics {output.metrics:q} >> {log:q} 2>&1"

@@ -14,7 +14,7 @@ class Paths:
         self.logs = f"logs/{study}"
 
         self.data = f"{self.results}/data/{{task}}/manifest.json"
-        self.index = f"{self.results}/index/{{name}}/manifest.json"
+        self.index = f"{self.results}/index/{{index}}/manifest.json"
         self.warm_start = f"{self.results}/policy/{{task}}/seed{{seed}}/model.json"
         self.run = f"{self.results}/train/{{task}}/{{regime}}/{{method}}/seed{{seed}}"
         self.model = f"{self.run}/model.json"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from smoothgates.jobs.dag import Job, jobs_of
+from smoothgates.jobs.dag import Job, jobs_of, listed
 from smoothgates.provenance.code_closure import SOURCE, code_of
 from smoothgates.provenance.environments import FOLDER, environment_of
 from smoothgates.study.loader import LoadedStudy, load_study
@@ -57,7 +57,7 @@ def effect_of(path: Path, study: LoadedStudy, jobs: list[Job]) -> Effect:
         for job in jobs
         if file in code_files(job.stage, job.parts)
         or file == (FOLDER / f"{environment_of(job.stage, study.config.device)}.lock").resolve()
-        or file in map(Path.resolve, map(Path, job.sources))
+        or file in map(Path.resolve, map(Path, listed(job.sources)))
     ]
     return Effect(path, direct, followers(direct, jobs))
 
@@ -70,12 +70,12 @@ def code_files(stage: str, parts: tuple[str, ...]) -> frozenset[Path]:
 def followers(changed: Iterable[Job], jobs: list[Job]) -> list[Job]:
     """Jobs that are made from what these make, directly or not, without these. `jobs` are in an order to run in."""
     changed = {id(job) for job in changed}
-    made = {output for job in jobs if id(job) in changed for output in job.outputs}
+    made = {output for job in jobs if id(job) in changed for output in job.writes}
     found = []
     for job in jobs:
-        if id(job) not in changed and not made.isdisjoint(job.sources):
+        if id(job) not in changed and not made.isdisjoint(listed(job.sources)):
             found.append(job)
-            made.update(job.outputs)
+            made.update(job.writes)
     return found
 
 

@@ -1,8 +1,14 @@
-"""Every job of a study, without Snakemake: what `plan` counts and `verify` checks. A test holds it to the DAG."""
+"""Every job of a study: what it is told, what it reads and what it writes.
+
+The rules of the Snakefile take their inputs, outputs and parameters from here. `plan`, `verify` and `prune` list the
+same jobs without Snakemake.
+"""
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from smoothgates.errors import BadInput
@@ -14,66 +20,100 @@ from smoothgates.provenance.environments import environment_of, lock_digest
 from smoothgates.provenance.run_record import spec_digest
 from smoothgates.retrieval.passages import corpus_files
 from smoothgates.specs.check_gate import CheckGateSpec
-from smoothgates.study.loader import CONTROL, LoadedStudy
+from smoothgates.specs.control import CONTROL, POLICIES, SFT, WARM_START
+from smoothgates.study.loader import LoadedStudy
 from smoothgates.tasks import judging_parts
+
+Files = dict[str, str | tuple[str, ...]]
+"""Paths by the name that a rule gives them: one path, or any number of them."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """One job: what it is told, reads and leaves. Paths are relative to the working directory; code is not listed."""
+    """One job. Paths are relative to the working directory."""
 
     rule: str
-    stage: str
-    """`python -m smoothgates STAGE`."""
-    name: str
-    """What a person calls it: `math/near/erf/seed0`."""
     spec: Record
-    parts: tuple[str, ...]
-    """Of its code, for `code_of`."""
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    """As Snakemake knows them; what else they name is in their records."""
+    inputs: Files
+    outputs: Files
+    """The files that Snakemake knows. The record of each result lists the others."""
+    parts: tuple[str, ...] = ()
+    """Modules that the stage finds by name, such as `gates.erf`: for `code_digest`."""
     waits: tuple[str, ...] = ()
-    """Inputs that only say that it may run: no bit of the result depends on them."""
+    """Names of inputs that must be there first, but that no bit of the result depends on."""
+    wildcards: tuple[str, ...] = ()
+    """Names of the fields below that are wildcards of the rule, in the order of its output."""
+
+    task: str = ""
+    regime: str = ""
+    method: str = ""
+    seed: int | None = None
+    benchmark: str = ""
+    gate: str = ""
+    index: str = ""
 
     @property
-    def sources(self) -> list[str]:
-        """The inputs that it is made from."""
-        return [path for path in self.inputs if path not in self.waits]
+    def stage(self) -> str:
+        """The job runs `python -m smoothgates STAGE`."""
+        return "policy" if self.rule in POLICIES else self.rule
+
+    @property
+    def name(self) -> str:
+        """Its name in messages, without the rule: `math/near/erf/seed0`."""
+        seed = "" if self.seed is None else f"seed{self.seed}"
+        words = (self.task, self.regime, self.method, seed, self.benchmark, self.gate, self.index)
+        return "/".join(filter(None, words))
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Paths of all inputs."""
+        return listed(self.inputs)
+
+    @property
+    def writes(self) -> tuple[str, ...]:
+        """Paths of all outputs."""
+        return listed(self.outputs)
+
+    @property
+    def sources(self) -> Files:
+        """The inputs that its result is made from."""
+        return {name: paths for name, paths in self.inputs.items() if name not in self.waits}
 
     @property
     def records(self) -> list[str]:
-        """The run.json of each result."""
-        return list(dict.fromkeys(map(record_of, self.outputs)))
+        """Path of the run.json of each result."""
+        return list(dict.fromkeys(map(record_of, self.writes)))
 
 
 class Jobs:
-    """The jobs of a study, by rule. The rules ask the same methods for what each job is told.
+    """The jobs of a study: a method for each rule, with the rule's wildcards as arguments.
 
-    `planned`: files from outside need not be there yet, and are no inputs then.
+    `planned`: files from outside may be missing; they are left out of the inputs then. Otherwise raises BadInput.
     """
 
     def __init__(self, study: LoadedStudy, planned: bool = False):
         self.study, self.paths = study, Paths(study.name)
         self.tasks, self.seeds = study.config.tasks, study.config.seeds
         self.public = {
-            task: given(self.paths.data.format(task=task), planned, study.data_files, task) for task in self.tasks
+            task: from_outside(self.paths.data.format(task=task), planned, study.data_files, task)
+            for task in self.tasks
         }
-        self.used_gates = list(dict.fromkeys(method.gate for method in study.methods.values()))
         self.corpora = {
-            name: given(self.paths.index.format(name=name), planned, corpus_files, index.corpus)
+            name: from_outside(self.paths.index.format(index=name), planned, corpus_files, index.corpus)
             for name, index in study.config.indexes.items()
         }
+        self.used_gates = list(dict.fromkeys(method.gate for method in study.methods.values()))
+        self.outputs = outputs_by_rule(self.paths, self.seeds)
 
     def all(self) -> list[Job]:
-        """In an order in which they could run."""
+        """Every job, each after those whose files it reads."""
         arms = [(task, *arm) for task in self.tasks for arm in self.study.arms(task)]
         runs = [(*arm, seed) for arm in arms for seed in self.seeds]
         return [
             *(self.prepare(task) for task in self.tasks),
             *(self.index(name) for name in self.corpora),
             *(self.check_gate(gate) for gate in self.used_gates),
-            *(self.policy(*run) for run in runs if run[1] == CONTROL),
+            *(self.policy(method, task, seed) for task, regime, method, seed in runs if regime == CONTROL),
             *(self.train(*run) for run in runs if run[1] != CONTROL),
             *(self.evaluate(*arm, benchmark) for arm in arms for benchmark in self.tasks[arm[0]].evaluation),
             self.gates(),
@@ -81,116 +121,129 @@ class Jobs:
             self.report(),
         ]
 
-    def prepare(self, task: str) -> Job:
-        path = self.paths.data.format(task=task)
-        spec = self.study.prepare_spec(task)
-        return Job("prepare", "prepare", task, spec, (f"tasks.{task}",), self.public[task], (path,))
+    def of(self, rule: str, wildcards: dict[str, str]) -> Job:
+        """The job of a rule with these values of its wildcards, as Snakemake has them."""
+        values = {name: int(value) if name == "seed" else value for name, value in wildcards.items()}
+        return self.policy(rule, **values) if rule in POLICIES else getattr(self, rule)(**values)
 
-    def index(self, name: str) -> Job:
-        spec = self.study.config.indexes[name]
-        return Job("index", "index", name, spec, (), self.corpora[name], (self.paths.index.format(name=name),))
+    def prepare(self, task: str) -> Job:
+        spec = self.study.prepare_spec(task)
+        return self._job("prepare", spec, {"public": self.public[task]}, (f"tasks.{task}",), task=task)
+
+    def index(self, index: str) -> Job:
+        return self._job("index", self.study.config.indexes[index], {"corpus": self.corpora[index]}, index=index)
 
     def check_gate(self, gate: str) -> Job:
         """One job serves all methods with the gate and is told nothing of them: a new temperature reruns no check."""
-        path = self.paths.gate_check.format(gate=gate)
-        return Job("check_gate", "check_gate", gate, CheckGateSpec(gate=gate), (f"gates.{gate}",), (), (path,))
+        return self._job("check_gate", CheckGateSpec(gate=gate), {}, (f"gates.{gate}",), gate=gate)
 
-    def policy(self, task: str, regime: str, method: str, seed: int) -> Job:
-        """A policy without RL: a warm start, or the control that continues it."""
-        data = self.paths.data.format(task=task)
-        start = (self.start(task, regime, seed),) if method == "sft" else ()
-        return Job(
+    def policy(self, method: str, task: str, seed: int) -> Job:
+        """A policy without RL, made by the rule of its name: a warm start, or the control that continues it."""
+        start = (self.model(task, CONTROL, WARM_START, seed),) if method == SFT else ()
+        return self._job(
             method,
-            "policy",
-            f"{task}/{regime}/{method}/seed{seed}",
             self.study.policy_spec(task, seed, method),
+            {"data": self.data(task), "start": start},
             (f"tasks.{task}",),
-            (data, *start),
-            (self.model(task, regime, method, seed),),
+            task=task,
+            regime=CONTROL,
+            method=method,
+            seed=seed,
         )
 
     def train(self, task: str, regime: str, method: str, seed: int) -> Job:
-        data, start = self.paths.data.format(task=task), self.start(task, regime, seed)
-        return Job(
-            "train",
-            "train",
-            f"{task}/{regime}/{method}/seed{seed}",
-            self.study.train_spec(task, regime, method, seed),
-            self.train_parts(task, method),
-            (data, start, *self.searched(task), self.checked(method)),
-            (self.model(task, regime, method, seed), self.metrics(task, regime, method, seed)),
-            waits=(self.checked(method),),
-        )
-
-    def train_parts(self, task: str, method: str) -> tuple[str, ...]:
-        """The one gate that the method uses, and the one task that it trains on, with its rewards."""
-        return f"gates.{self.study.methods[method].gate}", *judging_parts(task)
+        """The code of a run holds the one gate of its method, and the one task that it trains on with its rewards."""
+        gate = self.study.methods[method].gate
+        inputs = {
+            "data": self.data(task),
+            "policy": self.model(task, CONTROL, self.study.start_of(regime), seed),
+            "index": self.searched(task),
+            "gate": self.paths.gate_check.format(gate=gate),
+        }
+        run = {"task": task, "regime": regime, "method": method, "seed": seed}
+        parts = (f"gates.{gate}", *judging_parts(task))
+        return self._job("train", self.study.train_spec(*run.values()), inputs, parts, waits=("gate",), **run)
 
     def evaluate(self, task: str, regime: str, method: str, benchmark: str) -> Job:
         """One job serves all seeds: starting up costs more than evaluating."""
-        return Job(
-            "evaluate",
-            "evaluate",
-            f"{task}/{regime}/{method}/{benchmark}",
-            self.study.evaluate_spec(task, benchmark),
-            judging_parts(task),
-            (self.paths.data.format(task=task), *self.models(task, regime, method), *self.searched(task)),
-            tuple(self.scores(task, regime, method, seed, benchmark) for seed in self.seeds),
-        )
+        inputs = {
+            "data": self.data(task),
+            "models": tuple(self.model(task, regime, method, seed) for seed in self.seeds),
+            "index": self.searched(task),
+        }
+        arm = {"task": task, "regime": regime, "method": method}
+        spec = self.study.evaluate_spec(task, benchmark)
+        return self._job("evaluate", spec, inputs, judging_parts(task), **arm, benchmark=benchmark)
 
     def gates(self) -> Job:
-        parts = tuple(f"gates.{name}" for name in GATES)
-        return Job("gates", "gates", "", self.study.config.gates, parts, (), (self.paths.gates, self.paths.gate_curves))
+        return self._job("gates", self.study.config.gates, {}, tuple(f"gates.{name}" for name in GATES))
 
     def analyse(self) -> Job:
-        """Metrics of runs are no input: scores name the models that they are of, and these their metrics."""
-        scores = [
-            self.scores(task, *arm, seed, benchmark)
+        """The metrics of runs are not inputs: scores name their models by digest, and these name their metrics."""
+        evaluations = (
+            self.evaluate(task, *arm, benchmark)
             for task in self.tasks
             for arm in self.study.arms(task)
-            for seed in self.seeds
             for benchmark in self.tasks[task].evaluation
-        ]
-        outputs = (self.paths.comparisons, *self.paths.tables)
-        return Job("analyse", "analyse", "", self.study.analyse_spec(), (), tuple(scores), outputs)
+        )
+        scores = tuple(path for job in evaluations for path in job.writes)
+        return self._job("analyse", self.study.analyse_spec(), {"scores": scores})
 
     def report(self) -> Job:
         """Its record is an output too: Snakemake keeps an old page, and the record tells whether it is current."""
-        data = [self.paths.data.format(task=task) for task in self.tasks]
-        inputs = (self.paths.comparisons, *self.paths.tables, *data, self.paths.gates, self.paths.gate_curves)
-        return Job(
-            "report", "report", "", self.study.report_spec(), (), inputs, (self.paths.page, record_of(self.paths.page))
-        )
+        inputs = {
+            **self.outputs["analyse"],
+            **self.outputs["gates"],
+            "data": tuple(map(self.data, self.tasks)),
+        }
+        return self._job("report", self.study.report_spec(), inputs)
+
+    def data(self, task: str) -> str:
+        return self.paths.data.format(task=task)
 
     def model(self, task: str, regime: str, method: str, seed: int) -> str:
         return self.paths.model_of(task, regime, method, seed)
 
-    def start(self, task: str, regime: str, seed: int) -> str:
-        """Manifest of the policy that runs of a regime start from."""
-        return self.model(task, CONTROL, self.study.start_of(regime), seed)
+    def searched(self, task: str) -> tuple[str, ...]:
+        """Manifest of the index that the task's policy searches; empty if it searches none."""
+        index = self.study.index_of(task)
+        return (self.paths.index.format(index=index),) if index else ()
 
-    def checked(self, method: str) -> str:
-        """What the check of the method's gate leaves."""
-        return self.paths.gate_check.format(gate=self.study.methods[method].gate)
-
-    def models(self, task: str, regime: str, method: str) -> list[str]:
-        return [self.model(task, regime, method, seed) for seed in self.seeds]
-
-    def metrics(self, task: str, regime: str, method: str, seed: int) -> str:
-        return self.paths.metrics.format(task=task, regime=regime, method=method, seed=seed)
-
-    def scores(self, task: str, regime: str, method: str, seed: int, benchmark: str) -> str:
-        return self.paths.scores.format(task=task, regime=regime, method=method, seed=seed, benchmark=benchmark)
-
-    def searched(self, task: str) -> list[str]:
-        """Manifest of the index that the task's policy searches, as a list: empty if it searches none."""
-        name = self.study.index_of(task)
-        return [self.paths.index.format(name=name)] if name else []
+    def _job(self, rule: str, spec: Record, inputs: Files, parts: tuple[str, ...] = (), waits=(), **subject) -> Job:
+        patterns = self.outputs[rule]
+        wildcards = dict.fromkeys(re.findall(r"{(\w+)}", listed(patterns)[0]))
+        outputs = {
+            name: pattern.format(**subject) if isinstance(pattern, str) else tuple(p.format(**subject) for p in pattern)
+            for name, pattern in patterns.items()
+        }
+        return Job(rule, spec, inputs, outputs, parts, waits, tuple(wildcards), **subject)
 
 
-def given(made: str, planned: bool, find: Callable[..., list[str | Path]], *what) -> tuple[str, ...]:
-    """Files from outside, as paths from the working directory. They may be gone where what is made of them is there:
-    an archive holds results, not the corpora that they began with. What is only planned may do without, too.
+def outputs_by_rule(paths: Paths, seeds: tuple[int, ...]) -> dict[str, Files]:
+    """The outputs of each rule, with its wildcards in braces."""
+    return {
+        "prepare": {"manifest": paths.data},
+        "index": {"manifest": paths.index},
+        "check_gate": {"check": paths.gate_check},
+        **{method: {"model": paths.model_of("{task}", CONTROL, method, "{seed}")} for method in POLICIES},
+        "train": {"model": paths.model, "metrics": paths.metrics},
+        "evaluate": {"scores": tuple(paths.scores.replace("{seed}", str(seed)) for seed in seeds)},
+        "gates": {"catalogue": paths.gates, "curves": paths.gate_curves},
+        "analyse": {"comparisons": paths.comparisons, "tables": tuple(paths.tables)},
+        "report": {"page": paths.page, "record": record_of(paths.page)},
+    }
+
+
+def listed(files: Files) -> tuple[str, ...]:
+    """All paths, in order."""
+    return tuple(chain.from_iterable((paths,) if isinstance(paths, str) else paths for paths in files.values()))
+
+
+def from_outside(made: str, planned: bool, find: Callable[..., list[str | Path]], *what) -> tuple[str, ...]:
+    """Files that no job makes, as paths from the working directory.
+
+    They may be missing where `made`, the result made from them, is there: an archive holds results without the corpora
+    that they began with. A plan needs none of them either. Otherwise raises BadInput.
     """
     try:
         return tuple(os.path.relpath(file) for file in find(*what))
@@ -201,12 +254,12 @@ def given(made: str, planned: bool, find: Callable[..., list[str | Path]], *what
 
 
 def jobs_of(study: LoadedStudy, planned: bool = False) -> list[Job]:
-    """Every job of a study."""
+    """Every job of a study. Raises BadInput."""
     return Jobs(study, planned).all()
 
 
 def made_by(study: LoadedStudy, job: Job) -> dict[str, str]:
-    """Digests of what a job would be made by today, beside its inputs."""
+    """Digests of the spec, the code and the environment that a job would have today."""
     return {
         "spec": spec_digest(job.spec),
         "code": code_digest(job.stage, job.parts),

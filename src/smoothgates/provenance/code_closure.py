@@ -6,7 +6,7 @@ import os
 from functools import cache
 from pathlib import Path
 
-from smoothgates.io.files import digest, write_atomically
+from smoothgates.io.files import digest
 
 SOURCE = Path(__file__).resolve().parents[2]
 
@@ -51,28 +51,11 @@ def imported_by(stage: str, parts: tuple[str, ...] = ()) -> list[str]:
 
 
 @cache
-def code_list(stage: str, parts: tuple[str, ...] = ()) -> str:
-    """A line with digest and path for each file of `code_of`. Paths start at the source folder: a checkout may move."""
-    files = _closure(stage, parts, NOT_COUNTED)
-    return "".join(f"{_digest(file)}  {file.relative_to(SOURCE).as_posix()}\n" for file in files)
-
-
 def code_digest(stage: str, parts: tuple[str, ...] = ()) -> str:
-    """sha256 of `code_list`."""
-    return hashlib.sha256(code_list(stage, parts).encode()).hexdigest()
-
-
-def write_code_list(path: Path, stage: str, parts: tuple[str, ...] = ()) -> None:
-    """Write `code_list` where it is not so written yet: one input of a job instead of sixty. With sixty, a dry run of
-    ten thousand jobs took 48 s and 950 MB.
-    """
-    text, new = code_list(stage, parts).encode(), not path.exists()
-    if new or path.read_bytes() != text:
-        write_atomically(path, text)
-    if new:
-        # As old as what it lists: it must not look newer than results that came into this checkout with the source.
-        newest = max(Path(file).stat().st_mtime for file in code_of(stage, parts))
-        os.utime(path, (newest, newest))
+    """sha256 over digest and path of each file of `code_of`. Paths start at the source folder: a checkout may move."""
+    files = _closure(stage, parts, NOT_COUNTED)
+    lines = "".join(f"{_digest(file)}  {file.relative_to(SOURCE).as_posix()}\n" for file in files)
+    return hashlib.sha256(lines.encode()).hexdigest()
 
 
 def skeleton(code: str | bytes) -> str:

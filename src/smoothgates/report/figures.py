@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter
 
 from smoothgates.report.style import FAINT, Look
+from smoothgates.specs.control import WARM_START, WARM_START_MOE
 
 CURVES = (
     ("reward", "reward of the newest rollout", "linear"),
@@ -216,7 +217,7 @@ def learning_figure(learning: pd.DataFrame, look: Look, moe: tuple[str, ...]) ->
             if shown.empty:
                 axis.set_visible(False)
                 continue
-            start = own[own["method"] == ("warm_start_moe" if regime in moe else "warm_start")]
+            start = own[own["method"] == (WARM_START_MOE if regime in moe else WARM_START)]
             for method, colour in look.colour.items():
                 points = shown[shown["method"] == method]
                 if points.empty:

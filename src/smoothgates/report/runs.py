@@ -24,7 +24,7 @@ def results_of(paths: Paths, analysed: AnalyseSpec, spec: ReportSpec) -> list[st
     ]
     return [
         *(paths.data.format(task=task) for task in analysed.tasks),
-        *(paths.index.format(name=name) for name in spec.indexes),
+        *(paths.index.format(index=name) for name in spec.indexes),
         *(paths.gate_check.format(gate=gate) for gate in sorted({method.gate for method in spec.methods.values()})),
         *(paths.model_of(**run) for run in runs),
         *(

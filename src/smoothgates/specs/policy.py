@@ -7,6 +7,7 @@ from pydantic import Field
 from smoothgates.io.bounds import Seed
 from smoothgates.io.records import Record
 from smoothgates.specs.architecture import Architecture
+from smoothgates.specs.control import PolicyName
 from smoothgates.specs.fields import TaskName
 from smoothgates.specs.supervised import Supervised
 
@@ -27,7 +28,7 @@ class PolicySpec(Record):
 
     task: TaskName
     regime_name: Literal["control"] = "control"
-    method_name: Literal["warm_start", "warm_start_moe", "sft"]
+    method_name: PolicyName
     seed: Seed
     architecture: Architecture | None
     """Shape of a policy that starts with random weights."""

@@ -66,7 +66,8 @@ def run(
         raise BadInput(f"{gate}: spec.gate: expected '{spec.method.gate}', the gate of the method, got '{checked}'")
     facts, result = execution.facts, Result(out, metrics)
     inputs = [facts["inputs"][path.as_posix()] if path else None for path in (data, policy, index)]
-    name = fingerprint(facts["spec_sha256"], facts["code_sha256"], facts["lock_sha256"], filter(None, inputs))
+    digests = dict(zip(("data", "policy", "index"), inputs, strict=True))
+    name = fingerprint(facts["spec_sha256"], facts["code_sha256"], facts["lock_sha256"], **digests)
     folder = how.work / name
     with ranks.noticing_losses(), at_work(folder, out, how, ranks) as work, stop:
         if ranks.first(work and (work.lease.waited or work.finished) and result.is_made_by(facts)):

@@ -5,7 +5,6 @@ import re
 from copy import copy
 from itertools import chain, product
 from pathlib import Path
-from typing import Literal
 
 from smoothgates.data.public import public_files
 from smoothgates.errors import BadInput
@@ -15,7 +14,7 @@ from smoothgates.methods.method import Method
 from smoothgates.methods.table import load_methods
 from smoothgates.provenance.run_record import spec_digest
 from smoothgates.specs.analyse import AnalyseSpec, Arms, seedless, told
-from smoothgates.specs.control import CONTROL
+from smoothgates.specs.control import CONTROL, SFT, WARM_START, WARM_START_MOE, PolicyName
 from smoothgates.specs.evaluate import EvaluateSpec
 from smoothgates.specs.policy import PolicySpec
 from smoothgates.specs.prepare import PrepareSpec
@@ -72,11 +71,15 @@ class LoadedStudy:
     def controls(self, task: str) -> list[str]:
         """The methods of the pseudo-regime `control`."""
         chosen = self.config.tasks[task]
-        return ["warm_start", *(["warm_start_moe"] if chosen.moe else []), *(["sft"] if chosen.sft else [])]
+        return [WARM_START, *([WARM_START_MOE] if chosen.moe else []), *([SFT] if chosen.sft else [])]
 
     def start_of(self, regime: str) -> str:
         """The control that runs of a regime start from."""
-        return "warm_start_moe" if regime in self.config.moe_regimes else "warm_start"
+        return WARM_START_MOE if regime in self.config.moe_regimes else WARM_START
+
+    def has_experts(self, regime: str, method: str) -> bool:
+        """Whether the policies of an arm have experts where the study's own have none."""
+        return regime in self.config.moe_regimes or method == WARM_START_MOE
 
     def methods_of(self, task: str) -> list[str]:
         """Every method that a task runs in some regime."""
@@ -91,10 +94,10 @@ class LoadedStudy:
     def prepare_spec(self, task: str) -> PrepareSpec:
         return PrepareSpec(task=task, **dict(self.config.tasks[task].data))
 
-    def policy_spec(self, task: str, seed: int, method: Literal["warm_start", "warm_start_moe", "sft"]) -> PolicySpec:
+    def policy_spec(self, task: str, seed: int, method: PolicyName) -> PolicySpec:
         chosen, arch = self.config.tasks[task], self.config.architecture
-        supervised = chosen.sft if method == "sft" else chosen.warm_start
-        if method == "warm_start_moe":
+        supervised = chosen.sft if method == SFT else chosen.warm_start
+        if method == WARM_START_MOE:
             arch = arch.model_copy(update={"experts": chosen.moe.experts})
             supervised = chosen.moe.warm_start
         return PolicySpec(

@@ -32,7 +32,7 @@ class Made:
         """What a job would leave."""
         for record in job.records:
             folder = Path(record).parent
-            declared = [Path(path) for path in job.outputs if record_of(path) == record != path]
+            declared = [Path(path) for path in job.writes if record_of(path) == record != path]
             extra = {
                 "policy": [folder / "weights/model.safetensors"],
                 "train": [folder / "weights/model.safetensors", folder / "checkpoints/rollout0001/model.safetensors"],
@@ -54,9 +54,9 @@ class Made:
                     "folders": {name: [] for name in ("weights", kept["folder"])},
                 }
                 write_json(declared[0], manifest)
-            models = [path for path in job.inputs if path.endswith("model.json")]
+            models = [path for path in job.reads if path.endswith("model.json")]
             others = [path for path in models if len(job.records) > 1 and folder.name not in path]
-            inputs = [Path(path) for path in job.inputs if path not in others]
+            inputs = [Path(path) for path in job.reads if path not in others]
             self.record(Path(record), job, inputs, [*declared, *extra])
 
     def record(self, path: Path, job: Job, inputs: list[Path], outputs: list[Path]) -> None:

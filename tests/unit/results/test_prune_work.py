@@ -8,6 +8,7 @@ import shutil
 import signal
 import sys
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -25,6 +26,15 @@ from .folders import RUN, SECOND, age, everything, work
 
 def name_of(made, seed: int) -> str:
     return work_of(made.study, made.job("train", f"math/near/erf/seed{seed}"))
+
+
+def test_a_directory_is_named_by_what_its_inputs_are_and_not_by_their_order(made):
+    """Trainer and prune name it by one function: a name of prune's own would make live checkpoints look unneeded."""
+    job = made.job("train", "math/near/erf/seed0")
+    turned = replace(job, inputs=dict(reversed(job.inputs.items())))
+    assert work_of(made.study, turned) == work_of(made.study, job)
+    swapped = replace(job, inputs={**job.inputs, "data": job.inputs["policy"], "policy": job.inputs["data"]})
+    assert work_of(made.study, swapped) != work_of(made.study, job)
 
 
 def unfinish(run: Path = RUN) -> None:

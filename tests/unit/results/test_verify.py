@@ -110,10 +110,10 @@ def test_other_code_and_other_packages_make_stale(what, made):
 
 def test_other_data_are_the_one_cause(made, capsys):
     job = made.job("prepare", "math")
-    Path(job.outputs[0]).write_text("other data")
-    made.record(Path(job.records[0]), job, [], [Path(job.outputs[0])])
+    Path(job.writes[0]).write_text("other data")
+    made.record(Path(job.records[0]), job, [], [Path(job.writes[0])])
     audit = verify(made.study)
-    assert {finding.why for finding in audit.findings} == {f"changed since: input {job.outputs[0]}"}
+    assert {finding.why for finding in audit.findings} == {f"changed since: input {job.writes[0]}"}
     assert {finding.rule for finding in audit.findings} == {"warm_start", "sft", "train", "evaluate", "report"}
     assert "train toolqa/near/grpo/seed0" not in states(audit)
     assert states(audit)["analyse"] == "follows"

@@ -26,13 +26,12 @@ TICK = 1.0
 class Attempt:
     """One Snakemake, from its start to its end."""
 
-    def __init__(self, options: list[str], poll: int, names: Names, claim: Claim, logs: Path):
-        self.options, self.poll, self.names, self.claim = options, poll, names, claim
+    def __init__(self, options: list[str], watch: Watch, names: Names, claim: Claim, logs: Path):
+        self.options, self.watch, self.names, self.claim = options, watch, names, claim
         logs.mkdir(parents=True, exist_ok=True)
         self.log = logs / f"{time.strftime('%Y-%m-%dT%H%M%S')}.log"
         """All that Snakemake says. Not a pipe: it must not end with whoever reads it."""
         self.progress = Progress()
-        self.watch = Watch(poll)
         self.ghosts: set[str] = set()
         self.silent = False
         self.unfinished = ""
@@ -66,7 +65,7 @@ class Attempt:
                 if stopped():
                     return "stopped"
                 if time.monotonic() >= look_again:
-                    look_again = time.monotonic() + min(max(self.poll, 2), 30)
+                    look_again = time.monotonic() + min(max(self.watch.poll, 2), 30)
                     if self._stuck():
                         return "again"
                 self.claim.beat()

@@ -17,6 +17,7 @@ from smoothgates.ops.cluster.claim import Claim
 from smoothgates.ops.cluster.output import Progress
 from smoothgates.ops.cluster.survivors import settle
 from smoothgates.ops.cluster.table import Names
+from smoothgates.ops.cluster.watch import Watch, latency_wait
 from smoothgates.study.loader import LoadedStudy
 from smoothgates.study.ownership import own_study
 
@@ -52,14 +53,14 @@ def run(
     ]
     if DRY & {*arguments}:
         return subprocess.call([sys.executable, "-m", "snakemake", *options])
-    return Controller(study, options, poll).run(wait)
+    return Controller(study, options, poll, latency_wait([PROFILE, *profiles])).run(wait)
 
 
 class Controller:
     """One call of `cluster run`."""
 
-    def __init__(self, study: LoadedStudy, options: list[str], poll: int):
-        self.study, self.options, self.poll = study, options, poll
+    def __init__(self, study: LoadedStudy, options: list[str], poll: int, latency: int):
+        self.study, self.options, self.poll, self.latency = study, options, poll, latency
         self.paths = Paths(study.name)
         self.names = Names(study)
         self.stopped_by: signal.Signals | None = None
@@ -74,7 +75,7 @@ class Controller:
         fruitless = 0
         while True:
             logs = Path(self.paths.logs) / "cluster"
-            attempt = Attempt(self.options, self.poll, self.names, self.claim, logs)
+            attempt = Attempt(self.options, Watch(self.poll, self.latency), self.names, self.claim, logs)
             try:
                 outcome = attempt.run(lambda: self.stopped_by)
             finally:

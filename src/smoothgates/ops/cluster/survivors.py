@@ -24,15 +24,15 @@ def settle(study: LoadedStudy, waiting: Iterable[Step]) -> tuple[list[Job], list
     Returns the (kept, removed) jobs.
     """
     ran = {step.output: step.slurm for step in waiting}
-    by_output = {job.outputs[0]: job for job in jobs_of(study)}
+    by_output = {job.writes[0]: job for job in jobs_of(study)}
     finished = [by_output[path] for path, slurm in ran.items() if path in by_output and _made(by_output[path], slurm)]
     if not finished:
         return [], []
-    sound = {job.outputs for job in verify(study, thorough=False).jobs("done")}
-    kept = [job for job in finished if job.outputs in sound]
-    removed = [job for job in finished if job.outputs not in sound]
+    sound = {job.writes for job in verify(study, thorough=False).jobs("done")}
+    kept = [job for job in finished if job.writes in sound]
+    removed = [job for job in finished if job.writes not in sound]
     for job in removed:
-        for path in job.outputs:
+        for path in job.writes:
             Path(path).unlink(missing_ok=True)
     _record(study, kept)
     return kept, removed
@@ -41,14 +41,14 @@ def settle(study: LoadedStudy, waiting: Iterable[Step]) -> tuple[list[Job], list
 def _made(job: Job, slurm: str | None) -> bool:
     """Whether its results are there, and not known to be older ones that this SLURM job was to replace."""
     older = any(result.facts and result.facts["job"] != slurm for result in results_of(job))
-    return all(Path(path).exists() for path in job.outputs) and not older
+    return all(Path(path).exists() for path in job.writes) and not older
 
 
 def _record(study: LoadedStudy, jobs: list[Job]) -> None:
     """Have Snakemake write its records. Only a job's own rule is allowed, so that nothing before it passes for new."""
     outputs = defaultdict(list)
     for job in jobs:
-        outputs[job.rule] += job.outputs
+        outputs[job.rule] += job.writes
     for rule, paths in outputs.items():
         options = ["--config", f"study={study.path}", "--quiet", "all", "--cores", "1"]
         told = [

@@ -18,7 +18,7 @@ class Names:
     def __init__(self, study: LoadedStudy):
         jobs = jobs_of(study)
         self.by_comment = {comment_of(job): name_of(job) for job in jobs}
-        self.by_output = {job.outputs[0]: name_of(job) for job in jobs}
+        self.by_output = {job.writes[0]: name_of(job) for job in jobs}
 
     def of_comment(self, comment: str) -> str:
         """What a job is called that has this comment in SLURM; the comment itself if the study has no such job."""
@@ -34,10 +34,7 @@ def name_of(job: Job) -> str:
 
 def comment_of(job: Job) -> str:
     """The comment that Snakemake's executor gives a job: its rule, and the values of its wildcards."""
-    words = job.name.split("/")
-    if job.stage == "policy":
-        words = [words[0], words[-1]]  # the regime and the method stand in the rule
-    values = "_".join(word.removeprefix("seed") for word in words)
+    values = "_".join(str(getattr(job, name)) for name in job.wildcards)
     return f"rule_{job.rule}_wildcards_{values}" if values else f"rule_{job.rule}"
 
 

@@ -6,14 +6,27 @@ and not put back into the queue, and any end at all once a look at the queue has
 
 import time
 from collections.abc import Iterable
+from itertools import chain
+from pathlib import Path
 
+from smoothgates.io.documents import read_yaml
 from smoothgates.ops.cluster.output import Step
 from smoothgates.ops.cluster.slurm import LONGEST_WAIT, Entry
 
 SLACK = 15
 """Seconds that a look at the queue may take, and what follows from it."""
-LATENCY = 60
-"""Seconds that Snakemake may wait for the files of a job that has completed, as our profile has it."""
+LATENCY = 5
+"""Seconds that Snakemake waits for the files of a completed job unless a profile says otherwise."""
+
+
+def latency_wait(profiles: Iterable[Path]) -> int:
+    """Seconds that Snakemake waits for the files of a completed job: `latency-wait` of the last profile that has it.
+
+    A profile is a folder or a file. Raises BadInput if one is not YAML.
+    """
+    files = chain.from_iterable(path.glob("profile*.yaml") if path.is_dir() else [path] for path in profiles)
+    found = [read_yaml(file).get("latency-wait") for file in files if file.is_file()]
+    return next((int(seconds) for seconds in reversed(found) if seconds is not None), LATENCY)
 
 
 def pause_after(quiet: float, poll: int) -> int:
@@ -34,8 +47,9 @@ def pause_after(quiet: float, poll: int) -> int:
 class Watch:
     """Compares what Snakemake waits for with what SLURM says, look by look."""
 
-    def __init__(self, poll: int):
-        self.poll = poll
+    def __init__(self, poll: int, latency: int):
+        """`poll`: seconds before the executor's first look at the queue. `latency`: as `latency_wait` gives it."""
+        self.poll, self.latency = poll, latency
         self.dead_since: dict[str, float] = {}
         self.news = time.monotonic()
 
@@ -54,5 +68,5 @@ class Watch:
         return [step for job, step in dead.items() if now - self.dead_since[job] > self._grace(job, found.get(job))]
 
     def _grace(self, job: str, entry: Entry | None) -> float:
-        files = LATENCY if entry is None or entry.state == "COMPLETED" else 0
+        files = self.latency if entry is None or entry.state == "COMPLETED" else 0
         return pause_after(self.dead_since[job] - self.news, self.poll) + SLACK + files

@@ -30,7 +30,9 @@ class Past:
     study: str
     rule: str
     stage: str
-    name: str
+    task: str
+    regime: str
+    """Empty, like the task, where the job has none."""
     modelled: float
     """Seconds, by the model."""
     seconds: float
@@ -55,7 +57,7 @@ def finished(study: LoadedStudy, job: Job, records: list[dict] | None) -> bool:
     return (
         records is not None
         and all(current.items() <= record.items() for record in records)
-        and all(Path(path).exists() for path in job.outputs)
+        and all(Path(path).exists() for path in job.writes)
     )
 
 
@@ -70,7 +72,8 @@ def past_of(job: Job, records: list[dict] | None, study: LoadedStudy, machine: M
         study=study.name,
         rule=job.rule,
         stage=job.stage,
-        name=job.name,
+        task=job.task,
+        regime=job.regime,
         modelled=modelled.seconds,
         seconds=seconds / modelled.seconds,
         memory=max(record["peak_mib"] for record in records) * 2**20 / modelled.memory,
@@ -83,8 +86,8 @@ def as_it_was(job: Job, record: dict) -> Job | None:
     if record["spec_sha256"] == spec_digest(job.spec):
         return job
     try:
-        told = load_json(Path(job.outputs[0]))["spec"]
-        return replace(job, spec=parse(type(job.spec), told, job.outputs[0]))
+        told = load_json(Path(job.writes[0]))["spec"]
+        return replace(job, spec=parse(type(job.spec), told, job.writes[0]))
     except (LookupError, TypeError, BadInput):
         return None
 
@@ -172,5 +175,4 @@ def counted(known: list[Past]) -> str:
 
 def keys(job: Job | Past) -> list[tuple]:
     """What a job has in common with others, nearest first."""
-    within = job.name.split("/")[:2]
-    return [(job.rule, *within), (job.rule, *within[:1]), (job.rule,), (("stage", job.stage),)]
+    return [(job.rule, job.task, job.regime), (job.rule, job.task), (job.rule,), (("stage", job.stage),)]

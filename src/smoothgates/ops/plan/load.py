@@ -13,6 +13,7 @@ from smoothgates.specs.prepare import PrepareSpec
 from smoothgates.specs.rollout import Protocol, SamplerConfig
 from smoothgates.specs.train import EngineConfig, TrainSpec
 from smoothgates.study.loader import LoadedStudy
+from smoothgates.train.run.retention import curve_points
 
 SHARE = 0.6
 """Expected length of a completion, and of what tools reply, as a share of the most allowed."""
@@ -89,8 +90,8 @@ def load_of(job: Job, study: LoadedStudy) -> Load:
     """From what the job is told."""
     match job.spec:
         case TrainSpec() as spec:
-            moe = spec.regime_name in study.config.moe_regimes
-            return train_load(spec, shape_for(spec.task, study, moe), lengths_for(spec.task, spec.protocol, study))
+            experts = study.has_experts(spec.regime_name, spec.method_name)
+            return train_load(spec, shape_for(spec.task, study, experts), lengths_for(spec.task, spec.protocol, study))
         case PolicySpec() as spec:
             return policy_load(spec, study)
         case EvaluateSpec() as spec:
@@ -99,14 +100,14 @@ def load_of(job: Job, study: LoadedStudy) -> Load:
             rows = sum(part.rows or PUBLIC_ROWS for part in (*spec.train, *spec.benchmarks.values()))
             return Load(chore_seconds=0.2 + 4e-5 * rows, bytes_left=30 * rows)
         case IndexSpec() as spec:
-            size = sum(Path(path).stat().st_size for path in job.inputs) if job.inputs else CORPUS
+            size = sum(Path(path).stat().st_size for path in job.reads) if job.reads else CORPUS
             size = min(size, spec.first * PASSAGE) if spec.first else size
             seconds, grown = INDEXED[spec.kind]
             flops = 0 if spec.kind == "bm25" else ENCODED * size
             return Load(chore_seconds=seconds * size, encoded=flops, bytes_left=grown * size)
     seconds, size = {
         "check_gate": (1.0, 2e3),
-        "analyse": (1.0, 7e3 * len(job.inputs)),
+        "analyse": (1.0, 7e3 * len(job.reads)),
         "gates": (0.8, 2e5),
         "report": (5.0, 3e6),
     }[job.rule]
@@ -127,14 +128,15 @@ def train_load(spec: TrainSpec, shape: Shape, lengths: dict) -> Load:
         scored=times * trained,
         updates=updates,
         sequences=trained / regime.minibatches,
-        kept=1 + checkpoints(regime.rollouts, spec.checkpoint_every),
+        kept=1 + curve_points(regime.rollouts, spec.checkpoint_every),
         bytes_left=1e4 + 200 * updates,
     )
 
 
 def policy_load(spec: PolicySpec, study: LoadedStudy) -> Load:
     """Demonstrations are taken to be as long as the task's completions. A published policy is only fetched."""
-    shape, supervised = shape_for(spec.task, study, spec.method_name == "warm_start_moe"), spec.supervised
+    shape = shape_for(spec.task, study, study.has_experts(spec.regime_name, spec.method_name))
+    supervised = spec.supervised
     if spec.model:
         size = WIDTH[study.config.engine.dtype] * shape.parameters
         return Load(chore_seconds=size / FETCHED, bytes_left=size)
@@ -150,10 +152,9 @@ def policy_load(spec: PolicySpec, study: LoadedStudy) -> Load:
 
 def evaluate_load(spec: EvaluateSpec, job: Job, study: LoadedStudy) -> Load:
     """One job serves all seeds. How many checkpoints each kept is its regime's doing."""
-    runs = len(job.outputs)
-    _, name, method, _ = job.name.split("/")
-    regime = study.config.regimes.get(name)
-    kept = checkpoints(regime.rollouts, study.config.checkpoint_every) if regime else 0
+    runs = len(job.writes)
+    regime = study.config.regimes.get(job.regime)
+    kept = curve_points(regime.rollouts, study.config.checkpoint_every) if regime else 0
     asked = [Rollouts(runs, spec.final.problems, spec.final.samples)]
     if spec.greedy:
         asked.append(Rollouts(runs, spec.final.problems, 1))
@@ -161,7 +162,7 @@ def evaluate_load(spec: EvaluateSpec, job: Job, study: LoadedStudy) -> Load:
         asked.append(Rollouts(runs * kept, spec.curve.problems, spec.curve.samples))
     samples = runs * spec.final.problems * spec.final.samples
     return Load(
-        shape=shape_for(spec.task, study, name in study.config.moe_regimes or method == "warm_start_moe"),
+        shape=shape_for(spec.task, study, study.has_experts(job.regime, job.method)),
         rollouts=tuple(asked),
         **lengths_for(spec.task, spec.protocol, study),
         engine=EngineConfig(dtype=spec.dtype),
@@ -191,12 +192,3 @@ def lengths_for(task: str, protocol: Protocol, study: LoadedStudy) -> dict:
         "decoded": decoded,
         "longest": int(min(arch.max_position_embeddings, longest) if arch else longest),
     }
-
-
-def checkpoints(rollouts: int, every: int) -> int:
-    """How many a run keeps beside its final policy.
-
-    >>> checkpoints(16, 4), checkpoints(3, 4)
-    (3, 0)
-    """
-    return (rollouts - 1) // every

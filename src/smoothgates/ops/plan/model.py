@@ -25,9 +25,8 @@ from smoothgates.ops.plan.load import WIDTH, Load, Rollouts
 from smoothgates.ops.plan.machine import Machine
 from smoothgates.policy.shape import Shape
 from smoothgates.specs.train import EngineConfig
+from smoothgates.train.run.retention import LAST
 
-KEPT = 2
-"""Checkpoints in a work directory."""
 CHORE_GB = 0.4
 """Of processes without a policy."""
 GRADIENT = 4
@@ -70,7 +69,7 @@ def cost(load: Load, machine: Machine) -> Cost:
     )
     width = WIDTH[load.engine.dtype]
     trained_by_rl = load.updates and load.rollouts  # supervised training starts over instead of going on
-    work = KEPT * shape.parameters * (width + optimiser_bytes(load.engine)) if trained_by_rl else 0.0
+    work = LAST * shape.parameters * (width + optimiser_bytes(load.engine)) if trained_by_rl else 0.0
     results = load.kept * shape.parameters * width + load.bytes_left
     return Cost(seconds, devices if machine.device == "cuda" else 0, memory(load, machine, devices), results, work)
 

@@ -7,8 +7,8 @@ from smoothgates.jobs.dag import Job
 
 def makers(jobs: list[Job]) -> list[set[int]]:
     """For each job, which of these jobs make what it reads."""
-    maker = {path: i for i, job in enumerate(jobs) for path in job.outputs}
-    return [{maker[path] for path in job.inputs if path in maker} for job in jobs]
+    maker = {path: i for i, job in enumerate(jobs) for path in job.writes}
+    return [{maker[path] for path in job.reads if path in maker} for job in jobs]
 
 
 def pending(jobs: list[Job], finished: list[bool]) -> list[bool]:

@@ -22,8 +22,8 @@ def run(study: LoadedStudy) -> int:
     if not done:
         raise BadInput(f"results/{study.name}: nothing to adopt")
     # What nothing else was made from: the rest comes before it, and with it.
-    read = {path for job in done for path in job.inputs}
-    last = [path for job in done for path in job.outputs if path not in read]
+    read = {path for job in done for path in job.reads}
+    last = [path for job in done for path in job.writes if path not in read]
     options = ["--profile", "workflow/profiles/local", "--config", f"study={study.path}", "--quiet", "all"]
     command = [sys.executable, "-m", "snakemake", *options, "--touch", "--forceall", "--", *last]
     told = subprocess.run(command, check=False)

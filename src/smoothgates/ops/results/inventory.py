@@ -48,7 +48,7 @@ class Result:
 def results_of(job: Job) -> list[Result]:
     """The results of a job, with what their records say."""
     return [
-        read_result(record, tuple(path for path in job.outputs if record_of(path) == record != path))
+        read_result(record, tuple(path for path in job.writes if record_of(path) == record != path))
         for record in job.records
     ]
 

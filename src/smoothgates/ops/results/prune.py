@@ -85,11 +85,11 @@ def learning_curves(audit: Audit, records: dict[str, str]) -> Iterator[Removal]:
     `records`: the digest of each run's record before it was verified.
     """
     pending = [job for job, state in audit.states if job.stage == "evaluate" and state != "done"]
-    unscored = {path for job in pending for path in job.inputs}
+    unscored = {path for job in pending for path in job.reads}
     for job in audit.jobs("done"):
-        if job.stage == "train" and unscored.isdisjoint(job.outputs):
+        if job.stage == "train" and unscored.isdisjoint(job.writes):
             record = Path(job.records[0])
-            for folder in kept_by(Path(job.outputs[0])):
+            for folder in kept_by(Path(job.outputs["model"])):
                 if folder.is_dir():
                     act = partial(drop, folder, record, records[str(record)])
                     yield removal(folder, f"its scores are there ({job.name})", act)

@@ -71,7 +71,7 @@ def verify(study: LoadedStudy, thorough: bool = True) -> Audit:
         states.append((job, state))
         findings += [Finding(kind, *fault, job.rule, job.name) for kind, faults in judged for fault in faults]
         if state not in FINE:
-            troubled.update(job.outputs)
+            troubled.update(job.writes)
     strangers, leftovers = stray_files(Paths(study.name), every, found)
     findings += [Finding("foreign", path, "no job makes it") for path in strangers]
     return Audit(study.name, states, findings, leftovers, notes_on(every, found))
@@ -114,7 +114,7 @@ def judge(result: Result, today: dict[str, str], found: dict[str, str], troubled
 def compare_inputs(job: Job, results: list[Result]) -> Judgement:
     """Would a finished job be made from the same files today? Whether their bytes differ is for `judge` to say."""
     read = set(chain.from_iterable(result.inputs for result in results))
-    if differing := read ^ set(job.inputs):
+    if differing := read ^ set(job.reads):
         return "stale", [(results[0].record, _listed("made from other files", sorted(differing)))]
     return "done", []
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from smoothgates.errors import TryAgain
 from smoothgates.io.files import digest
 from smoothgates.io.paths import Paths
-from smoothgates.jobs.dag import Job, made_by
+from smoothgates.jobs.dag import Job, listed, made_by
 from smoothgates.ops.results.inventory import files_below
 from smoothgates.ops.results.removal import Left, Removal, facts_on, is_folder, quiet, removal
 from smoothgates.ops.results.verify import Audit
@@ -80,14 +80,15 @@ class Needs:
         """
         ready = {path for job in audit.jobs("done") for path in job.outputs}
         for job in (job for job, state in audit.states if job.stage == "train" and state != "done"):
-            waits = [path for path in job.sources if path not in ready]
+            sources = listed(job.sources)
+            waits = [path for path in sources if path not in ready]
             try:
                 if not waits:
                     self.names.add(work_of(study, job))
             except OSError:  # gone since it was verified
-                waits = [job.sources[0]]
+                waits = [sources[0]]
             if waits:
-                self.unknown[Path(job.outputs[0]).absolute()] = waits[0]
+                self.unknown[Path(job.outputs["model"]).absolute()] = waits[0]
 
     def keeps(self, seen: Seen) -> str:
         """Why a directory is to stay; empty if no unfinished run of this study, or of any other, goes on from it."""
@@ -113,8 +114,9 @@ def whose(result: Path) -> str:
 
 
 def work_of(study: LoadedStudy, job: Job) -> str:
-    """Name of a run's work directory. Raises OSError if an input cannot be read."""
-    return fingerprint(**made_by(study, job), inputs=[digest(Path(path)) for path in job.sources])
+    """Name of a run's work directory, as the trainer computes it. Raises OSError if an input cannot be read."""
+    inputs = {**job.sources, "index": next(iter(job.inputs["index"]), None)}
+    return fingerprint(**made_by(study, job), **{name: path and digest(Path(path)) for name, path in inputs.items()})
 
 
 def at_work(folder: Path) -> str:

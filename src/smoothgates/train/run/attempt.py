@@ -21,6 +21,7 @@ from smoothgates.tasks.task import Example
 from smoothgates.train.engine.make import loaded_dtype, make_engine
 from smoothgates.train.means import Means
 from smoothgates.train.run import checkpoint
+from smoothgates.train.run.retention import in_curve
 from smoothgates.train.run.state import State, pack, unpack
 from smoothgates.train.run.stop import Stop
 from smoothgates.train.run.workdir import CHECKPOINTS, Work
@@ -126,7 +127,7 @@ class Session:
         if self.over:
             return
         name = f"checkpoints/rollout{rollouts:04d}"
-        if rollouts and rollouts % self.spec.checkpoint_every == 0 and name not in self.folders:
+        if in_curve(rollouts, self.spec.checkpoint_every) and name not in self.folders:
             self.keep(name)
             self.curve.append({"rollouts": rollouts, "folder": name})
         due = time.monotonic() - self.saved >= self.save_seconds

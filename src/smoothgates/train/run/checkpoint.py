@@ -26,9 +26,9 @@ from smoothgates.distributed.ranks import Ranks
 from smoothgates.errors import BadInput, TryAgain
 from smoothgates.io.files import digest, flush, read_json
 from smoothgates.io.seal import intact, sealed
+from smoothgates.train.run.retention import LAST
 
 SCHEMA = "smoothgates.checkpoint"
-KEPT = 2
 LATEST = "LATEST"
 UNFINISHED = ".unfinished"
 """Suffix of a folder that is being written or deleted."""
@@ -181,7 +181,7 @@ def whole(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 def clear(folder: Path) -> None:
     """Delete what is older than the last two, and what killed processes left."""
-    for path in sorted(complete(folder))[:-KEPT]:
+    for path in sorted(complete(folder))[:-LAST]:
         # Under another name first: half of a checkpoint must not look like one.
         path.rename(path.with_suffix(UNFINISHED))
     for path in folder.glob(f"*{UNFINISHED}"):

@@ -17,7 +17,7 @@ import platform
 import shutil
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -43,9 +43,13 @@ REPEATING = (
 """Errors of the program or of what it was told. Those of the machine (disk, memory, device) are not among them."""
 
 
-def fingerprint(spec: str, code: str, lock: str, inputs: Iterable[str]) -> str:
-    """Name of the work directory, from the digests of spec, code, lock and inputs: data, start, index if any."""
-    return hashlib.sha256(json.dumps([spec, code, lock, *inputs]).encode()).hexdigest()[:16]
+def fingerprint(spec: str, code: str, lock: str, *, data: str, policy: str, index: str | None = None) -> str:
+    """Name of a run's work directory, from the sha256 of each thing that the run's bits depend on.
+
+    `data`, `policy` and `index` are the digests of the inputs of those names in the rule `train`.
+    """
+    made_from = [spec, code, lock, data, policy, *([index] if index else [])]
+    return hashlib.sha256(json.dumps(made_from).encode()).hexdigest()[:16]
 
 
 class Work:
