@@ -1,4 +1,4 @@
-"""What `gates` and `check-gate` are told."""
+"""Specs of the stages `gates` and `check-gate`."""
 
 from typing import Annotated
 
@@ -8,17 +8,19 @@ from smoothgates.io.records import Record
 from smoothgates.methods.method import GateName
 
 GATE_CHECK = "smoothgates.gate_check"
-"""Schema of what the check of a gate leaves."""
+"""Schema of the manifest that `check-gate` writes."""
 
 
 class CheckGateSpec(Record):
-    """Which gate to check. Nothing of a study: one check serves all methods that use it."""
+    """The gate to check. It names no study: one check serves all methods that use the gate."""
 
     gate: GateName
 
 
 class GatesSpec(Record):
-    """Curves of the catalogue."""
+    """The scales at which to draw the gates."""
 
     tau: Annotated[tuple[PositiveFloat, ...], Field(min_length=1)]
+    """Temperatures of smooth gates."""
     clip: PositiveFloat
+    """Distance of a hard clip's bounds from 1."""
