@@ -16,4 +16,4 @@ Name = Annotated[str, Field(pattern=NAME)]
 TaskName = Literal[*NAMES]
 
 CONTROL = "control"
-"""The pseudo-regime of policies without RL: the warm start, and supervised training continued."""
+"""The pseudo-regime of what is no RL run: the warm start, and supervised training continued."""

@@ -1,4 +1,4 @@
-"""Specs of the stages `gates` and `check-gate`."""
+"""What `gates` and `check-gate` are told."""
 
 from typing import Annotated
 
@@ -8,19 +8,17 @@ from smoothgates.io.records import Record
 from smoothgates.methods.method import GateName
 
 GATE_CHECK = "smoothgates.gate_check"
-"""Schema of the manifest that `check-gate` writes."""
+"""Schema of what the check of a gate leaves."""
 
 
 class CheckGateSpec(Record):
-    """The gate to check. It names no study: one check serves all methods that use the gate."""
+    """Which gate to check. Nothing of a study: one check serves all methods that use it."""
 
     gate: GateName
 
 
 class GatesSpec(Record):
-    """The scales at which to draw the gates."""
+    """Curves of the catalogue."""
 
     tau: Annotated[tuple[PositiveFloat, ...], Field(min_length=1)]
-    """Temperatures of smooth gates."""
     clip: PositiveFloat
-    """Distance of a hard clip's bounds from 1."""

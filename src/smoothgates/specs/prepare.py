@@ -1,4 +1,4 @@
-"""Spec of the stage `prepare`: the data of one task."""
+"""What `prepare` is told: the data of one task."""
 
 from typing import Annotated
 
@@ -14,11 +14,11 @@ class Part(Record):
 
     source: str
     rows: Rows | None = None
-    """How many examples to take; None takes the whole data set. Generators need a number."""
+    """None: all of a data set. Generators need a number."""
 
 
 class PrepareSpec(Record):
-    """The data of one task."""
+    """Data of one task."""
 
     task: TaskName
     train: Annotated[tuple[Part, ...], Field(min_length=1)]
