@@ -236,7 +236,7 @@ def _alive_group(pid: int) -> bool:
 
 
 def test_a_worker_that_has_grown_is_replaced_between_two_answers():
-    code = "from smoothgates.tasks.math.verifier import worker; worker.FAT_BYTES = 1; worker.main()"
+    code = "from smoothgates.tasks.math.verifier import worker; worker.RECYCLE_BYTES = 1; worker.main()"
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen([sys.executable, "-c", code], **pipes) as template:
         assert template.stdout.readline() == "ready\n"

@@ -15,9 +15,9 @@ from collections.abc import Iterator, Sequence
 from itertools import permutations, product
 from random import Random
 
+from smoothgates.tasks.first_names import FIRST_NAMES
 from smoothgates.tasks.logic.english import KNIGHTS_AND_KNAVES, answer_block
 from smoothgates.tasks.logic.solver import Statement, solve, truth
-from smoothgates.tasks.people import NAMES
 from smoothgates.tasks.task import Demonstration, Example, Generator
 
 ASSIGNMENTS = [(True, True), (True, False), (False, True), (False, False)]
@@ -50,7 +50,7 @@ def generate(rng: Random) -> Iterator[Example]:
         claims, statements = zip(*(said[i][form] for i, form in enumerate(chosen)), strict=True)
         solutions = solve(statements)
         if len(solutions) == 1:
-            yield _puzzle(chosen, claims, statements, solutions[0], rng.sample(NAMES, 2))
+            yield _puzzle(chosen, claims, statements, solutions[0], rng.sample(FIRST_NAMES, 2))
 
 
 def every() -> Iterator[Example]:
@@ -60,7 +60,7 @@ def every() -> Iterator[Example]:
         claims, statements = zip(*(said[i][form] for i, form in enumerate(chosen)), strict=True)
         solutions = solve(statements)
         if len(solutions) == 1:
-            for names in permutations(NAMES, 2):
+            for names in permutations(FIRST_NAMES, 2):
                 yield _puzzle(chosen, claims, statements, solutions[0], list(names))
 
 

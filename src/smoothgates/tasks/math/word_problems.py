@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from itertools import product
 from random import Random
 
-from smoothgates.tasks.people import NAMES
+from smoothgates.tasks.first_names import FIRST_NAMES
 from smoothgates.tasks.task import Demonstration, Example, Generator
 
 THINGS = ["pens", "cups", "keys", "nuts", "caps", "shells"]
@@ -20,7 +20,7 @@ THINGS = ["pens", "cups", "keys", "nuts", "caps", "shells"]
 def generate(rng: Random) -> Iterator[Example]:
     """Endless problems: a in 2..20, b and c in 2..5, d in 1..9, never a negative number on the way."""
     while True:
-        name, things = rng.choice(NAMES), rng.choice(THINGS)
+        name, things = rng.choice(FIRST_NAMES), rng.choice(THINGS)
         a, b, c, d = rng.randint(2, 20), rng.randint(2, 5), rng.randint(2, 5), rng.randint(1, 9)
         template = rng.choice((_buy_then_lose, _lose_then_buy, _pack_find_give))
         yield from _problem(template, name, things, a, b, c, d)
@@ -30,7 +30,7 @@ def every() -> Iterator[Example]:
     """Each problem once: some 780,000."""
     numbers = product(range(2, 21), range(2, 6), range(2, 6), range(1, 10))
     templates = (_buy_then_lose, _lose_then_buy, _pack_find_give)
-    for template, name, things, chosen in product(templates, NAMES, THINGS, [*numbers]):
+    for template, name, things, chosen in product(templates, FIRST_NAMES, THINGS, [*numbers]):
         yield from _problem(template, name, things, *chosen)
 
 

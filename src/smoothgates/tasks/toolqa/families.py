@@ -19,7 +19,7 @@ import hashlib
 from collections.abc import Iterator
 from random import Random
 
-from smoothgates.tasks.people import NAMES
+from smoothgates.tasks.first_names import FIRST_NAMES
 from smoothgates.tasks.task import Demonstration, Example, Generator
 from smoothgates.tasks.toolqa.environment import INVALID, NOTHING
 
@@ -28,7 +28,7 @@ RELATIONS = ["mother", "friend", "boss", "rival", "teacher", "doctor"]
 
 def holder(world: str, relation: str, person: str) -> str:
     """Who is the `relation` of `person` in a world; never the person."""
-    others = [name for name in NAMES if name != person]
+    others = [name for name in FIRST_NAMES if name != person]
     drawn = hashlib.sha256(f"{world}/{relation}/{person}".encode()).digest()
     return others[int.from_bytes(drawn[:8], "big") % len(others)]
 
@@ -40,7 +40,7 @@ def fact(world: str, relation: str, person: str) -> str:
 def lookup(example: Example, query: str) -> str:
     """What a search finds: the fact asked for, then another fact about the same person. Empty if there is none."""
     relation, _, person = query.strip().partition(" of ")
-    if relation not in RELATIONS or person not in NAMES:
+    if relation not in RELATIONS or person not in FIRST_NAMES:
         return ""
     world = example.extra["world"]
     other = RELATIONS[(RELATIONS.index(relation) + 1) % len(RELATIONS)]
@@ -51,7 +51,7 @@ def generate(rng: Random) -> Iterator[Example]:
     """Endless questions of one or two hops."""
     while True:
         world = f"{rng.getrandbits(48):012x}"
-        person, relations = rng.choice(NAMES), rng.choices(RELATIONS, k=rng.randint(1, 2))
+        person, relations = rng.choice(FIRST_NAMES), rng.choices(RELATIONS, k=rng.randint(1, 2))
         asked, answer = person, person
         for relation in relations:
             asked, answer = f"the {relation} of {asked}", holder(world, relation, answer)
@@ -67,7 +67,7 @@ def careful(example: Example) -> Demonstration:
 def hasty(example: Example, rng: Random) -> Demonstration:
     """One search too few: a guess for one hop, the person found half-way for two."""
     hops = len(example.extra["relations"]) - 1
-    guess = rng.choice(NAMES) if hops == 0 else holder(example.extra["world"], *_first_hop(example))
+    guess = rng.choice(FIRST_NAMES) if hops == 0 else holder(example.extra["world"], *_first_hop(example))
     return (*_searches(example, hops), (f"<answer> {guess}</answer>", True))
 
 
