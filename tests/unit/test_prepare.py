@@ -21,7 +21,7 @@ from smoothgates.tasks.logic import laptop
 from smoothgates.tasks.math import word_problems
 
 FEW = [("logic", "kk2", laptop, {"FIRST_NAMES": ["Ann", "Pam"]})]
-FEW += [("math", "word_problems", word_problems, {"FIRST_NAMES": ["Ann"], "THINGS": ["pens"]})]
+FEW += [("math", "word_problems", word_problems, {"FIRST_NAMES": ["Ann"], "OBJECTS": ["pens"]})]
 REHEARSED = [path.stem for path in sorted(Path("config").glob("*.yaml")) if "\nmodel:" in path.read_text("utf-8")]
 ON_HUB = [(task, name) for task in NAMES for name, source in load_task(task).sources.items() if source.hub]
 

@@ -1,4 +1,4 @@
-"""What an answer to a question is worth. Judges read what the policy wrote, without what tools wrote."""
+"""Rewards of the tool QA task. Judges read what the policy wrote, without what tools wrote."""
 
 from collections.abc import Callable
 
@@ -13,7 +13,7 @@ TOOL_OUTPUT = (
 
 
 def final_answer(own: str) -> str | None:
-    """The last closed <answer> block; None if there is none, it is blank, or it is listed with another.
+    """Return the last closed <answer> block; None if it is missing, blank, or listed with another.
 
     >>> final_answer("<answer>Rome</answer> No: <answer> Oslo </answer>"), final_answer("<answer></answer>")
     ('Oslo', None)
@@ -24,7 +24,7 @@ def final_answer(own: str) -> str | None:
 
 
 def stated_answer(own: str) -> str | None:
-    """The answer wherever a model may have put it: its <answer> block, else what it says once it has thought.
+    """Return the answer: the <answer> block, else the text after </think>, or None.
 
     >>> stated_answer("<think>Rome?</think> It is Oslo."), stated_answer("<answer>Oslo"), stated_answer("</think>")
     ('It is Oslo.', 'Oslo', None)
@@ -38,7 +38,7 @@ def stated_answer(own: str) -> str | None:
 
 
 def matched(read: Callable[[str], str | None], right: float, wrong: float) -> Judge:
-    """A judge by exact match: `right` if it matches, `wrong` if not or if there is nothing to match."""
+    """Return a judge by exact match that gives `right` for a match, else `wrong`."""
 
     def judge(completion: str, example: Example, truncated: bool) -> Verdict:
         extracted = read(completion)
@@ -53,7 +53,7 @@ def matched(read: Callable[[str], str | None], right: float, wrong: float) -> Ju
 
 
 def own_words(conversation: str) -> str:
-    """What the policy wrote, told by the tags of tools: for texts of which no tokens are at hand.
+    """Return what the policy wrote, by removing the blocks in the tags of tools.
 
     >>> own_words("<information><answer>Rome</answer></information><answer>Oslo</answer>")
     '<answer>Oslo</answer>'
