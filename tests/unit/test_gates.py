@@ -36,12 +36,13 @@ def test_one_file_one_gate_of_the_same_name():
     assert all(name == gate.name for name, gate in GATES.items())
 
 
-def test_what_the_docs_say_of_a_gate_is_what_its_file_says():
+def test_what_the_docs_say_of_a_gate_is_what_its_file_says(monkeypatch):
     """A new gate may be missing until `make docs`, so that adding its file is enough for the tests to pass."""
     written = Path("docs/gates.md").read_text().splitlines()
-    outdated = set(written) - set(catalogue.markdown().splitlines())
-    assert not outdated, "run `make docs`"
     assert any(line.startswith("| `clip` |") for line in written)
+    for known in (GATES, GATES | {"mine": replace(ARCTAN, name="mine")}):
+        monkeypatch.setattr(catalogue, "GATES", known)
+        assert not set(written) - set(catalogue.markdown().splitlines()), "run `make docs`"
 
 
 @pytest.mark.parametrize("name", GATES)
