@@ -76,7 +76,7 @@ schema: $(READY)  ## After changing a config record
 	$(BIN)/python -m smoothgates schema
 
 docs: $(READY)  ## After changing a gate
-	$(BIN)/python -m smoothgates gates --out docs/gates.md
+	$(BIN)/python -m smoothgates gate-table
 
 check-gate: $(READY)  ## Is a gate what its file says? make check-gate NAME=erf
 	@$(BIN)/python -m smoothgates check-gate --spec "{\"gate\": \"$$NAME\"}"

@@ -108,22 +108,25 @@ def evaluate(
 
 @app.command()
 def gates(
-    spec: Annotated[str | None, typer.Option(help="Canonical JSON of which scales to draw, or @file.")] = None,
-    curves: Annotated[Path | None, typer.Option(help="Parquet of f, f′ and φ to write.", callback=to_write)] = None,
-    out: Annotated[Path | None, typer.Option(help="Catalogue to write.", callback=to_write)] = None,
+    spec: Spec,
+    curves: Annotated[Path, typer.Option(help="Parquet of f, f′ and φ to write.", callback=to_write)],
+    out: Annotated[Path, typer.Option(help="Catalogue of gates to write.", callback=to_write)],
 ) -> None:
-    """Tabulate every gate. Without --spec and --curves the catalogue is Markdown; without --out it is printed."""
-    from smoothgates.io.files import write_atomically
+    """Write the catalogue and the curves of all gates, for the report."""
     from smoothgates.stages import gates as stage
 
-    if spec and curves and out:
-        stage.run(spec, curves, out)
-    elif spec or curves:
-        raise BadInput("gates: expected --spec, --curves and --out together")
-    elif out:
-        write_atomically(out, stage.markdown().encode())
-    else:
-        typer.echo(stage.markdown(), nl=False)
+    stage.run(spec, curves, out)
+
+
+@app.command()
+def gate_table(
+    out: Annotated[Path, typer.Argument(help="Markdown file to write.", callback=to_write)] = Path("docs/gates.md"),
+) -> None:
+    """Write the table of gates for the docs."""
+    from smoothgates.gates.catalogue import markdown
+    from smoothgates.io.files import write_atomically
+
+    write_atomically(out, markdown().encode())
 
 
 @app.command()
@@ -131,7 +134,7 @@ def check_gate(
     spec: Annotated[str, typer.Option(help='Canonical JSON of which gate, {"gate": NAME}, or @file.')],
     out: Annotated[Path | None, typer.Option(help="Manifest to write.")] = None,
 ) -> None:
-    """Check that a gate is what its file says: the weight is the derivative of the value, and so on."""
+    """Check a gate: its weight is the derivative of its value, and all that its file claims holds."""
     from smoothgates.stages import check_gate as stage
 
     stage.run(spec, out)

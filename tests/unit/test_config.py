@@ -164,8 +164,8 @@ def test_methods_are_the_checkouts_unless_a_study_names_its_own(tmp_path, monkey
 
 
 BAD_METHODS = [
-    ("a/b: {gate: none}", "'a/b': expected a name of the letters"),
-    ("'x;touch PWNED': {gate: none}", "'x;touch PWNED': expected a name of the letters"),
+    ("a/b: {gate: none}", "'a/b': expected a name made of a to z"),
+    ("'x;touch PWNED': {gate: none}", "'x;touch PWNED': expected a name made of a to z"),
     ("grpo: {gate: clipp, clip: 0.2}", "grpo: gate: unknown gate 'clipp'; known: arctan"),
     ("grpo: {gate: erf, tau: 0}", "grpo: tau.0: Input should be greater than 0"),
     ("grpo: {gate: erf, tau: [-1, 2]}", "grpo: tau.0: Input should be greater than 0"),
@@ -175,6 +175,14 @@ BAD_METHODS = [
     ("grpo: {gate: erf, tau: 1, half_width: 0.2}", "gate 'erf' takes `tau` or `half_width`, got half_width, tau"),
     ("grpo: {gate: clip, tau: 1}", "gate 'clip' takes `clip`, got tau"),
     ("grpo: {gate: none, tau: 1}", "gate 'none' takes no scale, got tau"),
+    (
+        "grpo: {gate: clip, clip: 0.2, one_sided: true}",
+        "grpo: one_sided: expected a smooth gate, which takes `tau`, got gate 'clip'",
+    ),
+    (
+        "grpo: {gate: none, one_sided: true}",
+        "grpo: one_sided: expected a smooth gate, which takes `tau`, got gate 'none'",
+    ),
     ("grpo: {gate: none, weights: {kind: magic}}", "grpo: weights"),
     ("grpo: {gate: none, beta: 1}", "grpo: beta: unknown key"),
     ("grpo: {gate: none}\ngrpo: {gate: none}", "duplicate key 'grpo'"),

@@ -8,7 +8,7 @@ import pytest
 
 from smoothgates.policy.tokenizer import build_tokenizer
 from smoothgates.tasks import load_rewards
-from smoothgates.tasks.logic.laptop import ASSIGNMENTS, LAPTOP, NAMES, forms
+from smoothgates.tasks.logic.laptop import ASSIGNMENTS, FIRST_NAMES, LAPTOP, forms
 from smoothgates.tasks.logic.solver import solve
 
 EXAMPLES = list(itertools.islice(LAPTOP.generate(Random(0)), 5000))
@@ -107,7 +107,7 @@ def test_texts_are_short_and_fit_the_vocabulary():
     longest = {kind: max(len(tokenizer.encode(text).ids) for text in texts) for kind, texts in
                {"question": [e.question for e in EXAMPLES], "careful": CAREFUL}.items()}  # fmt: skip
     assert longest == {"question": 32, "careful": 35}
-    assert {name for example in EXAMPLES for name in example.extra["names"]} == set(NAMES)
+    assert {name for example in EXAMPLES for name in example.extra["names"]} == set(FIRST_NAMES)
     for example, demonstration in zip(EXAMPLES, CAREFUL, strict=True):
         assert tokenizer.decode(tokenizer.encode(demonstration).ids) == demonstration
         assert tokenizer.decode(tokenizer.encode(example.question).ids) == example.question

@@ -88,8 +88,8 @@ def test_every_public_question_is_what_its_statements_say_in_our_english(name):
         assert rest.startswith(opening)
         rest = rest.removeprefix(opening)
         for speaker, statement in zip(row["names"], row["statements"], strict=True):
-            said = english.claim(statement, row["names"], roles)
-            sentences = [saying.format(name=speaker, claim=said) + " " for saying in english.SAYINGS]
+            said = english.in_english(statement, row["names"], roles)
+            sentences = [saying.format(name=speaker, statement=said) + " " for saying in english.SAYINGS]
             spoken = next(sentence for sentence in sentences if rest.startswith(sentence))
             rest = rest.removeprefix(spoken)
         assert " " + rest == closing

@@ -10,7 +10,7 @@ from random import Random
 import pytest
 
 from smoothgates.tasks.math.verifier.equality import equal
-from smoothgates.tasks.math.verifier.formula.work import WORK
+from smoothgates.tasks.math.verifier.formula.budget import UNITS
 from smoothgates.tasks.math.verifier.verdicts import judge
 
 RIGHT = {
@@ -375,4 +375,4 @@ def hard_pairs() -> list[tuple[str, str]]:
 def test_work_is_counted_and_not_timed():
     """What is too much is too much on any machine, and over in much less than the clock allows."""
     assert judge(["42"], r"\sum_{k=1}^{900}\sum_{j=1}^{900}\frac{1}{k^2+j}") == "timeout"
-    assert WORK == 200_000
+    assert UNITS == 200_000

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from smoothgates.data import generate
+from smoothgates.data.generate import generated
 from smoothgates.errors import BadInput
 from smoothgates.evaluate.benchmark import pass_at, summarise
 from smoothgates.seeds import python_stream
 from smoothgates.stages import prepare
-from smoothgates.stages.prepare import generated
 from smoothgates.tasks import load_task
 from smoothgates.tasks.math.exact import exact
 from smoothgates.tasks.tags import last_block
@@ -57,7 +58,7 @@ def test_training_and_heldout_share_no_question(word_problems):
 
 
 def test_a_generator_with_too_few_examples_is_named_and_never_waited_for(tmp_path, monkeypatch):
-    monkeypatch.setattr(prepare, "PATIENCE", 50)
+    monkeypatch.setattr(generate, "PATIENCE", 50)
     few = Generator(lambda stream: (Example(str(i % 5), f"{i % 5}", ("1",)) for i in itertools.count()))
     monkeypatch.setitem(load_task("math").generators, "few", few)
     part = {"source": "few", "rows": 6}

@@ -123,7 +123,7 @@ def variants(gate):
     scale = {key: getattr(rows[0], key) for key in ("tau", "clip", "half_width")}
     for ratio, aggregation in itertools.product(RATIOS, AGGREGATIONS):
         yield Method(gate=gate, ratio=ratio, aggregation=aggregation, **scale)
-    yield from (method for method in rows if method.weights or method.ratio != "token")
+    yield from (method for method in rows if method.weights or method.one_sided or method.ratio != "token")
 
 
 USED = sorted({method.gate for method in METHODS.values()})

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from smoothgates.data.generate import generated, on_side
 from smoothgates.data.mirror import MARK, STAND_INS, load_mirrored
 from smoothgates.data.pinned import LOCK
 from smoothgates.errors import BadInput
@@ -19,8 +20,8 @@ from smoothgates.tasks import NAMES, load_task
 from smoothgates.tasks.logic import laptop
 from smoothgates.tasks.math import word_problems
 
-FEW = [("logic", "kk2", laptop, {"NAMES": ["Ann", "Pam"]})]
-FEW += [("math", "word_problems", word_problems, {"NAMES": ["Ann"], "THINGS": ["pens"]})]
+FEW = [("logic", "kk2", laptop, {"FIRST_NAMES": ["Ann", "Pam"]})]
+FEW += [("math", "word_problems", word_problems, {"FIRST_NAMES": ["Ann"], "OBJECTS": ["pens"]})]
 REHEARSED = [path.stem for path in sorted(Path("config").glob("*.yaml")) if "\nmodel:" in path.read_text("utf-8")]
 ON_HUB = [(task, name) for task in NAMES for name, source in load_task(task).sources.items() if source.hub]
 
@@ -43,14 +44,14 @@ class TestDistinct:
         generator = load_task(task).generators[source]
         every = {example.id: example for example in generator.every()}
         assert len(every) == len([*generator.every()])
-        own = {id for id, example in every.items() if prepare.on_side(generator, example, heldout=True)}
-        drawn = prepare.generated(generator, len(own), True, seed=3)
+        own = {id for id, example in every.items() if on_side(generator, example, heldout=True)}
+        drawn = generated(generator, len(own), True, seed=3)
         assert {example.id for example in drawn} == own
         assert all(every[example.id] == example for example in drawn)
 
     def test_more_than_there_are_is_one_line_with_their_number(self, task, source, tmp_path):
         generator = load_task(task).generators[source]
-        held = sum(prepare.on_side(generator, example, True) for example in generator.every())
+        held = sum(on_side(generator, example, True) for example in generator.every())
         for rows, asked, message in (
             (5, held + 1, f"rows: {held + 1} asked for, but only {held} distinct ones are held out"),
             (10_000_000, 5, r"rows: 10000000 asked for, but only \d+ distinct ones are for training"),

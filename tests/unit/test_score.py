@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smoothgates.errors import BadInput, TryAgain
+from smoothgates.evaluate import completions, score_file
 from smoothgates.stages import score
 from smoothgates.tasks.task import Verdict
 
@@ -96,8 +97,8 @@ def test_any_text_passes_as_it_is(tmp_path_factory, texts):
     folder = tmp_path_factory.mktemp("texts")
     rows = [{"id": i, "completion": text, "answer": GOLD} for i, text in enumerate(texts)]
     source = write(folder / "in.jsonl", rows)
-    with score.opened(source) as file:
-        lines = b"".join(score.verdict_lines(echo, list(score.read_rows(file, source)), source))
+    with completions.opened(source) as file:
+        lines = b"".join(score_file.verdict_lines(echo, list(completions.read_rows(file, source)), source))
     # What JSON makes of them: two halves of a surrogate pair that stand side by side are one character.
     assert [json.loads(line)["extracted"] for line in lines.split(b"\n")[:-1]] == json.loads(json.dumps(texts))
     score.run("logic", "answer", source, folder / "out.jsonl")
@@ -170,7 +171,7 @@ def test_an_empty_file_has_no_verdicts_and_blank_lines_are_no_rows(tmp_path):
 
 
 def test_stopped_at_any_byte_it_continues_to_the_same_bytes_and_judges_no_row_twice(tmp_path, judged, monkeypatch):
-    monkeypatch.setattr(score, "BATCH", 3)
+    monkeypatch.setattr(score_file, "BATCH", 3)
     source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     write(source, [RIGHT | {"id": i, "completion": "é" * i} for i in range(8)])
     score.run("logic", "answer", source, out)
@@ -219,7 +220,7 @@ def test_more_verdicts_than_rows_are_bad_input(tmp_path):
         ({"answer": "(1) Zoey is a knight"}, "made with other rows"),
         ({"more": True}, "made with other rows"),
         ({"code": True}, "another version of the judge"),
-        ({"note": None}, "there is no out.jsonl.score.json to say what its verdicts were made from"),
+        ({"note": None}, "out.jsonl.score.json, the record of its inputs, is missing"),
         ({"note": "{"}, "out.jsonl.score.json: not JSON"),
         ({"note": '{"schema": "mine"}'}, "out.jsonl.score.json: schema: expected"),
     ],
@@ -306,15 +307,17 @@ def test_a_second_writer_is_kept_off_and_the_lock_dies_with_the_first(tmp_path):
 
 def test_an_output_that_is_deleted_meanwhile_is_not_reported_as_written(tmp_path, monkeypatch, judged):
     source, out = write(tmp_path / "in.jsonl", [RIGHT]), tmp_path / "out.jsonl"
-    monkeypatch.setattr(score, "resume", lambda *_: out.unlink() or 0)
+    monkeypatch.setattr(score_file, "resume", lambda *_: out.unlink() or 0)
     with pytest.raises(TryAgain, match="was deleted or replaced while it was being written"):
         score.run("logic", "answer", source, out)
 
 
 def test_rows_that_change_while_they_are_judged_are_bad_input(tmp_path, monkeypatch):
     source, out = write(tmp_path / "in.jsonl", [RIGHT]), tmp_path / "out.jsonl"
-    resume = score.resume
-    monkeypatch.setattr(score, "resume", lambda *them: write(source, [RIGHT | {"completion": "-"}]) and resume(*them))
+    resume = score_file.resume
+    monkeypatch.setattr(
+        score_file, "resume", lambda *them: write(source, [RIGHT | {"completion": "-"}]) and resume(*them)
+    )
     with pytest.raises(BadInput, match="changed while it was read"):
         score.run("logic", "answer", source, out)
 
@@ -348,12 +351,13 @@ def test_an_output_that_cannot_be_one_is_named(tmp_path, out, fault):
 SLOW = """
 import sys, time
 from pathlib import Path
+from smoothgates.evaluate import score_file
 from smoothgates.stages import score
 def slow(batch, judge=score.load_rewards("logic")["answer"]):
     time.sleep(0.02)
     return judge(batch)
 score.load_rewards = lambda name: {"answer": slow}
-score.BATCH = 7
+score_file.BATCH = 7
 score.run("logic", "answer", Path(sys.argv[1]), Path(sys.argv[2]))
 """
 

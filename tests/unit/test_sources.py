@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from smoothgates.data.mirror import SUMS, load_mirrored, mirror_file, read_rows
-from smoothgates.data.sources import canonical, convert, mixture
+from smoothgates.data.prepare import mixture
+from smoothgates.data.sources import canonical, convert
 from smoothgates.errors import BadInput
 from smoothgates.seeds import python_stream
 from smoothgates.tasks import NAMES, load_task
@@ -196,7 +197,7 @@ class TestMirror:
                 load_mirrored("x", MATH["gsm8k_test"], tmp_path)
 
     def test_a_missing_file_says_what_it_may_be_called(self, tmp_path):
-        with pytest.raises(BadInput, match=r"math/aime24\.jsonl: no such file, nor any that ends in \.parquet, \.json"):
+        with pytest.raises(BadInput, match=r"math/aime24\.jsonl: no such file, nor one that ends in \.parquet, \.json"):
             mirror_file("math/aime24", tmp_path)
 
     def test_the_format_makes_no_difference_to_rows_and_their_digest(self, tmp_path):

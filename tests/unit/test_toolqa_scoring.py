@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from smoothgates.tasks.people import NAMES
+from smoothgates.tasks.first_names import FIRST_NAMES
 from smoothgates.tasks.task import Example
 from smoothgates.tasks.toolqa.families import FAMILIES
 from smoothgates.tasks.toolqa.own_words import own_words
@@ -154,8 +154,8 @@ def test_a_hedge_earns_nothing(hedge):
     stream = FAMILIES.generate(Random(0))
     for example in (next(stream) for _ in range(50)):
         gold = example.answers[0]
-        other = next(name for name in NAMES if name != gold)
-        text = hedge.format(gold=gold, other=other, everybody=" ".join(NAMES), question=example.question)
+        other = next(name for name in FIRST_NAMES if name != gold)
+        text = hedge.format(gold=gold, other=other, everybody=" ".join(FIRST_NAMES), question=example.question)
         for reward, lost in (("em", 0), ("plus_minus", -1), ("answer", 0)):
             assert verdict(reward, text, example).reward == lost
 

@@ -1,1 +1,1 @@
-"""From generators and public data sets to the examples that every later stage reads."""
+"""Examples for all later stages, from generators and public data sets."""

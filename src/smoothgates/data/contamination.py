@@ -1,4 +1,4 @@
-"""How much of a benchmark was trained on, judged by its prompts: the same text, or 13 words in a row in common."""
+"""How much of a benchmark is in the training data: prompts with equal texts, or with 13 consecutive words in common."""
 
 import re
 from collections import defaultdict
@@ -7,20 +7,21 @@ from collections.abc import Iterable
 WORDS = 13
 """Length of the n-grams, as in GPT-3 (2005.14165, appendix C)."""
 COMMON = 10
-"""N-grams of more training prompts than this are phrases ("where m and n are relatively prime positive integers"),
-not problems, and do not count (GPT-3's rule as well). Puzzles that a program wrote still share long stretches, such as
-the names of four people in a row: there, `exact` is what tells."""
+"""An n-gram that occurs in more training prompts than this is a phrase ("where m and n are relatively prime positive
+integers") and does not count (also GPT-3's rule). Generated puzzles still share long stretches, such as the names of
+four people: for them, only `exact` is informative."""
 LISTED = 5
+"""How many prompts `first` lists."""
 
 _WORD = re.compile(r"\w+")
 
 
 def overlap(train: Iterable[str], benchmark: Iterable[str]) -> dict:
-    """Numbers of prompts: `train`, `benchmark`, and of the benchmark those that stand in train (`exact`), and those
-    that share an n-gram with it (`ngram`). `first` lists the places, from 0, of the first few of either kind.
+    """Count prompts: `train`, `benchmark`, benchmark prompts that are also training prompts (`exact`) and those that
+    share an n-gram with one (`ngram`). `first` lists the indices, from 0, of the first few of either kind.
 
-    Case, punctuation and white space make no difference. A prompt of fewer than 13 words can only be found exactly.
-    The n-grams of the benchmark are held in memory, as 64-bit hashes; those of the training prompts pass by.
+    Case, punctuation and white space are ignored. A prompt of fewer than 13 words can only match exactly. Only the
+    n-grams of the benchmark are held in memory, as 64-bit hashes.
 
     >>> asked = "How many of the clips did Natalia sell altogether in April and in May?"
     >>> overlap([asked.upper()], [asked, "How many clips?"])
@@ -43,7 +44,7 @@ def overlap(train: Iterable[str], benchmark: Iterable[str]) -> dict:
         exact.update(texts.get(hash(tuple(words)), ()))
         for gram in _grams(words) & grams.keys():
             seen[gram] += 1
-    shared = {place for gram, prompts in seen.items() if prompts <= COMMON for place in grams[gram]}
+    shared = {index for gram, prompts in seen.items() if prompts <= COMMON for index in grams[gram]}
     return {
         "train": trained,
         "benchmark": count + 1,
@@ -54,5 +55,5 @@ def overlap(train: Iterable[str], benchmark: Iterable[str]) -> dict:
 
 
 def _grams(words: list[str]) -> set[int]:
-    """Hashes of the stretches of 13 words. Equal within one process only: Python salts the hash of a text."""
+    """Return hashes of all stretches of 13 words. They are equal within one process only: Python salts them."""
     return {hash(tuple(words[i : i + WORDS])) for i in range(len(words) - WORDS + 1)}

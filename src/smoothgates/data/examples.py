@@ -1,4 +1,4 @@
-"""Examples on disk: what `prepare` leaves, and every later stage reads."""
+"""Examples on disk: `prepare` writes them, all later stages read them."""
 
 import json
 from pathlib import Path
@@ -8,21 +8,23 @@ from smoothgates.io.manifests.data import DataManifest
 from smoothgates.io.manifests.manifest import read_manifest
 from smoothgates.tasks.task import Example
 
-"""Of the manifest that names the files."""
 
-
-def write_examples(path: Path, chosen: list[Example]) -> None:
+def write_examples(path: Path, examples: list[Example]) -> None:
+    """Write a parquet file with columns id, question, answers, extra (JSON)."""
     write_parquet(
         path,
         [
             {"id": e.id, "question": e.question, "answers": list(e.answers), "extra": json.dumps(e.extra)}
-            for e in chosen
+            for e in examples
         ],
     )
 
 
 def read_examples(manifest: Path, benchmark: str | None = None) -> list[Example]:
-    """Examples of a benchmark, or those to train on; their file verified against the manifest."""
+    """Return the examples of a benchmark, or without one the training examples.
+
+    Raises BadInput if their file does not match the manifest.
+    """
     data = read_manifest(manifest, DataManifest)
     record = data["train"] if benchmark is None else data["benchmarks"][benchmark]
     return [

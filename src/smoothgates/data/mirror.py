@@ -1,4 +1,4 @@
-"""A mirror: a folder that holds public data sets as files, `task/name.jsonl` or the like, read instead of the hub."""
+"""A mirror: a folder with files of public data sets, such as `task/name.jsonl`, to read instead of the hub."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,26 +11,26 @@ from smoothgates.tasks.task import Example, Source
 
 SUFFIXES = (".jsonl", ".parquet", ".json")
 STAND_INS = Path("config/stand_ins")
-"""A mirror of rows that were made up, for rehearsals."""
+"""A mirror of made-up rows, for rehearsals."""
 MARK = "STAND_INS.md"
-"""File that marks a mirror whose rows are made up."""
+"""A file of this name marks a mirror of made-up rows."""
 MOST_ARRAY = 1 << 28
-"""Bytes of a data set that is one JSON array, and so in memory at once; a larger one is to be JSONL or parquet."""
+"""Largest data set, in bytes, that may be one JSON array: it is read into memory. JSONL and parquet have no limit."""
 SUMS = "SHA256SUMS"
-"""Of a mirror, as `sha256sum` writes it: paths relative to the mirror."""
+"""Checksums of a mirror, in the format of `sha256sum`, with paths relative to the mirror."""
 
 
 def mirror_file(name: str, mirror: Path) -> Path:
-    """The file of the source `task/name`; BadInput says what it may be called."""
+    """Return the file of the source `task/name`. Raises BadInput with the expected names if it is missing."""
     candidates = [mirror / f"{name}{suffix}" for suffix in SUFFIXES]
     for path in candidates:
         if path.is_file():
             return path
-    raise BadInput(f"{candidates[0]}: no such file, nor any that ends in {', '.join(SUFFIXES[1:])}")
+    raise BadInput(f"{candidates[0]}: no such file, nor one that ends in {', '.join(SUFFIXES[1:])}")
 
 
 def load_mirrored(name: str, source: Source, mirror: Path) -> tuple[list[Example], dict]:
-    """Examples from a mirror's file, verified against the mirror's checksums where it has them."""
+    """Return examples from a mirror's file, and facts. Raises BadInput if the file does not match its checksum."""
     path = mirror_file(name, mirror)
     relative = path.relative_to(mirror).as_posix()
     found = digest(path)
@@ -46,7 +46,7 @@ def load_mirrored(name: str, source: Source, mirror: Path) -> tuple[list[Example
 
 
 def read_sums(path: Path) -> dict[str, str]:
-    """Digest by path, from the output of `sha256sum`."""
+    """Return digests by path, from the output of `sha256sum`."""
     sums = {}
     for number, line in enumerate(read_text(path).splitlines(), start=1):
         found, _, name = line.partition(" ")
@@ -57,7 +57,7 @@ def read_sums(path: Path) -> dict[str, str]:
 
 
 def read_rows(path: Path) -> Iterator[Located]:
-    """Rows of a JSONL, JSON (one array) or parquet file; BadInput names the file and the line."""
+    """Yield the rows of a JSONL, JSON (one array) or parquet file. BadInput names the file and the line."""
     if path.suffix == ".parquet":
         import pyarrow as pa
 

@@ -1,9 +1,9 @@
 """Data sets of the Hugging Face Hub: files at a pinned commit, with pinned checksums.
 
-The pins are in `config/sources.lock.yaml`. What is not pinned there is pinned when a study first uses it, in a lock
-beside the study. The files are fetched by commit and verified, then read by `datasets`: once it is offline,
-`datasets.load_dataset` with a hub's name takes the latest cached version, whatever its commit, and finds none at all if
-files were named (datasets 5.2). Once fetched, HF_HUB_OFFLINE=1 works.
+The pins are in `config/sources.lock.yaml`. A set without a pin there is pinned when a study first uses it, in a lock
+beside the study. The files are fetched by commit, verified and then read as local files: given the name of a set while
+offline, `datasets.load_dataset` takes the latest cached version of any commit, and none at all if files are named
+(datasets 5.2). Once the files are fetched, HF_HUB_OFFLINE=1 works.
 """
 
 import os
@@ -26,11 +26,11 @@ from smoothgates.tasks import NAMES, load_task
 from smoothgates.tasks.task import Corpus, Example, Source
 
 LOCK = Path("config/sources.lock.yaml")
-HEADER = "# sha256 of each public data set's files at its commit: what studies are held to.\n"
+HEADER = "# sha256 of each public data set's files at its commit. Studies refuse other files.\n"
 
 
 class Pin(Record):
-    """What a source's files must be."""
+    """The commit and the digests of a source's files."""
 
     revision: str = Field(pattern="^[0-9a-f]{40}$")
     """Commit on the hub."""
@@ -39,16 +39,16 @@ class Pin(Record):
 
 
 def read_pins(lock: Path) -> dict[str, Pin]:
-    """Pin by source, `task/name`."""
+    """Return pins by source, `task/name`."""
     if not lock.exists():
         return {}
     return {name: parse(Pin, pin, f"{lock}: {name}") for name, pin in read_yaml(lock).items()}
 
 
 def load_pinned(name: str, source: Source, lock: Path = LOCK, own: Path | None = None) -> tuple[list[Example], dict]:
-    """Examples from the hub, and facts; BadInput unless their files are those that are pinned.
+    """Return examples from the hub, and facts. Raises BadInput if the files differ from the pinned ones.
 
-    What `lock` does not pin is checked against `own`, the lock beside the study; the first use adds it there.
+    A source that `lock` does not pin is checked against `own`, the lock beside the study; the first use adds it there.
     """
     _check_on_hub(name, source)
     where = lock if own is None or name in read_pins(lock) else own
@@ -61,7 +61,7 @@ def load_pinned(name: str, source: Source, lock: Path = LOCK, own: Path | None =
         _check_files(name, source, files, pinned, where)
     examples, facts = convert(name, source, _rows(name, files.values()))
     if not pinned:
-        # Another process may have come first.
+        # Another process may have pinned it first.
         _check_files(name, source, files, write_pin(name, source, files, where, replace=False), where)
     return examples, {"from": f"{source.hub}@{source.revision}", **facts}
 
@@ -75,17 +75,17 @@ def _check_files(name: str, source: Source, files: dict[str, Path], pinned: Pin,
 
 
 def pin(chosen: dict[str, Source], lock: Path = LOCK) -> None:
-    """Write down what the hub holds for these sources, by `task/name`; other pins stay."""
+    """Pin the hub's files of these sources, by `task/name`; other pins stay."""
     for name, source in chosen.items():
         _check_on_hub(name, source)
         files = fetch(name, source)
-        convert(name, source, _rows(name, files.values()))  # rows that cannot be read are no use pinned
-        # After each: the next may fail, and some take an hour to fetch.
+        convert(name, source, _rows(name, files.values()))  # fails if the rows cannot be read
+        # After each source: the next may fail, and fetching one can take an hour.
         write_pin(name, source, files, lock)
 
 
 def write_pin(name: str, source: Source, files: dict[str, Path], lock: Path, replace: bool = True) -> Pin:
-    """Add a pin to a lock, and say so in one line; returns the pin that the lock then has. Other writers wait."""
+    """Add a pin to a lock, print one line, and return the pin that the lock then has. Other writers wait."""
     new = Pin(revision=source.revision, files={path: digest(file) for path, file in files.items()})
     with guarded(lock):
         pins = read_pins(lock)
@@ -99,20 +99,20 @@ def write_pin(name: str, source: Source, files: dict[str, Path], lock: Path, rep
 
 
 def sources_named(names: list[str]) -> dict[str, Source]:
-    """Sources by `task/name`; a task alone stands for all of its sources on the hub."""
+    """Return sources by `task/name`; the name of a task stands for all its sources on the hub."""
     found = {}
     for wanted in names:
         task, _, name = wanted.partition("/")
         known = load_task(task).sources if task in NAMES else {}
         chosen = {name} if name else {key for key, source in known.items() if source.hub}
         if not known or not chosen <= known.keys():
-            raise BadInput(f"{wanted}: expected task/name, tasks are {', '.join(NAMES)}; sources {', '.join(known)}")
+            raise BadInput(f"{wanted}: expected task/name; tasks: {', '.join(NAMES)}; sources: {', '.join(known)}")
         found |= {f"{task}/{key}": known[key] for key in sorted(chosen)}
     return found
 
 
 def fetch(name: str, source: Source) -> dict[str, Path]:
-    """A source's files by their path on the hub, from the cache where it has them."""
+    """Return a source's files by their path on the hub, from the cache if they are there."""
     from huggingface_hub import snapshot_download
 
     patterns = list(source.files)
@@ -127,7 +127,7 @@ def fetch(name: str, source: Source) -> dict[str, Path]:
 
 
 def fetch_corpus(corpus: Corpus, out: Path) -> None:
-    """Write a corpus as one JSONL file, unpacked while it is read: the archive of wiki18 holds 14 GB."""
+    """Write a corpus as one JSONL file. It is unpacked while it is read: the archive of wiki18 holds 14 GB."""
     from huggingface_hub import hf_hub_download
 
     what = f"{corpus.hub}@{corpus.revision}"
@@ -153,7 +153,7 @@ def fetch_corpus(corpus: Corpus, out: Path) -> None:
 
 def _check_on_hub(name: str, source: Source) -> None:
     if source.hub is None:
-        raise BadInput(f"{name}: is not on the hub: name a `data_mirror` that has it")
+        raise BadInput(f"{name}: is not on the hub: set `data_mirror` to a folder that has it")
 
 
 def _rows(name: str, files: Iterable[Path]) -> Iterator[Located]:

@@ -1,4 +1,4 @@
-"""Which files say what a task's public data are."""
+"""The files that determine a task's public data."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,7 +9,10 @@ from smoothgates.tasks import load_task
 
 
 def public_files(task: str, sources: Iterable[str], mirror: Path | None) -> list[Path]:
-    """The mirror's own, or the pins of the hub's: with other files these are other data. Generated ones have none."""
+    """Return the files of a mirror, or the lock that pins those of the hub: a job reruns when they change.
+
+    Sources that are generated have no such file.
+    """
     names = sorted(load_task(task).sources.keys() & set(sources))
     if not names:
         return []

@@ -1,24 +1,27 @@
-"""From rows of public data sets to examples. `mirror.py` and `hub.py` bring rows, `*/catalogue.py` list the sets."""
+"""Convert rows of public data sets to examples.
+
+`mirror.py` and `pinned.py` read the rows; `tasks/*/catalogue.py` list the sets.
+"""
 
 import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from random import Random
 from typing import Any
 
 from smoothgates.errors import BadInput
 from smoothgates.tasks.task import Example, Row, Source
 
 Located = tuple[str, Row]
-"""Where a row stands, in words, and the row."""
+"""The location of a row, for messages, and the row."""
 
 
 def convert(name: str, source: Source, rows: Iterable[Located]) -> tuple[list[Example], dict]:
-    """Examples of rows, and what the rows are: how many, how many of them dropped, their digest.
+    """Return the examples of a source's rows, and facts: number of rows, number of dropped rows, digest of all rows.
 
-    One pass, and no row is kept: DeepMath-103K with its solutions is 2 GB.
+    Raises BadInput for a row that `source` cannot read, a repeated id, or no usable row. It reads the rows once and
+    keeps none in memory: DeepMath-103K with its solutions is 2 GB.
     """
     examples: dict[str, Example] = {}
     hashed = hashlib.sha256()
@@ -28,7 +31,7 @@ def convert(name: str, source: Source, rows: Iterable[Located]) -> tuple[list[Ex
         try:
             example = source.read(row)
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-            raise BadInput(f"{where}: no row of {name} ({type(error).__name__}: {one_line(error)})") from None
+            raise BadInput(f"{where}: not a row of {name} ({type(error).__name__}: {one_line(error)})") from None
         if example:
             example = example if example.id else replace(example, id=f"{Path(name).name}-{count}")
             if example.id in examples:
@@ -42,9 +45,9 @@ def convert(name: str, source: Source, rows: Iterable[Located]) -> tuple[list[Ex
 
 
 def canonical(row: Row) -> bytes:
-    """A row as a line of bytes, the same whichever format it was read from.
+    """Return a row as a line of bytes, the same for each file format.
 
-    Formats with a schema fill in nulls, so these count as absent.
+    Formats with a schema fill in nulls, so nulls count as absent.
 
     >>> canonical({"b": [1, {"c": None}], "a": "é", "d": None})
     b'{"a":"\\\\u00e9","b":[1,{}]}\\n'
@@ -58,18 +61,6 @@ def _without_nulls(value: Any) -> Any:
     return [_without_nulls(inner) for inner in value] if isinstance(value, list) else value
 
 
-def mixture(parts: list[list[Example]], rng: Random) -> list[Example]:
-    """An equal mixture, shuffled: as many of each part as the smallest has, drawn without replacement.
-
-    2602.19345 trains on GSM8K and DeepMath-103K in equal mixture and says no more. DeepMath is 14 times the larger;
-    drawing it down, rather than repeating GSM8K, lets each problem stand once.
-    """
-    smallest = min(len(part) for part in parts)
-    mixed = [example for part in parts for example in rng.sample(part, smallest)]
-    rng.shuffle(mixed)
-    return mixed
-
-
 def one_line(error: Exception) -> str:
-    """What went wrong, on one short line."""
+    """Return an error's message on one short line."""
     return " ".join(str(error).split())[:200]

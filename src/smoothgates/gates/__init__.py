@@ -1,8 +1,8 @@
-"""Every gate, found by listing this folder: one file, one `GATE`.
+"""All gates, found by listing this folder: one file, one `GATE`.
 
-To add a gate, add a file. It then appears in the plots, the property tests, the catalogue in
-docs/gates.md and the names that `config/methods.yaml` may use. Importing this package is cheap:
-gate files use tensor methods only and need no torch until they are called. It raises BadInput if a file holds no gate.
+To add a gate, add a file. The gate then appears in the plots, the tests and the catalogue, and `config/methods.yaml`
+may use its name. Importing this package is cheap: gate files use tensor methods only and do not import torch until they
+are called. The import raises BadInput if a file does not define a valid gate.
 """
 
 import os
@@ -14,20 +14,21 @@ from typing import get_args
 from smoothgates.errors import BadInput
 from smoothgates.gates.gate import Gate, Parameter
 
-HELPERS = {"gate", "admissibility", "contract"}
+HELPERS = {"gate", "admissibility", "contract", "catalogue"}
+"""Modules of this folder that are not gates."""
 
 
 def load(name: str) -> Gate:
-    """The gate of a file of this folder. Raises BadInput naming the file: it may be a user's own."""
+    """Return the gate that `gates/NAME.py` defines. Raises BadInput naming the file, which a user may have written."""
     file = os.path.relpath(Path(__file__).with_name(f"{name}.py"))
     try:
         gate = getattr(import_module(f"{__name__}.{name}"), "GATE", None)
-    except Exception as error:  # whatever a user's text may raise
+    except Exception as error:  # a user's file may raise anything
         raise BadInput(f"{file}: cannot be imported: {type(error).__name__}: {' '.join(str(error).split())}") from None
     if not isinstance(gate, Gate):
-        raise BadInput(f"{file}: GATE: expected a Gate, found {'none' if gate is None else type(gate).__name__}")
+        raise BadInput(f"{file}: GATE: expected a Gate, got {'nothing' if gate is None else type(gate).__name__}")
     if gate.name != name:
-        raise BadInput(f"{file}: name: expected '{name}', as the file is called, got '{gate.name}'")
+        raise BadInput(f"{file}: name: expected '{name}', the name of the file, got '{gate.name}'")
     if gate.parameter not in get_args(Parameter):
         raise BadInput(f"{file}: parameter: expected {', '.join(get_args(Parameter))}, got '{gate.parameter}'")
     return gate

@@ -1,7 +1,7 @@
-"""The four conditions that 2602.19345 (section 4) asks of a gate, checked numerically.
+"""The four conditions that 2602.19345 (section 4) sets for a gate, checked numerically.
 
-A gate passes a condition when it holds for both signs of the advantage. The conditions are read
-weakly: a plateau of f′ at its maximum is allowed, a rise is not.
+A condition must hold for both signs of the advantage. The conditions are read weakly: f′ may stay at its maximum but
+may not rise.
 """
 
 from dataclasses import asdict, dataclass, fields
@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, fields
 from smoothgates.gates.gate import Gate
 
 CHECK_SCALE = {"tau": 10.0, "clip": 0.2, "none": 1.0}
-"""Scale at which gates are checked, by what it means."""
+"""The scale at which to check a gate, by its parameter."""
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,9 @@ class Admissibility:
     peak: bool
     """(ii) f′ has its global maximum, equal to 1, at r = 1."""
     monotone: bool
-    """(iii) f′ never rises on the way from r = 1 outwards."""
+    """(iii) f′ never rises from r = 1 outwards."""
     vanishing: bool
-    """(iv) φ(r) = r·f′(r) → 0 as r → ∞. It is φ that must vanish: a tail of f′ like 1/r is not enough."""
+    """(iv) φ(r) = r·f′(r) → 0 as r → ∞. A tail of f′ like 1/r is not enough."""
 
     @property
     def admissible(self) -> bool:
@@ -44,7 +44,7 @@ def check(gate: Gate, scale: float = 10.0) -> Admissibility:
 
 
 def failures(gate: Gate, scale: float) -> dict[str, float]:
-    """The conditions that do not hold, each with the first ratio at which it shows.
+    """Return the conditions that do not hold, each with the first ratio at which it fails.
 
     >>> from smoothgates.gates import GATES
     >>> failures(GATES["clip"], scale=0.2)
@@ -58,24 +58,24 @@ def _failures(gate: Gate, scale: float, positive: bool) -> dict[str, float]:
 
     step, tolerance = 1e-5, 1e-9
     ratio = torch.arange(0, 5 + step, step, dtype=torch.float64)
-    f, slope = gate.value(ratio, scale, positive), gate.weight(ratio, scale, positive)
+    f, weight = gate.value(ratio, scale, positive), gate.weight(ratio, scale, positive)
     at_one = round(1 / step)
-    steps = slope.diff()
+    steps = weight.diff()
 
-    # A jump of f′ does not shrink with the step, a slope does: 100τ·step bounds f″ of every smooth gate here.
+    # Between two points f′ of a smooth gate changes by less than 100τ·step; a jump does not shrink with the step.
     smooth = steps.abs() < 100 * max(scale, 1.0) * step
-    smooth[:-1] &= ((f[2:] - f[:-2]) / (2 * step) - slope[1:-1]).abs() < 1e-3
-    peak = slope < 1 + tolerance
-    peak[at_one] &= (slope[at_one] - 1).abs() < tolerance
+    smooth[:-1] &= ((f[2:] - f[:-2]) / (2 * step) - weight[1:-1]).abs() < 1e-3
+    peak = weight < 1 + tolerance
+    peak[at_one] &= (weight[at_one] - 1).abs() < tolerance
     monotone = torch.cat([-steps[:at_one], steps[at_one:]]) < tolerance
-    places = torch.tensor([1e6, 1e9, 1e12], dtype=torch.float64)
-    far = gate.phi(places, scale, positive)
+    distant = torch.tensor([1e6, 1e9, 1e12], dtype=torch.float64)
+    far = gate.phi(distant, scale, positive)
     vanishing = torch.stack([far[0] >= far[1], far[1] >= far[2], far[2] < 1e-6])
 
-    held = {
+    holds = {
         "smooth": (smooth, ratio[1:]),
         "peak": (peak, ratio),
         "monotone": (monotone, ratio[1:]),
-        "vanishing": (vanishing, places),
+        "vanishing": (vanishing, distant),
     }
-    return {name: where[~each][0].item() for name, (each, where) in held.items() if not each.all()}
+    return {name: at[~passed][0].item() for name, (passed, at) in holds.items() if not passed.all()}

@@ -1,4 +1,4 @@
-"""The arctan gate: Lorentzian weight, tails that fall as r⁻²."""
+"""The arctan gate: f′ is a Lorentzian, with tails r⁻²."""
 
 from smoothgates.gates.gate import Gate
 

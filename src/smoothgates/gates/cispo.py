@@ -1,4 +1,4 @@
-"""CISPO: φ is the ratio itself, capped from above and detached; no token loses its gradient.
+"""CISPO: φ is the ratio, capped from above and detached; no token loses its gradient.
 
 φ(r) = min(r, 1 + ε), so f′ = min(1, (1 + ε)/r). MiniMax and TRL give the cap itself ("ε_high = 5"):
 write `clip: [4, 4]` for a cap of 5.

@@ -1,8 +1,8 @@
-"""What must hold for every gate, whatever it claims. Trainings wait for this check: nothing after it would notice.
+"""What must hold for every gate. Trainings wait for this check, because no later step would detect a wrong gate.
 
-Gradients are made from f′ alone (objective/loss.py): one that is not the derivative of its f trains to a report all the
-same, about a gate that is not the one in the formula. All is checked in double precision, for both signs of the
-advantage and on every log-ratio that the loss lets through.
+The loss computes gradients from f′ alone (objective/loss.py): if f′ is not the derivative of f, training still runs,
+but with another gate than the formula says. The checks run in double precision, for both signs of the advantage and on
+all log-ratios that the loss lets through.
 """
 
 import math
@@ -17,17 +17,17 @@ from smoothgates.gates.admissibility import CHECK_SCALE, failures
 from smoothgates.gates.gate import Gate
 
 SCALES = {"tau": (0.3, 1.0, 5.0, 10.0, 15.0), "clip": (3e-4, 0.2, 0.5, 4.0), "none": (1.0,)}
-"""Scales at which gates are checked, by what the scale means: as narrow and as wide as methods use."""
+"""The scales at which to check a gate, by its parameter: from the narrowest to the widest that methods use."""
 FARTHEST = 20.0
-"""Largest |log r| that the loss lets through (objective/ratio.py)."""
+"""The largest |log r| that the loss lets through (objective/ratio.py)."""
 STEP = 2e-4
 """Step in log r, smaller than the narrowest clip."""
 TOLERANCE = 1e-9
-"""Of a weight, relative, in double precision."""
+"""Relative tolerance of a weight in double precision."""
 
 
 def check_contract(gate: Gate) -> None:
-    """Raises BadInput that names the gate, the property that it lacks and the ratio at which that shows."""
+    """Check a gate. Raises BadInput naming the gate, the property that fails and the ratio at which it fails."""
     for scale in SCALES[gate.parameter]:
         for positive in (True, False):
             case = Case(gate, scale, positive)
@@ -39,10 +39,10 @@ def check_contract(gate: Gate) -> None:
         check_widths(gate)
     if gate.admissible:
         for condition, ratio in failures(gate, CHECK_SCALE[gate.parameter]).items():
-            refuse(gate, f"claims to be admissible, but is not {condition} at ratio {ratio:g}")
+            fail(gate, f"claims to be admissible, but is not {condition} at ratio {ratio:g}")
 
 
-def refuse(gate: Gate, what: str) -> NoReturn:
+def fail(gate: Gate, what: str) -> NoReturn:
     raise BadInput(f"gate '{gate.name}': {what}")
 
 
@@ -55,25 +55,25 @@ class Case:
     positive: bool
 
     def check_numbers(self) -> None:
-        """f and f′ are finite, also in the single precision of training; on-policy every gate is open."""
+        """f and f′ are finite, also in the single precision of training; f′(1) = 1."""
         for dtype in (torch.float64, torch.float32):
             for name in ("value", "weight"):
                 self.of(name, grid().to(dtype))
         one = torch.ones(1, dtype=torch.float64)
         if abs(self.of("weight", one).item() - 1) > TOLERANCE:
-            self.refuse("weight is not 1 on-policy", one, self.of("weight", one))
+            self.fail("weight is not 1 on-policy", one, self.of("weight", one))
 
     def check_derivative(self) -> None:
-        """Between two ratios f rises by the mean of f′, which Simpson's rule gives.
+        """f rises between two ratios by the integral of f′, which Simpson's rule approximates.
 
-        The rule is off by no more than f′ bends in between, so the check holds across the kink of a hard clip, too.
+        The error allowed is the second difference of f′, so that the check also holds across the kink of a hard clip.
         """
         ratio, length = grid(), grid().diff()
         between = ratio[:-1] + length / 2
-        f, slope, middle = self.of("value", ratio), self.of("weight", ratio), self.of("weight", between)
-        first, last = slope[:-1], slope[1:]
+        f, weight, middle = self.of("value", ratio), self.of("weight", ratio), self.of("weight", between)
+        first, last = weight[:-1], weight[1:]
         rise = f.diff() / length
-        # f is a sum of terms about as large as 1 and as itself, each rounded; near r = 0 little of it is left.
+        # f may be a sum of rounded terms as large as max(1, |f|), which nearly cancel near r = 0.
         largest = 1 + torch.maximum(f[:-1].abs(), f[1:].abs())
         allowed = (first - 2 * middle + last).abs() + TOLERANCE * middle.abs()
         allowed += 8 * torch.finfo(f.dtype).eps * largest / length
@@ -81,80 +81,82 @@ class Case:
         worst = int(off.argmax())
         if off[worst] > 0:
             what = f"weight is not the derivative of value, which rises by {rise[worst]:.6g}"
-            self.refuse(what, between[worst], middle[worst])
+            self.fail(what, between[worst], middle[worst])
 
     def check_half_width(self) -> None:
-        """f′ falls through ½ at that distance from 1, on one side or the other."""
+        """f′ falls through ½ at the half-width, above or below r = 1."""
         width = self.width()
         if width == math.inf:
-            ratio, slope = grid(), self.of("weight", grid())
-            if (slope < 0.5).any():
-                self.refuse("half_width is infinite", ratio[slope < 0.5][0], slope[slope < 0.5][0])
+            ratio, weight = grid(), self.of("weight", grid())
+            if (weight < 0.5).any():
+                self.fail("half_width is infinite", ratio[weight < 0.5][0], weight[weight < 0.5][0])
             return
         sides = torch.tensor([1.0, -1.0] if width < 1 else [1.0], dtype=torch.float64)
         inside, outside = (self.of("weight", 1 + sides * width * share) for share in (0.999, 1.001))
         falls = (inside >= 0.5) & (outside <= 0.5)
-        # Where the advantage is not positive a gate may act below 1 alone; and there are no ratios below 0.
+        # For Â ≤ 0 a gate may act below 1 only, and there are no ratios below 0.
         if not falls.any() and (self.positive or width < 1):
-            self.refuse(f"half_width is {width:.6g}, but weight is not ½ there", 1 + sides[-1] * width, inside[-1])
+            self.fail(f"half_width is {width:.6g}, but weight is not ½ there", 1 + sides[-1] * width, inside[-1])
 
     def width(self) -> float:
+        """Return the half-width; fail unless it is a positive number."""
         try:
             width = float(self.gate.half_width(self.scale))
         except Exception as error:
-            self.refuse(f"half_width raises {type(error).__name__}: {error}")
+            self.fail(f"half_width raises {type(error).__name__}: {error}")
         if not width > 0:
-            self.refuse(f"half_width is {width:g}, expected a positive distance")
+            self.fail(f"half_width is {width:g}, expected a positive distance")
         return width
 
     def of(self, name: str, ratio: Tensor) -> Tensor:
-        """f (`value`) or f′ (`weight`) at these ratios; refused if it is not one finite number for each."""
-        return evaluated(self, name, ratio, self.scale, self.positive)
+        """Return f (`value`) or f′ (`weight`) at these ratios; fail unless it is one finite number for each."""
+        return evaluate(self, name, ratio, self.scale, self.positive)
 
-    def refuse(self, what: str, ratio: Tensor | None = None, weight: Tensor | None = None) -> NoReturn:
+    def fail(self, what: str, ratio: Tensor | None = None, weight: Tensor | None = None) -> NoReturn:
         at = "" if ratio is None else f"; at ratio {ratio.item():.6g}"
         found = "" if weight is None else f" weight is {weight.item():.6g}"
         scale = "" if self.gate.parameter == "none" else f"{self.gate.parameter} {self.scale:g}, "
-        refuse(self.gate, f"{what}{at}{found} ({scale}Â {'>' if self.positive else '≤'} 0)")
+        fail(self.gate, f"{what}{at}{found} ({scale}Â {'>' if self.positive else '≤'} 0)")
 
 
-def evaluated(case: Case, name: str, ratio: Tensor, scale: Tensor | float, positive: Tensor | bool) -> Tensor:
+def evaluate(case: Case, name: str, ratio: Tensor, scale: Tensor | float, positive: Tensor | bool) -> Tensor:
+    """Return `value` or `weight` of the case's gate, in the shape and type of `ratio`; fail if it is anything else."""
     try:
         found = getattr(case.gate, name)(ratio, scale, positive)
-    except Exception as error:  # whatever a user's formula may raise
-        case.refuse(f"{name} raises {type(error).__name__}: {' '.join(str(error).split())}")
+    except Exception as error:  # a user's formula may raise anything
+        case.fail(f"{name} raises {type(error).__name__}: {' '.join(str(error).split())}")
     if not isinstance(found, torch.Tensor) or (found.shape, found.dtype) != (ratio.shape, ratio.dtype):
         shown = f"{found.dtype} {tuple(found.shape)}" if isinstance(found, torch.Tensor) else repr(found)
-        case.refuse(f"{name}: expected {ratio.dtype} {tuple(ratio.shape)} like the ratios, got {shown}")
+        case.fail(f"{name}: expected {ratio.dtype} {tuple(ratio.shape)} like the ratios, got {shown}")
     if not found.isfinite().all():
-        case.refuse(f"{name} is not finite in {ratio.dtype}", ratio[~found.isfinite()][0])
+        case.fail(f"{name} is not finite in {ratio.dtype}", ratio[~found.isfinite()][0])
     return found
 
 
 def check_elementwise(gate: Gate, scale: float) -> None:
-    """A tensor of signs and of scales gives what each of them gives alone: in training every token has its own."""
+    """A tensor of signs and scales gives the same as one at a time: in training every token has its own."""
     ratio = grid()[::1000]
     positive = torch.arange(len(ratio)) % 2 == 0
     scales = torch.where(positive, ratio.new_tensor(scale), ratio.new_tensor(scale / 2))
     for name in ("value", "weight"):
         case = Case(gate, scale, True)
-        together = evaluated(case, name, ratio, scales, positive)
-        apart = torch.where(positive, case.of(name, ratio), Case(gate, scale / 2, False).of(name, ratio))
-        wrong = ratio[~torch.isclose(together, apart, rtol=TOLERANCE, atol=TOLERANCE)]
+        batched = evaluate(case, name, ratio, scales, positive)
+        single = torch.where(positive, case.of(name, ratio), Case(gate, scale / 2, False).of(name, ratio))
+        wrong = ratio[~torch.isclose(batched, single, rtol=TOLERANCE, atol=TOLERANCE)]
         if len(wrong):
-            refuse(gate, f"{name} mixes tokens that differ in scale or sign of Â; at ratio {wrong[0].item():.6g}")
+            fail(gate, f"{name} mixes tokens that differ in scale or sign of Â; at ratio {wrong[0].item():.6g}")
 
 
 def check_widths(gate: Gate) -> None:
-    """A method may give a half-width instead of τ, which is found because their product is constant."""
+    """Half-width × τ is constant: a method that gives a half-width relies on it to compute τ."""
     unit = Case(gate, 1.0, True).width()
     for scale in SCALES["tau"]:
         width = Case(gate, scale, True).width()
         if not math.isclose(width * scale, unit, rel_tol=1e-6):
-            refuse(gate, f"half_width is {width:g} at tau {scale:g}, expected half_width(1)/tau = {unit / scale:g}")
+            fail(gate, f"half_width is {width:g} at tau {scale:g}, expected half_width(1)/tau = {unit / scale:g}")
 
 
 def grid() -> Tensor:
-    """Ratios (n,) evenly spaced in their logarithm, over all that the loss lets through; 1 is among them."""
+    """Return ratios (n,), evenly spaced in log r over all that the loss lets through; 1 is one of them."""
     steps = round(FARTHEST / STEP)
     return (torch.arange(-steps, steps + 1, dtype=torch.float64) * STEP).exp()

@@ -1,4 +1,4 @@
-"""The hard clip with a ceiling on r for Â < 0, so that one runaway token cannot rule the update."""
+"""The hard clip with a ceiling on r for Â < 0, so that a single token cannot dominate the update."""
 
 from smoothgates.gates import clip
 from smoothgates.gates.gate import Gate, by_sign

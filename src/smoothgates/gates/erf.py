@@ -1,4 +1,4 @@
-"""The error-function gate: Gaussian tails, the fastest to close."""
+"""The error-function gate: f′ is a Gaussian, so its tails vanish fastest."""
 
 import math
 

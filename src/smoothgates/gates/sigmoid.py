@@ -1,4 +1,4 @@
-"""SAPO's sigmoid gate: slope 1 at r = 1, exponential tails."""
+"""SAPO's sigmoid gate: weight 1 at r = 1, exponential tails."""
 
 import math
 

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from smoothgates.gates import GATES
+from smoothgates.gates.gate import Gate, one_sided
 from smoothgates.io.bounds import Tokens
 from smoothgates.io.records import Record
 from smoothgates.methods.gate_name import GateName
@@ -16,7 +17,7 @@ def _pair(value):
 
 
 def _none(value):
-    """YAML's `none` is a text."""
+    """YAML reads `none` as a string."""
     return None if value == "none" else value
 
 
@@ -25,11 +26,11 @@ Pair = Annotated[tuple[Positive, Positive], BeforeValidator(_pair)]
 
 
 class GrpoSg(Record):
-    """GRPO-SG's token weight (2511.00066); see `objective/weights.py` for what is known and what inferred."""
+    """GRPO-SG's token weight (2511.00066). `objective/weights.py` says what is known of it and what is inferred."""
 
     kind: Literal["grpo_sg"]
     reading: Literal["printed", "a", "b"] = "b"
-    """How the second-hand formula is bracketed. `printed` is the constant 1."""
+    """How to bracket the formula, which is known second-hand. `printed` is the constant 1."""
     placement: Literal["inside", "outside"] = "outside"
     """Inside the clip (w·r is gated) or outside it (w multiplies the gated term)."""
 
@@ -55,7 +56,9 @@ class Method(Record):
     """How one method keeps its updates in bounds."""
 
     gate: GateName
-    """A file of `gates/`."""
+    """The name of a file in `gates/`."""
+    one_sided: bool = False
+    """Apply a smooth gate only where the PPO clip acts: for r > 1 when Â > 0, for r < 1 when Â ≤ 0."""
     tau: Pair | None = None
     """Temperature of a smooth gate, [Â > 0, Â ≤ 0] or one number for both."""
     half_width: Pair | None = None
@@ -71,20 +74,28 @@ class Method(Record):
     aggregation: Literal["sequence_mean", "token_mean"] | Constant = "sequence_mean"
     """Mean over sequences of their token means, mean over all tokens, or {constant: C}."""
     routing_replay: bool = False
-    """Of a policy with experts: tokens go through those that they went through when the old log-probabilities were
-    taken, weighted by today's router (GSPO, 2507.18071, section 5.3)."""
+    """For policies with experts: send each token through the experts that it took when the old log-probabilities were
+    computed, weighted by the current router (GSPO, 2507.18071, section 5.3)."""
 
     @model_validator(mode="after")
     def _scale_fits_gate(self) -> "Method":
         given = {key for key in ("tau", "half_width", "clip") if getattr(self, key) is not None}
-        wanted = {"tau": [{"tau"}, {"half_width"}], "clip": [{"clip"}], "none": [set()]}[GATES[self.gate].parameter]
+        parameter = GATES[self.gate].parameter
+        wanted = {"tau": [{"tau"}, {"half_width"}], "clip": [{"clip"}], "none": [set()]}[parameter]
         if given not in wanted:
             expected = " or ".join("`" + next(iter(keys)) + "`" if keys else "no scale" for keys in wanted)
             raise ValueError(f"gate '{self.gate}' takes {expected}, got {', '.join(sorted(given)) or 'no scale'}")
+        if self.one_sided and parameter != "tau":
+            raise ValueError(f"one_sided: expected a smooth gate, which takes `tau`, got gate '{self.gate}'")
         return self
 
+    def applied_gate(self) -> Gate:
+        """Return the gate that the loss applies: the one that `gate` names, or its one-sided control."""
+        gate = GATES[self.gate]
+        return one_sided(gate) if self.one_sided else gate
+
     def scales(self) -> tuple[float, float]:
-        """The gate's scale for Â > 0 and for Â ≤ 0; 1 where the gate takes none.
+        """Return the gate's scale for Â > 0 and for Â ≤ 0; 1 for a gate without a scale.
 
         >>> Method(gate="erf", half_width=0.2).scales()[0]
         5.887050112577373
@@ -93,6 +104,6 @@ class Method(Record):
             below, above = self.clip
             return above, below
         if self.half_width is not None:
-            unit = GATES[self.gate].half_width(1.0)  # of a smooth gate: half-width ∝ 1/τ
+            unit = GATES[self.gate].half_width(1.0)  # the half-width of a smooth gate is proportional to 1/τ
             return unit / self.half_width[0], unit / self.half_width[1]
         return self.tau or (1.0, 1.0)

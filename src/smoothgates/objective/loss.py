@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from smoothgates.gates import GATES
 from smoothgates.objective.aggregate import step_denominator, token_shares
 from smoothgates.objective.diagnostics import update_diagnostics
 from smoothgates.objective.ratio import clamped_log_ratio, importance_ratio
@@ -59,7 +58,7 @@ def policy_loss(
     with torch.no_grad():
         log_ratio, outside = clamped_log_ratio(logp, old_logp, mask)
         ratio = importance_ratio(log_ratio, mask, method.ratio)
-        gate, positive = GATES[method.gate], advantage > 0
+        gate, positive = method.applied_gate(), advantage > 0
         scale = gate_scale(method, positive, ratio)
         weight = token_weights(logp, old_logp, method)
         if weight is None:

@@ -97,7 +97,7 @@ def describe(method: Method) -> dict[str, str]:
         weights = " ".join(f"{key} {value}" for key, value in method.weights.model_dump().items() if key != "kind")
         weights = f"{method.weights.kind}: {weights}"
     return {
-        "gate": method.gate,
+        "gate": method.gate + (", one-sided" if method.one_sided else ""),
         "scale": scale,
         "ratio": method.ratio.replace("_", " ") + (", routes replayed" if method.routing_replay else ""),
         "weights": weights,

@@ -1,4 +1,4 @@
-"""check-gate: is a gate what its file says? A job of its own, once a gate, that all trainings with it wait for."""
+"""check-gate: check that a gate is what its file says. One job a gate; all trainings with the gate wait for it."""
 
 from pathlib import Path
 
@@ -12,12 +12,15 @@ from smoothgates.specs.check_gate import CheckGateSpec
 
 
 def run(spec_text: str, out: Path | None = None) -> None:
-    """Write `out`, or without it say that all is well. Raises BadInput naming the property that the gate lacks."""
+    """Check a gate and write `out`; without `out`, print that the gate passed.
+
+    Raises BadInput naming the property that does not hold.
+    """
     spec = parse_spec(CheckGateSpec, spec_text)
     execution = Execution("check_gate", spec, (f"gates.{spec.gate}",))
     check_contract(GATES[spec.gate])
     if out is None:
-        print(f"gate '{spec.gate}': nothing is wrong")
+        print(f"gate '{spec.gate}': all checks passed")
         return
     write_json(out, {"schema": GateCheck.SCHEMA, "schema_version": 1, "spec": spec.model_dump(mode="json")})
     execution.write(out.parent / "run.json", [out])

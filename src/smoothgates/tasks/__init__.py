@@ -1,6 +1,6 @@
-"""The tasks. Text only: examples, prompts, demonstrations and verdicts; nothing here knows tensors.
+"""The tasks: examples, prompts, demonstrations and verdicts, all of them text; nothing here uses tensors.
 
-A task is a folder with an object `TASK`, imported by name, so that a job of one task depends on that folder alone.
+A task is a folder with an object `TASK`. It is imported by name, so a job of one task depends on that folder alone.
 """
 
 from importlib import import_module
@@ -9,11 +9,11 @@ from pkgutil import iter_modules
 from smoothgates.tasks.task import Judge, Task
 
 NAMES = tuple(module.name for module in iter_modules(__path__) if module.ispkg)
-"""The folders here: adding one adds a task."""
+"""Names of the tasks, which are the folders here: adding a folder adds a task."""
 
 
 def load_task(name: str) -> Task:
-    """The task of this name."""
+    """Return the task of this name. Raises ModuleNotFoundError if there is none."""
     return import_module(f"smoothgates.tasks.{name}").TASK
 
 

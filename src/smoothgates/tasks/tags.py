@@ -1,7 +1,4 @@
-"""The tags that policies and tools write, and reading what stands in them.
-
-Linear in the text whatever stands in it: no backtracking.
-"""
+"""The tags that policies and tools write, and functions that read their content in time linear in any text."""
 
 import re
 
@@ -11,12 +8,15 @@ INFORMATION = ("<information>", "</information>")
 ANSWER = ("<answer>", "</answer>")
 BOXED = (r"\boxed{", "}")
 
+MARKERS = (BOXED[0], *THINK, *SEARCH, *INFORMATION, *ANSWER)
+"""All of these. The compact policy's tokenizer keeps each as one token, in this order."""
+
 _JOINT = re.compile(r"(?:[\s,;/|&]|\b(?:or|and|else|either|maybe|perhaps|possibly|alternatively)\b)+")
-"""What makes one list of two answers."""
+"""Text that joins two answers to one list."""
 
 
 def last_block(text: str, opening: str, closing: str) -> str | None:
-    """What stands between the last closed pair: from the last opening before the last closing.
+    """Return the text between the last closing tag and the last opening tag before it; None if there is no such pair.
 
     >>> last_block("<a>x</a> <a> y </a> <a>z", "<a>", "</a>")
     ' y '
@@ -29,7 +29,7 @@ def last_block(text: str, opening: str, closing: str) -> str | None:
 
 
 def hedged(text: str, opening: str, closing: str) -> bool:
-    """Whether the last closed pair is listed with the one before it: nothing but a joint stands between.
+    """Return whether only a conjunction or punctuation separates the last closed pair from the one before it.
 
     >>> hedged("<a>x</a> or <a>y</a>", "<a>", "</a>"), hedged("<a>x</a>, no: <a>y</a>", "<a>", "</a>")
     (True, False)
@@ -41,7 +41,7 @@ def hedged(text: str, opening: str, closing: str) -> bool:
 
 
 def without_blocks(text: str, opening: str, closing: str) -> str:
-    """The text without its closed pairs; an opening that is never closed stays.
+    """Return the text without its closed pairs. An opening tag that is never closed stays.
 
     >>> without_blocks("a<i>b</i>c<i>d", "<i>", "</i>")
     'ac<i>d'
@@ -54,10 +54,10 @@ def without_blocks(text: str, opening: str, closing: str) -> str:
 
 
 def once_in_order(text: str, tags: tuple[str, ...]) -> bool:
-    """Whether each tag stands exactly once, in this order.
+    """Return whether each tag occurs exactly once, in this order.
 
     >>> once_in_order("<think>a</think><answer>b</answer>", THINK + ANSWER), once_in_order("</think><think>", THINK)
     (True, False)
     """
-    places = [text.find(tag) for tag in tags]
-    return all(text.count(tag) == 1 for tag in tags) and places == sorted(places)
+    found = [text.find(tag) for tag in tags]
+    return all(text.count(tag) == 1 for tag in tags) and found == sorted(found)

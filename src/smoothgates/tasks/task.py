@@ -1,7 +1,4 @@
-"""What a task is: where its examples come from, how they are asked, what may be done, what an answer is worth.
-
-Text only: nothing here knows tensors or token ids.
-"""
+"""What a task is: its examples, prompts, tools and rewards. All are text; nothing here uses tensors or token ids."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -9,14 +6,16 @@ from pathlib import Path
 from random import Random
 from typing import Any, Literal, Protocol
 
+from smoothgates.tasks.tags import MARKERS
+
 Reason = Literal["correct", "wrong", "unparsable", "truncated", "timeout"]
-"""Why a completion got its verdict. `unparsable`: no answer could be read. `truncated`: cut off before its end.
-`timeout`: judging it needed more time or memory than is allowed; never counted as wrong."""
+"""Why a completion got its verdict. `unparsable`: no answer was found. `truncated`: the completion was cut off.
+`timeout`: judging it exceeded the limits of time or memory; it never counts as wrong."""
 
 
 @dataclass(frozen=True)
 class Example:
-    """One problem, in the one shape that every source is brought to."""
+    """One problem, in the form that all sources share."""
 
     id: str
     """Unique within its source."""
@@ -24,49 +23,49 @@ class Example:
     answers: tuple[str, ...]
     """Accepted answers, the canonical one first."""
     extra: dict[str, Any] = field(default_factory=dict)
-    """What else its task needs, as plain JSON values."""
+    """Further data that the task needs, as JSON values."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a completion is worth, and why."""
+    """The reward of a completion, and the reason."""
 
     reward: float
     components: dict[str, float]
-    """The reward's named parts, and other scores by name."""
+    """Parts of the reward and other scores, by name."""
     extracted: str | None
-    """The answer found in the completion."""
+    """The answer found in the completion; None if there is none."""
     reason: Reason
 
 
 Answered = tuple[str, Example, bool]
-"""What the policy wrote (the prompt's prefill included, tools' replies not), its example, and whether it was cut off
-before its end."""
+"""The text that the policy wrote (with the prompt's prefill, without tools' replies), its example, and whether it was
+truncated."""
 
 Judge = Callable[[list[Answered]], list[Verdict]]
-"""Verdicts on a batch, in its order. A batch, so that slow verifiers can work on many at once."""
+"""Returns the verdicts on a batch, in order. Slow verifiers judge a batch in parallel."""
 
 
 def each(judge: Callable[[str, Example, bool], Verdict]) -> Judge:
-    """A judge of batches from a judge of one completion."""
+    """Return a judge of batches, from a function that judges one completion."""
     return lambda batch: [judge(*answered) for answered in batch]
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """How a question is put to the policy."""
+    """How to present a question to the policy."""
 
     template: str = "{question}"
     system: str = ""
     prefill: str = ""
-    """What the policy's answer is made to begin with."""
+    """Text with which the policy's completion is made to begin."""
 
     def ask(self, question: str) -> str:
-        """The user's turn."""
+        """Return the user's message."""
         return self.template.replace("{question}", question)
 
     def in_one(self, question: str) -> str:
-        """System's and user's turn, for a policy that knows one turn only.
+        """Return system and user message as one, for a policy without a system message.
 
         >>> Prompt("Q: {question}", system="Be brief.").in_one("Why?")
         'Be brief.\\nQ: Why?'
@@ -75,26 +74,25 @@ class Prompt:
 
 
 Demonstration = tuple[tuple[str, bool], ...]
-"""An answer to imitate: stretches of text, and whether the policy (rather than a tool) wrote each."""
+"""A completion to imitate: pieces of text, each with whether the policy (not a tool) writes it."""
 
 
 @dataclass(frozen=True)
 class Generator:
-    """A source that makes its examples, with two ways to demonstrate an answer where a warm start needs them."""
+    """A source that generates examples, and demonstrates answers for warm starts."""
 
     generate: Callable[[Random], Iterator[Example]]
-    """Endless examples, repetitions included."""
+    """Yields examples without end; they may repeat."""
     careful: Callable[[Example], Demonstration] | None = None
-    """A worked solution."""
+    """Returns a worked solution."""
     hasty: Callable[[Example, Random], Demonstration] | None = None
-    """One that skips the reasoning and guesses."""
+    """Returns a guess without reasoning."""
     pattern: Callable[[Example], str] = lambda example: example.question
-    """Examples with one pattern fall on the same side of the split into training and held-out."""
+    """Examples with equal patterns are all for training or all held out."""
     every: Callable[[], Iterator[Example]] | None = None
-    """Each example once, where a study may ask for more than there are. None: there are more, or they cannot
-    be listed."""
+    """Yields each example once, for generators with few examples. None: there are many, or they cannot be listed."""
     replies: tuple[str, ...] = ()
-    """What tools may say that no demonstration shows: the policy must know these words too."""
+    """Texts of tools that no demonstration contains. The compact policy's vocabulary needs their words."""
 
 
 Row = dict[str, Any]
@@ -105,35 +103,36 @@ class Source:
     """A source that is one split of a public data set."""
 
     read: Callable[[Row], Example | None]
-    """A row, in upstream's columns or in those of the mirror, as an example; None drops it, and it is counted.
-    Rows without an id of their own leave it empty: they are numbered."""
+    """Converts a row, with the columns of the hub or of a mirror, to an example. None drops the row, which is counted.
+    An example with an empty id is numbered."""
     hub: str | None = None
-    """Name on the hub; None: it is nowhere but in mirrors."""
+    """Name on the hub; None for a set that only mirrors have."""
     revision: str | None = None
     """Commit on the hub."""
     files: tuple[str, ...] = ()
-    """Patterns of its files on the hub, parquet or JSON, one row a line."""
+    """Patterns of its files on the hub, parquet or JSON lines."""
 
 
 Turn = tuple[Example, str, int]
-"""An example, what the policy wrote since it was last answered (it ends with a stop), and how often it was answered."""
+"""An example, the text that the policy wrote since the last reply (it ends with a stop), and the number of replies so
+far."""
 
 
 class Environment(Protocol):
-    """What answers the policy within a completion: its tools."""
+    """The tools of a task, which reply to the policy within a completion."""
 
     stops: tuple[str, ...]
-    """Texts at which a turn of the policy ends."""
+    """Texts that end a turn of the policy."""
     frame: tuple[str, str]
-    """What stands before and after a reply. Kept when a reply is cut to its limit."""
+    """Text before and after a reply. It is kept when a reply is truncated."""
     max_replies: int
 
     def respond(self, turns: list[Turn]) -> list[str | None]:
-        """The reply that is inserted after each turn; None ends that conversation. Returns whatever the turns hold."""
+        """Return the reply to each turn; None ends that conversation. It never raises because of a turn's text."""
 
 
 Search = Callable[[list[tuple[Example, str]]], list[str]]
-"""Texts found for queries, each asked about an example; empty where nothing is found."""
+"""Returns the text found for each (example, query); empty if nothing is found."""
 
 
 @dataclass(frozen=True)
@@ -146,14 +145,16 @@ class Task:
     sources: dict[str, Source] = field(default_factory=dict)
     """Public data sets."""
     environment: Callable[[int, int, Path | None], Environment] | None = None
-    """Tools, from how often they may be used, how much each use finds, and the manifest of the index that they search;
-    None: what comes with each generated example."""
+    """Makes the tools from the number of uses allowed, the number of results for each use, and the manifest of an index
+    to search. Without an index they search the data of each generated example."""
     own_words: Callable[[str], str] = str
-    """What the policy wrote in a conversation of which there is only the text; with tokens, their mask tells."""
+    """Removes what tools wrote from a conversation. Training uses the mask of tokens instead."""
+    markers: tuple[str, ...] = MARKERS
+    """Texts that the compact policy's tokenizer keeps as one token each. A task whose tags differ sets its own."""
 
 
 def example_of(id: str, question: str, answers: Iterable[str], extra: Row | None = None) -> Example | None:
-    """An example; None without a question or an answer. Repeated answers count once.
+    """Return an example; None without a question or an answer. Repeated answers count once.
 
     >>> example_of("7", " What? ", ["yes", "", "yes", "Yes"]).answers
     ('yes', 'Yes')
@@ -165,12 +166,12 @@ def example_of(id: str, question: str, answers: Iterable[str], extra: Row | None
 
 @dataclass(frozen=True)
 class Corpus:
-    """Passages to search: a file inside a tar archive on the hub."""
+    """Passages to search: a file in a tar archive on the hub."""
 
     hub: str
     revision: str
     archive: str
     sha256: str
-    """Of the archive."""
+    """Digest of the archive."""
     member: str
     """The file in the archive: JSONL with rows {id, contents}."""

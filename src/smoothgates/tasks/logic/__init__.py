@@ -1,4 +1,4 @@
-"""Knights & Knaves: who tells the truth, who lies, given what everybody says."""
+"""Knights & Knaves: find out who tells the truth and who lies from what everybody says."""
 
 from smoothgates.tasks.logic.catalogue import SOURCES
 from smoothgates.tasks.logic.laptop import LAPTOP

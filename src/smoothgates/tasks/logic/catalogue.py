@@ -1,7 +1,7 @@
-"""Public sets of Knights & Knaves puzzles, and how Logic-RL divides them.
+"""Public sets of Knights & Knaves puzzles, split as in Logic-RL.
 
-Upstream has 1,000 puzzles a size to train on. Logic-RL keeps sizes 3 to 7 and sets the first 100 of each aside; of the
-900 that remain, the last 100 are our development set. `kk_test` is upstream's own test split, sizes 2 to 8.
+The original set has 1,000 training puzzles of each size. Logic-RL keeps sizes 3 to 7 and sets the first 100 of each
+aside; of the other 900, the last 100 are our development set. `kk_test` is the original test split, sizes 2 to 8.
 """
 
 import ast
@@ -12,10 +12,10 @@ from smoothgates.tasks.task import Example, Row, Source, example_of
 
 
 def puzzle(row: Row) -> Example | None:
-    """Upstream's and Logic-RL's columns ({quiz, solution_text_format, ...}), or a mirror's.
+    """Read the original columns ({quiz, solution_text_format, ...}), also Logic-RL's, or those of a mirror.
 
-    `extra`: names, solution (whether each is a knight), statements (what each says, as nested lists), and the words for
-    the two roles if they have others.
+    `extra` has names, solution (whether each is a knight), statements (nested lists), and the words for the two roles
+    if they are not knight and knave.
 
     >>> words = {"knight": "saint", "knave": "sinner"}
     >>> row = {"quiz": "Who is who?", "names": ["Zoey"], "solution": [False], "index": 7, "knight_knave": words,
@@ -34,7 +34,7 @@ def puzzle(row: Row) -> Example | None:
 
 
 def _extra(row: Row) -> dict[str, Any]:
-    """Names, solution and statements. Upstream writes the statements as a Python tuple."""
+    """Return names, solution and statements. The original set writes the statements as a Python tuple."""
     statements = row.get("statements")
     if isinstance(statements, str):
         statements = ast.literal_eval(statements)
@@ -47,11 +47,11 @@ def _as_lists(value: Any) -> Any:
 
 
 def _indexed(wanted: range) -> Callable[[Row], Example | None]:
-    """Upstream's rows of these indices. Mirrors are divided already."""
+    """Return a reader of the original rows with these indices. Mirrors are already split."""
     return lambda row: puzzle(row) if "quiz" not in row or row["index"] in wanted else None
 
 
-# The commit that uploaded the files of today; seen in the set's own history.
+# The commit of the current files, from the set's history.
 _HUB = ("K-and-K/knights-and-knaves", "8cbfa837f57ea77e73f09990cc6f7aadc41d98a3")
 _TRAIN = tuple(f"train/people{size}_num1000.jsonl" for size in range(3, 8))
 

@@ -1,8 +1,8 @@
-"""Puzzles of two people that a 106k-parameter policy can learn to solve in seconds.
+"""Puzzles of two people that a policy with 106k parameters learns to solve in seconds.
 
-A person says one of 42 things. What the two say, whoever says which, is the puzzle's pattern: of 903 patterns 416 have
-exactly one solution. Training and held-out puzzles are split by pattern, so a held-out puzzle combines two
-statements that were never seen together, under any names and in any order.
+A person makes one of 42 statements. The two statements, in any order, are the pattern of a puzzle: 416 of 903 patterns
+have exactly one solution. Training and held-out puzzles are split by pattern, so a held-out puzzle combines two
+statements that no training puzzle combines, under any names and in any order.
 
 >>> from random import Random
 >>> example = next(generate(Random(5)))
@@ -15,19 +15,19 @@ from collections.abc import Iterator, Sequence
 from itertools import permutations, product
 from random import Random
 
+from smoothgates.tasks.first_names import FIRST_NAMES
 from smoothgates.tasks.logic.english import KNIGHTS_AND_KNAVES, answer_block
 from smoothgates.tasks.logic.solver import Statement, solve, truth
-from smoothgates.tasks.people import NAMES
 from smoothgates.tasks.task import Demonstration, Example, Generator
 
 ASSIGNMENTS = [(True, True), (True, False), (False, True), (False, False)]
-"""In the order in which a careful answer tries them."""
+"""Whether each person tells the truth, in the order in which a careful answer tries the assignments."""
 
 _CONNECTED = {"and": "{} and {}", "or": "{} or {}", "->": "if {} then {}", "<=>": "{} iff {}"}
 
 
 def forms(speaker: int) -> list[tuple[str, Statement]]:
-    """Everything that one of the two may say: its English, with `{other}` for the other's name, and the statement."""
+    """Return all that one person may say: in English, with `{other}` for the other's name, and as a statement."""
     me, other = (
         [(f"{subject} a knight", ["telling-truth", who]), (f"{subject} a knave", ["lying", who])]
         for subject, who in (("I am", speaker), ("{other} is", 1 - speaker))
@@ -43,30 +43,32 @@ def forms(speaker: int) -> list[tuple[str, Statement]]:
 
 
 def generate(rng: Random) -> Iterator[Example]:
-    """Endless puzzles. `extra`: names, statements, solution, and what identifies the pattern: the two forms, sorted."""
+    """Yield puzzles without end. `extra` has names, statements, solution and the pattern: the two forms, sorted."""
     said = [forms(0), forms(1)]
     while True:
         chosen = [rng.randrange(len(said[0])) for _ in said]
-        claims, statements = zip(*(said[i][form] for i, form in enumerate(chosen)), strict=True)
+        sentences, statements = zip(*(said[i][form] for i, form in enumerate(chosen)), strict=True)
         solutions = solve(statements)
         if len(solutions) == 1:
-            yield _puzzle(chosen, claims, statements, solutions[0], rng.sample(NAMES, 2))
+            yield _puzzle(chosen, sentences, statements, solutions[0], rng.sample(FIRST_NAMES, 2))
 
 
 def every() -> Iterator[Example]:
-    """Each puzzle once: some 200,000."""
+    """Yield each puzzle once, about 200,000."""
     said = [forms(0), forms(1)]
     for chosen in product(range(len(said[0])), repeat=2):
-        claims, statements = zip(*(said[i][form] for i, form in enumerate(chosen)), strict=True)
+        sentences, statements = zip(*(said[i][form] for i, form in enumerate(chosen)), strict=True)
         solutions = solve(statements)
         if len(solutions) == 1:
-            for names in permutations(NAMES, 2):
-                yield _puzzle(chosen, claims, statements, solutions[0], list(names))
+            for names in permutations(FIRST_NAMES, 2):
+                yield _puzzle(chosen, sentences, statements, solutions[0], list(names))
 
 
-def _puzzle(chosen: Sequence[int], claims: Sequence[str], statements: Sequence, roles: tuple, names: list) -> Example:
-    sentences = [f"{names[i]} says: {claims[i].format(other=names[1 - i])}." for i in (0, 1)]
-    question = f"{sentences[0]} {sentences[1]} Who is what?"
+def _puzzle(
+    chosen: Sequence[int], sentences: Sequence[str], statements: Sequence, roles: tuple, names: list
+) -> Example:
+    first, second = (f"{names[i]} says: {sentences[i].format(other=names[1 - i])}." for i in (0, 1))
+    question = f"{first} {second} Who is what?"
     return Example(
         id=question,
         question=question,
@@ -76,18 +78,18 @@ def _puzzle(chosen: Sequence[int], claims: Sequence[str], statements: Sequence, 
 
 
 def careful(example: Example) -> Demonstration:
-    """Tries the assignments in order, up to the one that fits: each person with their role, then what their claim is
-    worth under the assignment. `Pam T F`: taken for a knight, Pam would say something false, so this one does not fit.
+    """Try the assignments in order, up to the one that fits: each person with their role and the truth of their
+    statement. `Pam T F`: if Pam were a knight, her statement would be false, so the assignment does not fit.
 
-    Every place asks a policy this small for one thing only. After 400 steps of supervised training it solved 0.84 of
-    held-out puzzles; when it had to name the first person refuted instead, 0.33 (one seed each).
+    Each token of this form needs one deduction only, which suits a small policy. After 400 steps of supervised training
+    it solved 0.84 of held-out puzzles; when it had to name the first person refuted instead, 0.33 (one seed each).
     """
     names, statements = example.extra["names"], example.extra["statements"]
     tables = [truth(statement, 2) for statement in statements]
     tries = []
     for assignment in ASSIGNMENTS:
-        place = sum(tells_truth << i for i, tells_truth in enumerate(assignment))
-        holds = tuple(bool(table >> place & 1) for table in tables)
+        index = sum(tells_truth << i for i, tells_truth in enumerate(assignment))
+        holds = tuple(bool(table >> index & 1) for table in tables)
         tries.append(
             "".join(f" {n} {'FT'[role]} {'FT'[said]}" for n, role, said in zip(names, assignment, holds, strict=True))
         )
@@ -97,12 +99,12 @@ def careful(example: Example) -> Demonstration:
 
 
 def hasty(example: Example, rng: Random) -> Demonstration:
-    """Any of the four assignments: right one time in four."""
+    """Guess one of the four assignments: right one time in four."""
     return ((f" {_boxed(example.extra['names'], rng.choice(ASSIGNMENTS))}", True),)
 
 
 def pattern(example: Example) -> str:
-    """What is said, whoever says it."""
+    """Return the two forms, without who says which."""
     return "logic2:{}:{}".format(*example.extra["forms"])
 
 

@@ -1,4 +1,4 @@
-"""How the puzzles are asked."""
+"""Prompts of the puzzles."""
 
 from smoothgates.tasks.task import Prompt
 
@@ -10,7 +10,7 @@ _LOGIC_RL_SYSTEM = (
     "conclusion, clearly state the identity of each character within <answer> </answer> tags. i.e., <answer> (1) Zoey "
     "is a knight\n(2) ... </answer>.\n"
 )
-"""Logic-RL (Unakar/Logic-RL at 9d2c457), to the letter, odd spaces and the line break at its end included."""
+"""Logic-RL's (Unakar/Logic-RL at 9d2c457), verbatim with its spaces and the line break at its end."""
 
 PROMPTS = {
     "bare": Prompt(),

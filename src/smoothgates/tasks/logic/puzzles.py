@@ -1,4 +1,4 @@
-"""Puzzles without end for any number of people, each with exactly one solution.
+"""Generate puzzles for any number of people, each with exactly one solution.
 
 >>> from random import Random
 >>> example = next(generate_puzzles(Random(0), people=2))
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from functools import cache, partial
 from random import Random
 
-from smoothgates.tasks.logic.english import KNIGHTS_AND_KNAVES, SAYINGS, Roles, answer_block, claim, question
+from smoothgates.tasks.logic.english import KNIGHTS_AND_KNAVES, SAYINGS, Roles, answer_block, in_english, question
 from smoothgates.tasks.logic.solver import Statement, solve
 from smoothgates.tasks.task import Example, Generator
 
@@ -24,14 +24,14 @@ NAMES = [
     "Sebastian", "Sofia", "Sophia", "Victoria", "William", "Zoey",
 ]
 # fmt: on
-"""Those of the public sets."""
+"""Names of people in the public sets."""
 
 KINDS = ("role", "not", "and", "or", "->", "<=>")
-"""What a statement is made of: one role, its negation, or two different roles connected. Equally likely, as there."""
+"""Kinds of statements, equally likely as in the public sets: a role, its negation, or two different roles connected."""
 
 
 def generate_puzzles(rng: Random, people: int, roles: Roles = KNIGHTS_AND_KNAVES) -> Iterator[Example]:
-    """Endless puzzles. `extra`: names, statements, solution (who tells the truth), and what the roles are called."""
+    """Yield puzzles without end. `extra` has names, statements, solution (who tells the truth), words for the roles."""
     while True:
         statements = [random_statement(rng, people) for _ in range(people)]
         solutions = solve(statements)
@@ -39,7 +39,7 @@ def generate_puzzles(rng: Random, people: int, roles: Roles = KNIGHTS_AND_KNAVES
             continue
         names = rng.sample(NAMES, people)
         sentences = [
-            rng.choice(SAYINGS).format(name=name, claim=claim(statement, names, roles))
+            rng.choice(SAYINGS).format(name=name, statement=in_english(statement, names, roles))
             for name, statement in zip(names, statements, strict=True)
         ]
         text = question(names, sentences, roles)
@@ -71,10 +71,10 @@ PUZZLES = {
     )
     for n in range(2, 9)
 }
-"""By number of people. What is said decides on which side of the split a puzzle falls, whoever says it."""
+"""Generators by number of people. The statements, not the names, decide whether a puzzle is held out."""
 
 
 @cache
 def _roles(people: int) -> list[Statement]:
-    """Everything that can be said about one person."""
+    """Return all statements about the role of one person."""
     return [[operator, i] for i in range(people) for operator in ("telling-truth", "lying")]

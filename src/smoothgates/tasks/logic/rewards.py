@@ -1,9 +1,8 @@
-"""What an answer to a puzzle is worth. Only the answer part of a completion is judged.
+"""Rewards of the puzzles. Only the answer part of a completion is judged.
 
-An answer must say of each person, once, what they are: `(1) Zoey is a knave`, `Zoey is a knave`, `**Zoey**: Knave`.
-Every word for a role must stand in such a statement. So nothing can be had by naming both roles, by repeating
-oneself, by "Zoey is not a knight" or "all are knaves", or by naming strangers: such an answer is unparsable. An
-answer that commits itself for everybody is right or wrong. Reading is linear in the text, whatever stands in it.
+An answer must state the role of each person once: `(1) Zoey is a knave`, `Zoey is a knave`, `**Zoey**: Knave`. Each
+word for a role must belong to such a statement. An answer that names both roles, repeats itself, names strangers, or
+contains "Zoey is not a knight" or "all are knaves" is unparsable. Reading takes time linear in the text.
 """
 
 import re
@@ -16,23 +15,23 @@ from smoothgates.tasks.tags import ANSWER, BOXED, THINK, hedged, last_block, onc
 from smoothgates.tasks.task import Example, Judge, Reason, Verdict, each
 
 Assignment = dict[str, str]
-"""Role by name."""
+"""Roles by name."""
 
 HEDGES = {
     *("if", "iff", "or", "nor", "not", "either", "neither", "unless", "whether", "suppose", "supposing", "assume"),
     *("assuming", "maybe", "perhaps", "possibly", "alternatively", "versa", "reverse", "swapped", "opposite", "false"),
     *("untrue", "wrong", "incorrect", "impossible"),
 }
-"""With one of these, statements about each person do not add up to an answer."""
+"""Words that make statements about each person no answer."""
 
 REPORTED = {
     *("said", "says", "say", "saying", "told", "tells", "claims", "claimed", "states", "stated", "statement", "noted"),
     *("remarked", "commented", "asserted", "heard", "expressed", "declared", "mentioned", "according", "who", "what"),
 }
-"""With one of these, or a question mark, it is the puzzle once more."""
+"""Words that show a repetition of the puzzle, like a question mark."""
 
 _UNSAID = re.compile(r"\?|≠|!=|\\neq?\b")
-"""Signs that ask or deny."""
+"""Signs of a question or a negation."""
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 _GOLD_LINE = re.compile(r"(?:\(\d+\) *)?(.*\S) is an? (\S+?)\.?")
 # ASCII only: `str.lower` and `casefold` turn some look-alikes (such as the Kelvin sign) into letters.
@@ -40,9 +39,9 @@ _LOWER = str.maketrans(ascii_uppercase, ascii_lowercase)
 
 
 def logic_rl(completion: str, example: Example, truncated: bool) -> Verdict:
-    """Logic-RL's reward: format +1 or −1, answer +2 right, −1.5 wrong, −2 unreadable; 3, −0.5, −1 or −3 in all.
+    """Return Logic-RL's reward: format +1 or −1; answer +2 right, −1.5 wrong, −2 unreadable. Sums: 3, −0.5, −1 or −3.
 
-    Without the format the answer is not read. Source: kk.py of Unakar/Logic-RL, which AR-Lopti trains with too.
+    Without the format the answer is not read. Source: kk.py of Unakar/Logic-RL, also used by AR-Lopti.
 
     >>> example = Example("", "", ("(1) Zoey is a knave\\n(2) Oliver is a knight",))
     >>> thought = "<think>Zoey is a knight</think>"
@@ -61,12 +60,12 @@ def logic_rl(completion: str, example: Example, truncated: bool) -> Verdict:
 
 
 def answer(completion: str, example: Example, truncated: bool) -> Verdict:
-    """1 if the answer part is right, else 0."""
+    """Return 1 if the answer part is right, else 0."""
     return _zero_one(answer_part(completion), example, truncated)
 
 
 def boxed(completion: str, example: Example, truncated: bool) -> Verdict:
-    r"""1 if the last \boxed{} is right, else 0."""
+    r"""Return 1 if the last \boxed{} is right, else 0."""
     return _zero_one(_last(completion, BOXED), example, truncated)
 
 
@@ -74,10 +73,10 @@ REWARDS: dict[str, Judge] = {"logic_rl": each(logic_rl), "answer": each(answer),
 
 
 def answer_part(completion: str) -> str | None:
-    r"""Where a model may have put its answer, once it has thought: an <answer> block, else \boxed{}, else what follows
-    the last "CONCLUSION".
+    r"""Return the part of a completion with the answer, after </think>: an <answer> block, else \boxed{}, else the text
+    after the last "CONCLUSION".
 
-    "###" ends a conclusion: so K-and-K's prompt heads its sections, and models go on to write the next one.
+    "###" ends a conclusion: it begins the sections of K-and-K's prompt, and models continue with the next section.
 
     >>> answer_part("<think><answer>no</answer></think> CONCLUSION: no. Conclusion: yes ### Reason: no")
     ': yes '
@@ -93,12 +92,12 @@ def answer_part(completion: str) -> str | None:
 
 
 def _last(text: str, tags: tuple[str, str]) -> str | None:
-    """The last block; nothing is said by one that is listed with another."""
+    """Return the last block; empty if it is listed with another."""
     return "" if hedged(text, *tags) else last_block(text, *tags)
 
 
 def decide(part: str | None, example: Example, truncated: bool) -> tuple[Reason, str | None]:
-    """Whether an answer part is right, and what it says of each person."""
+    """Return whether an answer part is right, and the roles that it states."""
     gold = read_gold(example.answers[0])
     found = None if part is None else read_answer(part, gold, _roles(gold, example))
     extracted = found and ", ".join(f"{name} is {with_article(found[name])}" for name in gold)
@@ -108,7 +107,7 @@ def decide(part: str | None, example: Example, truncated: bool) -> tuple[Reason,
 
 
 def read_answer(part: str, gold: Assignment, roles: set[str]) -> Assignment | None:
-    """The role of everybody in `gold`; None unless every word for a role belongs to a statement about another person.
+    """Return the roles that an answer states; None unless each word for a role states that of another person in `gold`.
 
     >>> gold, roles = {"zoey": "knave", "oliver": "knight"}, {"knight", "knave"}
     >>> read_answer("**Zoey** is a knight; 2. OLIVER is a knave.", gold, roles)
@@ -130,7 +129,7 @@ def read_answer(part: str, gold: Assignment, roles: set[str]) -> Assignment | No
 
 @lru_cache(maxsize=4096)
 def read_gold(block: str) -> Assignment:
-    """The roles of an answer block, in lower case; BadInput if a line is not like `(1) Zoey is a knave`."""
+    """Return the roles of a gold, in lower case. Raises BadInput for a line unlike `(1) Zoey is a knave`."""
     lines = [_GOLD_LINE.fullmatch(line.strip().translate(_LOWER)) for line in block.strip().splitlines()]
     gold = {" ".join(_WORD.findall(line[1])): line[2] for line in lines if line}
     if not gold or len(gold) != len(lines):
@@ -139,13 +138,13 @@ def read_gold(block: str) -> Assignment:
 
 
 def _roles(gold: Assignment, example: Example) -> set[str]:
-    """All words for a role: those of the answer, and those that the puzzle names."""
+    """Return all words for a role, from the answer and from the puzzle."""
     named = zip(("truth_teller", "liar"), KNIGHTS_AND_KNAVES, strict=True)
     return {*gold.values(), *(str(example.extra.get(key, default)).translate(_LOWER) for key, default in named)}
 
 
 def _name_before(words: list[str], start: int, end: int, gold: Assignment) -> str | None:
-    """The longest name of the puzzle that ends just before word `end`, and begins at `start` or later."""
+    """Return the longest name in `gold` that ends before word `end` and begins at word `start` or later, or None."""
     longest = max(name.count(" ") + 1 for name in gold)
     for begin in range(max(start, end - longest), end):
         if (name := " ".join(words[begin:end])) in gold:

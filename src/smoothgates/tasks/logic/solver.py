@@ -1,4 +1,4 @@
-"""Which assignments of roles agree with what everybody says: exactly, all assignments at once.
+"""Find all assignments of roles that agree with what everybody says.
 
 A statement is a nested list, as in the public sets: `telling-truth i`, `lying i`, `not`, `and`, `or`, `->`, `<=>`.
 Assignment a of n people makes person i a truth-teller if bit i of a is set. A statement's truth under all 2ⁿ
@@ -17,7 +17,7 @@ Statement = Sequence
 
 @cache
 def truth_tellers(people: int) -> tuple[int, ...]:
-    """The truth table of 'person i tells the truth' for each person.
+    """Return the truth table of 'person i tells the truth' for each person.
 
     >>> [f"{table:04b}" for table in truth_tellers(2)]
     ['1010', '1100']
@@ -26,9 +26,9 @@ def truth_tellers(people: int) -> tuple[int, ...]:
 
 
 def truth(statement: Statement, people: int) -> int:
-    """The truth table of a statement; `->` is material implication.
+    """Return the truth table of a statement; `->` is material implication.
 
-    Raises ValueError for an unknown operator, IndexError for a person who is not there.
+    Raises ValueError for an unknown operator, IndexError for an unknown person.
     """
     operator, *operands = statement
     everywhere = (1 << (1 << people)) - 1
@@ -52,7 +52,7 @@ def truth(statement: Statement, people: int) -> int:
 
 
 def solve(statements: Sequence[Statement]) -> list[tuple[bool, ...]]:
-    """Every assignment in which person i tells the truth exactly if statement i is true."""
+    """Return all assignments in which person i tells the truth exactly if statement i is true."""
     people = len(statements)
     fits = (1 << (1 << people)) - 1
     for tells_truth, statement in zip(truth_tellers(people), statements, strict=True):

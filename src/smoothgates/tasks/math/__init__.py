@@ -1,4 +1,4 @@
-"""Math: word problems of our own, and the public sets, answered in \\boxed{} or <answer>."""
+"""Math: generated word problems and public sets, with answers in \\boxed{} or <answer>."""
 
 from smoothgates.tasks.math.catalogue import SOURCES
 from smoothgates.tasks.math.prompts import PROMPTS

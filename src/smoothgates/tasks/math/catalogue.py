@@ -1,7 +1,7 @@
-"""Public sets of math problems: for training (2602.19345: GSM8K and DeepMath-103K), and the papers' benchmarks.
+"""Public sets of math problems: for training (GSM8K and DeepMath-103K, as in 2602.19345), and the papers' benchmarks.
 
-Golds are kept as upstream has them, but for commas in GSM8K's, leading zeros, floats that are integers, and dollar
-signs around one. Beside each commit stands where public code pins it.
+Golds are unchanged, except for commas in GSM8K, leading zeros, floats that are integers, and dollar signs around a
+gold. The comment beside each commit says which public code pins it.
 """
 
 from collections.abc import Callable, Iterable
@@ -11,7 +11,7 @@ from smoothgates.tasks.task import Example, Row, Source, example_of
 
 
 def problem(row: Row) -> Example | None:
-    """{question or problem, answer}: the columns of most sets, and of mirrors.
+    """Read {question or problem, answer}: the columns of most sets, and of mirrors.
 
     >>> problem({"id": 60, "problem": "How many?", "answer": "025", "url": "..."})
     Example(id='60', question='How many?', answers=('25',), extra={})
@@ -20,7 +20,7 @@ def problem(row: Row) -> Example | None:
 
 
 def gsm8k(row: Row) -> Example | None:
-    """Upstream's `answer` is a solution that ends in `#### gold`.
+    """Read a row whose `answer` is a solution that ends in `#### gold`.
 
     >>> gsm8k({"question": "How many?", "answer": "2 * 600 = <<2*600=1200>>1200\\n#### 1,200"}).answers
     ('1200',)
@@ -29,7 +29,7 @@ def gsm8k(row: Row) -> Example | None:
 
 
 def deepmath(row: Row) -> Example | None:
-    """Upstream's gold is `final_answer`; three solutions by DeepSeek-R1 are left behind.
+    """Read a row whose gold is `final_answer`. Its three solutions by DeepSeek-R1 are dropped.
 
     >>> deepmath({"question": "Is it so?", "final_answer": "Yes", "difficulty": 4.5, "r1_solution_1": "..."}).answers
     ('Yes',)
@@ -38,7 +38,7 @@ def deepmath(row: Row) -> Example | None:
 
 
 def aime(row: Row) -> Example | None:
-    """All answers are integers, so one that is given in degrees is accepted without, too.
+    """Read a row whose answer is an integer. If it is given in degrees, it is also accepted without the sign.
 
     >>> aime({"problem": "What angle?", "answer": "336^\\\\circ"}).answers
     ('336', '336^\\\\circ')
@@ -48,7 +48,7 @@ def aime(row: Row) -> Example | None:
 
 
 def minerva(row: Row) -> Example | None:
-    """Golds in notation that no parser of LaTeX reads (`3.83e35`, `np.arcsin(10/13)`) come with cleaned variants.
+    """Read a row with cleaned variants of golds that are not LaTeX (`3.83e35`, `np.arcsin(10/13)`).
 
     >>> minerva({"question": "?", "answer": "4e33", "meta": {"rllm_answers": ["4 \\\\times 10^{33}"]}}).answers
     ('4e33', '4 \\\\times 10^{33}')
@@ -57,9 +57,9 @@ def minerva(row: Row) -> Example | None:
 
 
 def olympiadbench(row: Row) -> Example | None:
-    """Upstream's gold is the list `final_answer`. It never has more than one entry: several values stand in that one.
+    """Read a row whose gold is the list `final_answer`. It has one entry, which may contain several values.
 
-    All of them are asked for, so a longer list would be joined, not taken for alternatives.
+    All values are required, so a longer list is joined; its entries are not alternatives.
 
     >>> olympiadbench({"id": 7, "question": "Find all $n$.", "final_answer": ["$1,3$"], "context": None}).answers
     ('1,3',)
@@ -77,7 +77,7 @@ def _example(row: Row, golds: Iterable[Any]) -> Example | None:
 
 
 def _text(gold: Any) -> str:
-    """A gold as text.
+    """Return a gold as text.
 
     >>> _text(27.0), _text(" 073"), _text("204"), _text("0"), _text("0.5"), _text(None)
     ('27', '73', '204', '0', '0.5', '')
@@ -112,7 +112,7 @@ SOURCES: dict[str, Source] = {
     "aime24": Source(
         aime,
         "HuggingFaceH4/aime_2024",
-        "2fe88a2f1091d5048c0f36abc874fb997b3dd99a",  # the set's own history; public manifests of data
+        "2fe88a2f1091d5048c0f36abc874fb997b3dd99a",  # the set's history; public manifests of data
         ("data/train-*.parquet",),
     ),
     "aime25": Source(

@@ -1,11 +1,11 @@
-"""The laptop's math verdict: 1 if the last \\boxed{} holds exactly the answer, else 0. No mathematics needed."""
+"""The laptop study's math reward: 1 if the text in the last \\boxed{} is the answer, else 0."""
 
 from smoothgates.tasks.tags import BOXED, last_block
 from smoothgates.tasks.task import Example, Verdict
 
 
 def exact(completion: str, example: Example, truncated: bool) -> Verdict:
-    """A completion that never ended earns nothing, whatever stands in it.
+    """Return the verdict. A truncated completion gets 0.
 
     >>> exact(r"2*5=10\\boxed{10}", Example("", "", ("10",)), truncated=False)
     Verdict(reward=1.0, components={'answer': 1.0}, extracted='10', reason='correct')

@@ -1,4 +1,4 @@
-"""What a completion is worth."""
+"""Rewards of the math task."""
 
 from collections.abc import Callable
 
@@ -10,13 +10,13 @@ from smoothgates.tasks.tags import ANSWER, THINK, last_block, once_in_order
 from smoothgates.tasks.task import Answered, Judge, Reason, Verdict, each
 
 Compare = Callable[[list[Comparison]], list[Reason]]
-"""Whether answers equal golds."""
+"""Returns whether each answer equals one of its golds."""
 
 
 def answers(
     completions: list[Answered], find: Callable[[str], str | None], compare: Compare = equal
 ) -> list[tuple[str | None, Reason]]:
-    """The answer found in each completion, and its verdict. One cut off before its end is not judged."""
+    """Return the answer found in each completion, and the reason of its verdict. Truncated ones are not judged."""
     found = [find(completion) for completion, _, _ in completions]
     reasons: list[Reason] = ["truncated" if cut else "unparsable" for _, _, cut in completions]
     judged = [i for i, (_, _, cut) in enumerate(completions) if found[i] and not cut]
@@ -27,7 +27,7 @@ def answers(
 
 
 def answer_reward(find: Callable[[str], str | None], compare: Compare = equal) -> Judge:
-    """1 for a right answer, else 0."""
+    """Return a judge that gives 1 for a right answer, else 0."""
 
     def judge(completions: list[Answered]) -> list[Verdict]:
         rows = answers(completions, find, compare)
@@ -37,7 +37,7 @@ def answer_reward(find: Callable[[str], str | None], compare: Compare = equal) -
 
 
 def think_answer(completions: list[Answered]) -> list[Verdict]:
-    """r = r_answer + r_format of 2602.19345 (equations 9–11), between 0 and 2."""
+    """Return r = r_answer + r_format of 2602.19345 (eq 9 to 11), between 0 and 2."""
     rows = answers(completions, tagged_answer)
     forms = [think_answer_format(completion) for completion, _, _ in completions]
     return [
@@ -47,17 +47,17 @@ def think_answer(completions: list[Answered]) -> list[Verdict]:
 
 
 def tagged_answer(completion: str) -> str | None:
-    """The answer in the last <answer> block."""
+    """Return the answer in the last <answer> block, or None."""
     block = last_block(completion, *ANSWER)
     return None if block is None else stated(block)
 
 
 def think_answer_format(completion: str) -> float:
-    """r_format of 2602.19345 (equation 11).
+    """Return r_format of 2602.19345 (eq 11).
 
-    1 if the whole completion is a <think> block and an <answer> block, 0.5 if it starts with <think> and ends with
-    </answer>, 0.25 if it does one of the two, else 0. Our reading of "whole": each tag stands exactly once, with
-    nothing but space outside the blocks.
+    It is 1 if the whole completion is a <think> block and an <answer> block, 0.5 if it starts with <think> and ends
+    with </answer>, 0.25 if it does one of the two, else 0. We read "whole" as: each tag occurs exactly once, with only
+    white space outside the blocks.
 
     >>> texts = ("<think>a</think> <answer>1</answer>", "<think>a <answer>1</answer>", "<think>a", "1")
     >>> [think_answer_format(text) for text in texts]
@@ -72,7 +72,7 @@ def think_answer_format(completion: str) -> float:
 
 
 def _verdict(found: str | None, reason: Reason, components: dict[str, float]) -> Verdict:
-    # Half a surrogate pair is legal in a str, but no file takes it.
+    # A str may contain a lone surrogate, but UTF-8 cannot encode it.
     printable = found and found.encode("utf-8", "replace").decode("utf-8")
     return Verdict(sum(components.values()), components, printable, reason)
 

@@ -1,4 +1,4 @@
-"""Three-step word problems that a 106k-parameter policy can learn to solve in seconds.
+"""Three-step word problems that a policy with 106k parameters learns to solve in seconds.
 
 >>> from random import Random
 >>> example = next(generate(Random(0)))
@@ -11,31 +11,31 @@ from collections.abc import Callable, Iterator
 from itertools import product
 from random import Random
 
-from smoothgates.tasks.people import NAMES
+from smoothgates.tasks.first_names import FIRST_NAMES
 from smoothgates.tasks.task import Demonstration, Example, Generator
 
-THINGS = ["pens", "cups", "keys", "nuts", "caps", "shells"]
+OBJECTS = ["pens", "cups", "keys", "nuts", "caps", "shells"]
 
 
 def generate(rng: Random) -> Iterator[Example]:
-    """Endless problems: a in 2..20, b and c in 2..5, d in 1..9, never a negative number on the way."""
+    """Yield problems without end: a in 2..20, b and c in 2..5, d in 1..9, without negative intermediate results."""
     while True:
-        name, things = rng.choice(NAMES), rng.choice(THINGS)
+        name, objects = rng.choice(FIRST_NAMES), rng.choice(OBJECTS)
         a, b, c, d = rng.randint(2, 20), rng.randint(2, 5), rng.randint(2, 5), rng.randint(1, 9)
         template = rng.choice((_buy_then_lose, _lose_then_buy, _pack_find_give))
-        yield from _problem(template, name, things, a, b, c, d)
+        yield from _problem(template, name, objects, a, b, c, d)
 
 
 def every() -> Iterator[Example]:
-    """Each problem once: some 780,000."""
+    """Yield each problem once, about 780,000."""
     numbers = product(range(2, 21), range(2, 6), range(2, 6), range(1, 10))
     templates = (_buy_then_lose, _lose_then_buy, _pack_find_give)
-    for template, name, things, chosen in product(templates, NAMES, THINGS, [*numbers]):
-        yield from _problem(template, name, things, *chosen)
+    for template, name, objects, chosen in product(templates, FIRST_NAMES, OBJECTS, [*numbers]):
+        yield from _problem(template, name, objects, *chosen)
 
 
 def _problem(template: Callable, *drawn: str | int) -> Iterator[Example]:
-    """One problem, or none if a number on the way is negative."""
+    """Yield one problem, or none if an intermediate result is negative."""
     question, steps = template(*drawn)
     if not any("=-" in step for step in steps):
         answer = steps[-1].split("=")[1]
@@ -44,28 +44,28 @@ def _problem(template: Callable, *drawn: str | int) -> Iterator[Example]:
 
 
 def careful(example: Example) -> Demonstration:
-    """Every step, then the answer."""
+    """Return every step, then the answer."""
     return ((example.extra["solution"], True),)
 
 
 def hasty(example: Example, rng: Random) -> Demonstration:
-    """The answer alone, off by −6 to 6: right one time in thirteen."""
+    """Return only an answer, off by −6 to 6: right one time in thirteen."""
     return ((rf"\boxed{{{max(int(example.answers[0]) + rng.randint(-6, 6), 0)}}}", True),)
 
 
 WORD_PROBLEMS = Generator(generate, careful, hasty, every=every)
 
 
-def _buy_then_lose(name, things, a, b, c, d) -> tuple[str, list[str]]:
-    question = f"{name} has {a} {things}, buys {b} bags of {c} and loses {d}. How many now?"
+def _buy_then_lose(name, objects, a, b, c, d) -> tuple[str, list[str]]:
+    question = f"{name} has {a} {objects}, buys {b} bags of {c} and loses {d}. How many now?"
     return question, [f"{b}*{c}={b * c}", f"{a}+{b * c}={a + b * c}", f"{a + b * c}-{d}={a + b * c - d}"]
 
 
-def _lose_then_buy(name, things, a, b, c, d) -> tuple[str, list[str]]:
-    question = f"{name} has {a} {things}, loses {d} and buys {b} bags of {c}. How many now?"
+def _lose_then_buy(name, objects, a, b, c, d) -> tuple[str, list[str]]:
+    question = f"{name} has {a} {objects}, loses {d} and buys {b} bags of {c}. How many now?"
     return question, [f"{a}-{d}={a - d}", f"{b}*{c}={b * c}", f"{a - d}+{b * c}={a - d + b * c}"]
 
 
-def _pack_find_give(name, things, a, b, c, d) -> tuple[str, list[str]]:
-    question = f"{name} packs {b} boxes of {c} {things}, finds {a} and gives away {d}. How many now?"
+def _pack_find_give(name, objects, a, b, c, d) -> tuple[str, list[str]]:
+    question = f"{name} packs {b} boxes of {c} {objects}, finds {a} and gives away {d}. How many now?"
     return question, [f"{b}*{c}={b * c}", f"{b * c}+{a}={b * c + a}", f"{b * c + a}-{d}={b * c + a - d}"]

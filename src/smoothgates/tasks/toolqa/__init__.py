@@ -1,4 +1,4 @@
-"""Tool-augmented question answering: search, read, answer."""
+"""Question answering with a search tool."""
 
 from smoothgates.tasks.task import Task
 from smoothgates.tasks.toolqa.catalogue import SOURCES

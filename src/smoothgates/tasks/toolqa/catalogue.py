@@ -4,9 +4,9 @@ from smoothgates.tasks.task import Corpus, Example, Row, Source, example_of
 
 
 def question(row: Row) -> Example | None:
-    """FlashRAG's columns ({id, question, golden_answers}) or a mirror's; all golds are kept.
+    """Read FlashRAG's columns ({id, question, golden_answers}) or those of a mirror, with all golds.
 
-    `extra`: the titles of the passages that support the answer, where the set names them.
+    `extra` has the titles of the passages that support the answer, if the set names them.
 
     >>> question({"id": "test_0", "question": "Who?", "golden_answers": ["Ada", "Lovelace"]}).answers
     ('Ada', 'Lovelace')
@@ -18,7 +18,7 @@ def question(row: Row) -> Example | None:
 
 
 def search_r1(row: Row) -> Example | None:
-    """Both sets in Search-R1's mixture count from `train_0`: ids get the set's name.
+    """Read a row of Search-R1's mixture. Both of its sets count from `train_0`, so ids get the set's name.
 
     >>> search_r1({"id": "train_0", "question": "Who?", "golden_answers": ["Ada"], "data_source": "nq"}).id
     'nq-train_0'
@@ -26,7 +26,7 @@ def search_r1(row: Row) -> Example | None:
     return question({**row, "id": f"{row['data_source']}-{row['id']}"} if "data_source" in row else row)
 
 
-# Seen in public plans of two replications, with the digests of single files.
+# From public plans of two replications, with the digests of single files.
 _FLASHRAG = ("RUC-NLPIR/FlashRAG_datasets", "bcafb8dd07d453be3cbeeeb3f78be1841bddf92c")
 _SPLITS = {
     "nq": "test",
@@ -61,8 +61,8 @@ SOURCES: dict[str, Source] = {
 }
 
 CORPORA: dict[str, Corpus] = {
-    # Wikipedia of December 2018 in 21 million passages of 100 words (DPR's). The file is a tar archive, whatever its
-    # name says. Commit and member: redai-studio/Relax, examples/search_r1; digest: public manifests of data.
+    # Wikipedia of December 2018 in 21 million passages of 100 words (DPR's). The file is a tar archive, despite
+    # its name. Commit and member: redai-studio/Relax, examples/search_r1; digest: public manifests of data.
     "wiki18": Corpus(
         "PeterJinGo/wiki-18-corpus",
         "69c1c00ffe7c5554c68d8548355cb22e46aabc51",

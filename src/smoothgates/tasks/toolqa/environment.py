@@ -1,4 +1,4 @@
-"""The search tool: what a policy gets back for `<search>…</search>`, and when a conversation is over."""
+"""The search tool: replies to `<search>…</search>`, and the end of a conversation."""
 
 from dataclasses import dataclass
 
@@ -11,10 +11,10 @@ INVALID = " no query."
 
 @dataclass(frozen=True)
 class SearchEnvironment:
-    """A turn ends with `</search>`, which is answered, or with `</answer>`, which ends the conversation.
+    """A turn ends with `</search>`, which gets a reply, or with `</answer>`, which ends the conversation.
 
-    The query is what stands after the turn's last `<search>`. A turn without one, or with an empty one, is told so. So
-    is a search that finds nothing. A search beyond `max_replies` ends the conversation without an answer.
+    The query is the text after the turn's last `<search>`. The reply to a turn without a query says so, and so does the
+    reply to a search that finds nothing. A search after `max_replies` replies ends the conversation without an answer.
     """
 
     search: Search
@@ -32,8 +32,8 @@ class SearchEnvironment:
         >>> nothing.respond([(example, "<search> a</search>", 1), (example, "<answer> a</answer>", 0)])
         [None, None]
         """
-        goes_on = [turn.endswith(SEARCH[1]) and replies < self.max_replies for _, turn, replies in turns]
+        continues = [turn.endswith(SEARCH[1]) and replies < self.max_replies for _, turn, replies in turns]
         queries = [(last_block(turn, *SEARCH) or "").strip() for _, turn, _ in turns]
-        asked = [i for i, query in enumerate(queries) if query and goes_on[i]]
+        asked = [i for i, query in enumerate(queries) if query and continues[i]]
         found = dict(zip(asked, self.search([(turns[i][0], queries[i]) for i in asked]), strict=True)) if asked else {}
-        return [(found.get(i, INVALID) or NOTHING) if goes_on[i] else None for i in range(len(turns))]
+        return [(found.get(i, INVALID) or NOTHING) if continues[i] else None for i in range(len(turns))]

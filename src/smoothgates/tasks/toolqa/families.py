@@ -1,7 +1,7 @@
-"""Questions about people whose relations can only be looked up: each question comes with a world of its own.
+"""Questions about relations between people that a policy must look up: each question has its own world.
 
-16 people and 6 relations; who is whose is drawn afresh for every question, so nothing can be memorised and a search
-is needed for each hop. Training and held-out questions are separated by their worlds, not by their texts.
+A world has 16 people and 6 relations, drawn anew for each question, so that no answer can be memorised and each hop
+needs a search. Training and held-out questions differ in their worlds, not in their texts.
 
 >>> from random import Random
 >>> example = next(generate(Random(3)))
@@ -19,7 +19,7 @@ import hashlib
 from collections.abc import Iterator
 from random import Random
 
-from smoothgates.tasks.people import NAMES
+from smoothgates.tasks.first_names import FIRST_NAMES
 from smoothgates.tasks.task import Demonstration, Example, Generator
 from smoothgates.tasks.toolqa.environment import INVALID, NOTHING
 
@@ -27,20 +27,21 @@ RELATIONS = ["mother", "friend", "boss", "rival", "teacher", "doctor"]
 
 
 def holder(world: str, relation: str, person: str) -> str:
-    """Who is the `relation` of `person` in a world; never the person."""
-    others = [name for name in NAMES if name != person]
+    """Return who is the `relation` of `person` in a world; never the person."""
+    others = [name for name in FIRST_NAMES if name != person]
     drawn = hashlib.sha256(f"{world}/{relation}/{person}".encode()).digest()
     return others[int.from_bytes(drawn[:8], "big") % len(others)]
 
 
 def fact(world: str, relation: str, person: str) -> str:
+    """Return a fact of a world as a sentence."""
     return f" {relation} of {person} is {holder(world, relation, person)}."
 
 
 def lookup(example: Example, query: str) -> str:
-    """What a search finds: the fact asked for, then another fact about the same person. Empty if there is none."""
+    """Return what a search finds: the fact asked for and another fact about the same person. Empty if there is none."""
     relation, _, person = query.strip().partition(" of ")
-    if relation not in RELATIONS or person not in NAMES:
+    if relation not in RELATIONS or person not in FIRST_NAMES:
         return ""
     world = example.extra["world"]
     other = RELATIONS[(RELATIONS.index(relation) + 1) % len(RELATIONS)]
@@ -48,10 +49,10 @@ def lookup(example: Example, query: str) -> str:
 
 
 def generate(rng: Random) -> Iterator[Example]:
-    """Endless questions of one or two hops."""
+    """Yield questions of one or two hops without end."""
     while True:
         world = f"{rng.getrandbits(48):012x}"
-        person, relations = rng.choice(NAMES), rng.choices(RELATIONS, k=rng.randint(1, 2))
+        person, relations = rng.choice(FIRST_NAMES), rng.choices(RELATIONS, k=rng.randint(1, 2))
         asked, answer = person, person
         for relation in relations:
             asked, answer = f"the {relation} of {asked}", holder(world, relation, answer)
@@ -60,14 +61,14 @@ def generate(rng: Random) -> Iterator[Example]:
 
 
 def careful(example: Example) -> Demonstration:
-    """One search a hop, then the answer."""
+    """Return one search for each hop, then the answer."""
     return (*_searches(example, len(example.extra["relations"])), (f"<answer> {example.answers[0]}</answer>", True))
 
 
 def hasty(example: Example, rng: Random) -> Demonstration:
-    """One search too few: a guess for one hop, the person found half-way for two."""
+    """Return one search too few, then a guess for one hop, or the person found first for two hops."""
     hops = len(example.extra["relations"]) - 1
-    guess = rng.choice(NAMES) if hops == 0 else holder(example.extra["world"], *_first_hop(example))
+    guess = rng.choice(FIRST_NAMES) if hops == 0 else holder(example.extra["world"], *_first_hop(example))
     return (*_searches(example, hops), (f"<answer> {guess}</answer>", True))
 
 

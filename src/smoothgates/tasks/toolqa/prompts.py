@@ -1,4 +1,4 @@
-"""How a question is put to the policy."""
+"""Prompts of the tool QA task."""
 
 from smoothgates.tasks.task import Prompt
 
@@ -10,6 +10,6 @@ SEARCH_R1 = (
     "inside <answer> and </answer>, without detailed illustrations. For example, <answer> Beijing </answer>. "
     "Question: {question}\n"
 )
-"""As published (example/case.txt of PeterGriffinJin/Search-R1), slips of language included."""
+"""Verbatim from example/case.txt of PeterGriffinJin/Search-R1."""
 
 PROMPTS = {"bare": Prompt(), "search_r1": Prompt(SEARCH_R1)}

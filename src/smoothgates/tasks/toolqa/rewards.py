@@ -1,4 +1,4 @@
-"""What an answer to a question is worth. Judges read what the policy wrote, without what tools wrote."""
+"""Rewards of the tool QA task. Judges read what the policy wrote, without what tools wrote."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,7 @@ from smoothgates.tasks.toolqa.scoring import exact_match, token_f1
 
 
 def final_answer(own: str) -> str | None:
-    """The last closed <answer> block; None if there is none, it is blank, or it is listed with another.
+    """Return the last closed <answer> block; None if it is missing, blank, or listed with another.
 
     >>> final_answer("<answer>Rome</answer> No: <answer> Oslo </answer>"), final_answer("<answer></answer>")
     ('Oslo', None)
@@ -19,7 +19,7 @@ def final_answer(own: str) -> str | None:
 
 
 def stated_answer(own: str) -> str | None:
-    """The answer wherever a model may have put it: its <answer> block, else what it says once it has thought.
+    """Return the answer: the <answer> block, else the text after </think>, or None.
 
     >>> stated_answer("<think>Rome?</think> It is Oslo."), stated_answer("<answer>Oslo"), stated_answer("</think>")
     ('It is Oslo.', 'Oslo', None)
@@ -33,7 +33,7 @@ def stated_answer(own: str) -> str | None:
 
 
 def matched(read: Callable[[str], str | None], right: float, wrong: float) -> Judge:
-    """A judge by exact match: `right` if it matches, `wrong` if not or if there is nothing to match."""
+    """Return a judge by exact match that gives `right` for a match, else `wrong`."""
 
     def judge(completion: str, example: Example, truncated: bool) -> Verdict:
         extracted = read(completion)

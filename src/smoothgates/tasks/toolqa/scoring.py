@@ -1,8 +1,8 @@
 """Exact match and token F1 against several accepted answers, with SQuAD's normalisation.
 
-The standard has no Unicode folding (NFC, NFKC), keeps punctuation other than ASCII, and treats yes and no as any other
-words. So does this, to stay comparable with published numbers: "Beyoncé" written with a combining accent is not
-"Beyoncé" in one letter, and "½" is not "1/2".
+As in the standard, there is no Unicode folding (NFC, NFKC), punctuation outside ASCII stays, and yes and no are words
+like any other, so that numbers are comparable with published ones: "Beyoncé" with a combining accent differs from
+"Beyoncé" with a composed letter, and "½" from "1/2".
 Source: the evaluation script of SQuAD 1.1, which Search-R1 and open-instruct follow.
 """
 
@@ -16,7 +16,7 @@ _ARTICLE = re.compile(r"\b(?:a|an|the)\b")
 
 
 def normalise(text: str) -> str:
-    """In lower case, without ASCII punctuation and English articles, with single spaces.
+    """Return a text in lower case, without ASCII punctuation and English articles, with single spaces.
 
     Punctuation goes first and leaves no space, so "well-known" becomes one word.
 
@@ -27,10 +27,10 @@ def normalise(text: str) -> str:
 
 
 def exact_match(prediction: str, golds: Sequence[str]) -> float:
-    """1 if the prediction equals one of the golds after normalisation, else 0.
+    """Return 1 if the prediction equals one of the golds after normalisation, else 0.
 
-    Golds of nothing but articles and punctuation exist ("," in NQ, "The The"). To normalise would make them equal to an
-    empty prediction, so these must be given as they are written, but for case and white space.
+    Some golds consist of articles and punctuation only ("," in NQ, "The The"). Normalised, they would equal an empty
+    prediction, so they are compared as written, except for case and white space.
 
     >>> exact_match("the Eiffel tower.", ["Tour Eiffel", "Eiffel Tower"])
     1.0
@@ -41,7 +41,7 @@ def exact_match(prediction: str, golds: Sequence[str]) -> float:
 
 
 def token_f1(prediction: str, golds: Sequence[str]) -> float:
-    """Harmonic mean of precision and recall over normalised words, repetitions counted; the best of the golds.
+    """Return the harmonic mean of precision and recall over normalised words, with repetitions; the best of the golds.
 
     >>> round(token_f1("hello world", ["goodbye", "hello"]), 3)
     0.667

@@ -1,4 +1,4 @@
-"""What a search finds: the facts that come with a generated example, or the passages of an index."""
+"""Searches: of the facts of a generated example, or of the passages of an index."""
 
 from pathlib import Path
 
@@ -8,17 +8,23 @@ from smoothgates.tasks.toolqa.families import lookup
 
 
 def search_tool(max_searches: int, top: int, index: Path | None) -> SearchEnvironment:
-    """A tool that answers so many searches. `index`: manifest of what it searches; None: each example's own facts."""
+    """Return a tool that replies to at most `max_searches` searches.
+
+    Args:
+        max_searches: number of replies in a conversation.
+        top: passages in a reply.
+        index: manifest of the index to search; None searches the facts of each example.
+    """
     return SearchEnvironment(worlds if index is None else passages(index, top), max_searches)
 
 
 def worlds(asked: list[tuple[Example, str]]) -> list[str]:
-    """Searches of the worlds that come with the examples."""
+    """Search the worlds of the examples."""
     return [lookup(example, query) for example, query in asked]
 
 
 def passages(manifest: Path, top: int) -> Search:
-    """Searches of an index, as the text of the best passages."""
+    """Return a search of an index that gives the text of the best passages."""
     from smoothgates.retrieval.index import open_index
     from smoothgates.retrieval.passages import render
 

@@ -1,4 +1,4 @@
-"""Whether an answer equals a reference: here where both are plain numbers, in a worker otherwise."""
+"""Whether an answer equals a gold: plain numbers are compared here, all else in worker processes."""
 
 from collections.abc import Sequence
 from fractions import Fraction
@@ -10,37 +10,37 @@ from smoothgates.tasks.math.verifier.pool import Comparison, Pool
 from smoothgates.tasks.task import Reason
 
 POOL, PUBLISHED = (Pool(min(cores(), 8), published) for published in (False, True))
-"""Ours, and math-verify's. No process is started before the first comparison that needs one."""
+"""Workers with this project's verifier, and with math-verify. They start with the first comparison that needs one."""
 
 
 def equal(comparisons: Sequence[Comparison]) -> list[Reason]:
-    """`correct`, `wrong`, `unparsable` or `timeout` for each pair of golds and answer.
+    """Return `correct`, `wrong`, `unparsable` or `timeout` for each pair of golds and answer.
 
     >>> equal([(("1/2",), "0.5"), (("32",), "032"), (("1",), "2"), (("1",), "9^9^9^9")])
     ['correct', 'correct', 'wrong', 'timeout']
     """
     reasons = [without_worker(golds, answer) for golds, answer in comparisons]
-    open_cases = [i for i, reason in enumerate(reasons) if reason is None]
+    undecided = [i for i, reason in enumerate(reasons) if reason is None]
     requests = [
-        ([gold for gold in comparisons[i][0] if len(gold) <= LONGEST_GOLD], comparisons[i][1]) for i in open_cases
+        ([gold for gold in comparisons[i][0] if len(gold) <= LONGEST_GOLD], comparisons[i][1]) for i in undecided
     ]
-    for i, reason in zip(open_cases, POOL.judge(requests)):
+    for i, reason in zip(undecided, POOL.judge(requests)):
         reasons[i] = reason
     return reasons
 
 
 def equal_to_math_verify(comparisons: Sequence[Comparison]) -> list[Reason]:
-    r"""The same by math-verify, bounded as ours are.
+    r"""Return the verdicts of math-verify, within the same limits.
 
     >>> equal_to_math_verify([(("1/2",), "0.5"), (("42",), r"e^{|\infty|}"), (("1",), "9^9^9^9")])
     ['correct', 'correct', 'timeout']
     """
-    reasons = iter(PUBLISHED.judge([each for each in comparisons if not too_costly(each[1])]))
+    reasons = iter(PUBLISHED.judge([comparison for comparison in comparisons if not too_costly(comparison[1])]))
     return ["timeout" if too_costly(answer) else next(reasons) for _, answer in comparisons]
 
 
 def without_worker(golds: Sequence[str], answer: str) -> Reason | None:
-    """The verdict where text or plain numbers settle it, else None.
+    """Return the verdict if text or plain numbers decide it, else None.
 
     >>> without_worker(["1000"], "1,000.0"), without_worker(["7"], "8"), without_worker(["0.33"], "0.3300001")
     ('correct', 'wrong', 'wrong')

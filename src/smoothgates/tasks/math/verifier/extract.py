@@ -1,4 +1,4 @@
-"""Finding the final answer in a text that any model wrote. Time grows linearly with the text."""
+"""Find the final answer in a text that any model wrote, in time linear in the text."""
 
 import re
 
@@ -7,14 +7,14 @@ from smoothgates.tasks.tags import ANSWER, last_block
 
 
 def final_answer(text: str) -> str | None:
-    """The one answer that a text commits to: the first that is found of
+    """Return the answer to which a text commits itself, or None. It is the first that exists of
 
     1. the last <answer> block,
-    2. the last \\boxed{}, with those before it that it is listed with ("\\boxed{1} and \\boxed{2}" is a pair),
-    3. what follows the last "####", "A:" at the start of a line, JSON key "answer" or "answer is",
+    2. the last \\boxed{}, with the preceding ones of the same list ("\\boxed{1} and \\boxed{2}" is a pair),
+    3. the text after the last "####", "A:" at the start of a line, JSON key "answer" or "answer is",
     4. the last formulas or numbers of the text.
 
-    What comes after </think> counts alone, if there is anything. Lists stay whole: "42, 43, 44" is not 42.
+    Only the text after </think> counts, if there is any. Lists stay whole: "42, 43, 44" is not 42.
 
     >>> final_answer("1 + 1 = 2.\\n#### 2"), final_answer("<answer>The answer is $3$.</answer>")
     ('2', '$3$')
@@ -29,7 +29,7 @@ def final_answer(text: str) -> str | None:
 
 
 def stated(text: str) -> str | None:
-    """The answer in a text that is meant to be nothing else."""
+    """Return the answer in a text that should contain only the answer."""
     text = re.sub(r"(?<=[\d)}])(or|and)(?=[A-Z(\\])", r" \1 ", text)
     return listed_boxes(text) or announced(text) or spoken(text)
 
@@ -40,7 +40,7 @@ _BRACES = re.compile(r"\\(?:boxed|fbox)\s{0,9}\{|\\[{}]|[{}]")
 
 
 def boxes(text: str) -> list[tuple[int, int, int]]:
-    """Every closed \\boxed{}, in order of closing: where it starts, where its content does, where its content ends.
+    """Return (start, start of content, end of content) of each closed \\boxed{}, in order of closing.
 
     >>> [r"\\boxed{1} \\boxed{\\{2\\}} \\boxed{3"[a:b] for _, a, b in boxes(r"\\boxed{1} \\boxed{\\{2\\}} \\boxed{3")]
     ['1', '\\\\{2\\\\}']
@@ -58,7 +58,7 @@ def boxes(text: str) -> list[tuple[int, int, int]]:
 
 
 def last_boxed(text: str) -> str | None:
-    """Content of the closed \\boxed{} that starts last.
+    """Return the content of the closed \\boxed{} that starts last, or None.
 
     >>> last_boxed(r"\\boxed{1} \\boxed{\\frac{1}{2}} \\boxed{3"), last_boxed("}{")
     ('\\\\frac{1}{2}', None)
@@ -68,7 +68,7 @@ def last_boxed(text: str) -> str | None:
 
 
 def _content(text: str, box: tuple[int, int, int]) -> str:
-    """A box stands in math mode, so that a dollar in it ends that mode."""
+    """Return the content of a box. A box is in math mode, so a dollar in it ends math mode."""
     content = text[box[1] : box[2]].strip()
     return f"${content}$" if re.search(r"(?<!\\)\$", content) else content
 
@@ -80,7 +80,7 @@ _LISTING = re.compile(
 
 
 def listed_boxes(text: str) -> str | None:
-    """Contents of the last \\boxed{} and of those before it that are parts of the same list, joined by commas.
+    """Return the contents of the last \\boxed{} and of the preceding ones of the same list, joined by commas, or None.
 
     >>> listed_boxes(r"$\\boxed{1}$ and $x = \\boxed{2}$"), listed_boxes(r"\\boxed{1}. No: \\boxed{2}")
     ('1, 2', '2')

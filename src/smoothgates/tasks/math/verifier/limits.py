@@ -1,35 +1,35 @@
-"""What judging one answer may cost."""
+"""Limits on the cost of judging one answer."""
 
 import math
 import re
 
 CPU_SECONDS = 1.0
-"""Of the judging process, so that a loaded machine does not turn right into wrong."""
+"""CPU time of the judging process: a loaded machine does not change a verdict."""
 WALL_SECONDS = 1.6
-"""After which the judging process is killed."""
+"""Wall time after which the kernel kills the judging process."""
 REPLY_SECONDS = 1.9
-"""After which the caller gives up on a whole worker, should the kernel's clock have failed."""
+"""Wall time after which the caller kills the whole worker, in case the kernel's timer fails."""
 MEMORY_BYTES = 512 << 20
-"""Address space of one process, hence more than it can ever hold. On macOS, whose kernel does not bound it: main memory
-above which a judge is killed."""
+"""Limit on the address space of one process. On macOS, whose kernel has no such limit, a judge with more resident
+memory is killed."""
 LOOK_SECONDS = 0.02
-"""Seconds between two looks at a judge's memory, on macOS."""
-FAT_BYTES = MEMORY_BYTES // 2
-"""Resident memory at which a process makes way for a fresh one."""
+"""Interval at which a judge's memory is checked on macOS."""
+RECYCLE_BYTES = MEMORY_BYTES // 2
+"""Resident memory at which a judging process is replaced."""
 LONGEST_GOLD = 5000
-"""Characters of a gold that is compared otherwise than as text."""
+"""Longest gold, in characters; a longer one is only compared as text."""
 LONGEST = 2000
-"""Characters of an answer; the longest gold of the public sets has 210."""
+"""Longest answer, in characters. The longest gold of the public sets has 210."""
 DEEPEST = 40
-"""Open brackets at once."""
+"""Deepest nesting of brackets."""
 MOST_DIGITS = 200
-"""Of one number."""
+"""Most digits of one number."""
 MOST_PLACES = 20_000
-"""Of the value of a power."""
+"""Most decimal places of the value of a power."""
 FACTORIAL_DIGITS = 4
-"""Of a number that a factorial is taken of."""
+"""Most digits of the argument of a factorial."""
 MOST_TERMS = 300
-"""Commas, ampersands, plus and equals signs."""
+"""Most commas, ampersands, plus and equals signs together."""
 
 _TOWER = re.compile(r"\d{1,20}(?:\^\{{0,8}\(?\d{1,20}){1,20}")
 _LONG_NUMBER = re.compile(rf"\d{{{MOST_DIGITS + 1}}}")
@@ -38,9 +38,9 @@ _FACTORIAL = re.compile(r"(\d+)[)}\s]{0,8}!")
 
 
 def too_costly(answer: str) -> bool:
-    """Whether an answer is not worth starting on: longer, deeper or larger than any true answer.
+    """Return whether an answer is longer, deeper or larger than any true answer, and so is not judged at all.
 
-    The clocks would stop it too, but a second of clock for each of a batch of a hundred is minutes.
+    The time limits would stop it too, but one second for each of many answers adds up to minutes.
 
     >>> [too_costly(answer) for answer in ("2^{2024}", "\\\\frac{(2n)!}{2^n n!}", "1" * 200, "100!")]
     [False, False, False, False]
@@ -70,7 +70,7 @@ def _depth(text: str) -> int:
 
 
 def _places(tower: str) -> float:
-    """Decimal places of a tower of powers, from the top down.
+    """Return the decimal places of a tower of powers, computed from the top down.
 
     >>> round(_places("2^{10}"), 1), _places("9^9^9^9")
     (3.0, inf)

@@ -1,4 +1,4 @@
-"""Spellings of one answer that differ in nothing but notation."""
+"""Answers that differ only in notation."""
 
 import re
 from fractions import Fraction
@@ -9,11 +9,11 @@ _NOISE = re.compile(r"\\(?:left|right)(?![a-z])|(?<!\\)\\[!,;: ]|^\$+|\$+$")
 _IDLE_SPACE = re.compile(r"(?<![0-9A-Za-z])\s+|\s+(?![0-9A-Za-z])")
 
 ROUNDED = 6
-"""Significant digits from which a decimal stands for all that rounds to it."""
+"""A decimal with at least this many significant digits equals what rounds to it."""
 
 
 def number(text: str) -> Fraction | None:
-    """The exact value of a plain integer or decimal, thousands grouped or not, ASCII only.
+    """Return the exact value of a plain ASCII integer or decimal, with or without grouped thousands; else None.
 
     >>> number("1,234.50"), number("032"), number("1,22"), number("1/2")
     (Fraction(2469, 2), Fraction(32, 1), None, None)
@@ -25,7 +25,7 @@ def number(text: str) -> Fraction | None:
 
 
 def digits(text: str) -> int | None:
-    """Significant digits of a number written with a point, else None.
+    """Return the significant digits of a number written with a point, else None.
 
     >>> digits("0.050"), digits("1,234.5"), digits("12")
     (2, 5, None)
@@ -34,8 +34,9 @@ def digits(text: str) -> int | None:
 
 
 def rounds_to(value: Fraction, digits: int, other: Fraction, others_digits: int | None) -> bool:
-    """Whether the decimal `value` of so many significant digits stands for `other`: a decimal of six digits or more
-    stands for what rounds to it, a longer decimal or a fraction, but for no whole number.
+    """Return whether `other` rounds to the decimal `value`, which has `digits` significant digits: at least six.
+
+    `other` is a fraction or a longer decimal, with `others_digits` digits (None for a fraction), not a whole number.
 
     >>> third = Fraction("0.333333")
     >>> rounds_to(third, 6, Fraction(1, 3), None), rounds_to(third, 6, Fraction("0.333334"), 6)
@@ -47,14 +48,14 @@ def rounds_to(value: Fraction, digits: int, other: Fraction, others_digits: int 
 
 
 def step(value: Fraction, digits: int) -> Fraction:
-    """One in the last of so many significant digits."""
+    """Return one unit in the last of `digits` significant digits of a value."""
     exponent = len(str(abs(value.numerator))) - len(str(value.denominator))
     size = exponent if abs(value) >= Fraction(10) ** exponent else exponent - 1
     return Fraction(10) ** (size - digits + 1)
 
 
 def same_text(a: str, b: str) -> bool:
-    """Equal up to what LaTeX does not print.
+    """Return whether two texts are equal except for what LaTeX does not print.
 
     >>> same_text(r"\\left( 1,2 \\right)", "(1,2)"), same_text("123", "1 2 3")
     (True, False)

@@ -1,4 +1,4 @@
-"""Worker processes that judge answers. No signals here, no shared memory, no dependence on the main thread."""
+"""A pool of worker processes that judge answers. Any thread may call it; it uses no signals and no shared memory."""
 
 import atexit
 import json
@@ -15,21 +15,19 @@ from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
-from smoothgates.tasks.math.verifier import (
-    worker,  # imported to be named: its code is part of what a verdict depends on
-)
+from smoothgates.tasks.math.verifier import worker
 from smoothgates.tasks.math.verifier.limits import REPLY_SECONDS
 from smoothgates.tasks.task import Reason
 
 Comparison = tuple[Sequence[str], str]
-"""Golds, any of which will do, and the answer."""
+"""Accepted golds and the answer."""
 
 START_SECONDS = 120
-"""Importing takes a tenth of a second, but a cluster's file system may be asleep."""
+"""Longest start of a worker. Importing takes a tenth of a second, but a cluster's file system may be slow."""
 
 
 class Worker:
-    """One process that answers one request at a time. Lines of JSON both ways."""
+    """One process that answers one request at a time, in JSON lines."""
 
     def __init__(self, published: bool) -> None:
         package_root = Path(__file__).parents[4]
@@ -39,8 +37,8 @@ class Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             bufsize=0,
-            start_new_session=True,  # Ctrl-C is for the trainer, and a kill must reach the worker's own child
-            # Of its own, so that nothing in the trainer's environment changes a verdict.
+            start_new_session=True,  # Ctrl-C must not reach it, and a kill must reach its child
+            # The trainer's environment must not change a verdict.
             env=kept | {"PYTHONPATH": str(package_root), "PYTHONHASHSEED": "0"},
         )
         self._ids = count()
@@ -48,9 +46,9 @@ class Worker:
         self._ready = False
 
     def ask(self, comparison: Comparison) -> Reason:
-        """The verdict; ConnectionError if the process is gone or does not answer in time.
+        """Return the verdict. Raises ConnectionError if the process has died or does not answer in time.
 
-        RuntimeError if it never came up: then no answer can be judged, and calling them all wrong would be a lie.
+        Raises RuntimeError if it does not start: then no answer can be judged, and none may count as wrong.
         """
         if not self._ready:
             self._wait_until_ready()
@@ -69,7 +67,7 @@ class Worker:
         except ConnectionError:
             self._ready = False
         if not self._ready:
-            raise RuntimeError("the math verifier's worker does not start; what it says is on stderr")
+            raise RuntimeError("the math verifier's worker does not start; its error is on stderr")
 
     def _line(self, deadline: float) -> bytes:
         poll = select.poll()  # select.select fails above 1024 open files
@@ -78,13 +76,13 @@ class Worker:
             if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
                 raise ConnectionError("no answer in time")
             if not (chunk := os.read(self.process.stdout.fileno(), 1 << 16)):
-                raise ConnectionError("the worker is gone")
+                raise ConnectionError("the worker has died")
             self._unread += chunk
         line, self._unread = self._unread.split(b"\n", 1)
         return line
 
     def close(self, kill: bool = False) -> None:
-        """Closing stdin ends the process."""
+        """End the process by closing its stdin; `kill` kills it first."""
         if kill:
             with suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
@@ -94,23 +92,23 @@ class Worker:
 
 
 class Pool:
-    """A few workers, each driven by a thread of its own and started by its first request. Any threads may call."""
+    """A few workers, one for each thread of the pool. A worker starts with its first request."""
 
     def __init__(self, size: int, published: bool = False) -> None:
-        """`published`: the verdicts are math-verify's."""
+        """`published` selects math-verify's verdicts."""
         self.size, self.published = size, published
         self._begin()
         atexit.register(self.close)
-        # A fork would share the pipes with its parent: it gets a pool of its own.
+        # A forked process must not share the pipes of its parent: it gets a new pool.
         os.register_at_fork(after_in_child=self._begin)
 
     def _begin(self) -> None:
         self.workers: dict[int, Worker] = {}
-        """By the thread that drives it."""
+        """Workers by the thread that uses them."""
         self._threads = ThreadPoolExecutor(self.size, thread_name_prefix="math-verifier")
 
     def judge(self, comparisons: Sequence[Comparison]) -> list[Reason]:
-        """A verdict for each comparison, in order. None is lost: a worker that dies of one is replaced."""
+        """Return a verdict for each comparison, in order. A worker that dies is replaced; its verdict is `timeout`."""
         return list(self._threads.map(self._judge, comparisons))
 
     def _judge(self, comparison: Comparison) -> Reason:

@@ -1,10 +1,10 @@
-"""Finding an answer in prose: after words that announce it, or the last formulas and numbers. Linear in the text."""
+"""Find an answer in prose: after words that announce it, or in the last formulas and numbers. Linear in the text."""
 
 import json
 import re
 
 LONGEST = 20_000
-"""Characters from the end that are searched."""
+"""Characters to search, counted from the end."""
 
 # --- words that announce an answer ----------------------------------------------------------------------------------
 
@@ -21,7 +21,7 @@ _SENTENCE_END = re.compile(r"\n|[.!?](?=\s|$)|<\|")
 
 
 def announced(text: str) -> str | None:
-    """The answer that follows the last words that announce one and do not go on to say nothing.
+    """Return the answer after the last words that announce one and have an answer after them, or None.
 
     >>> announced("Answer: 41 was a guess.\\nAnswer: 42."), announced('{"answer": "$18 each"}'), announced("The answer")
     ('42', '$18', None)
@@ -42,7 +42,7 @@ def announced(text: str) -> str | None:
 
 
 def _at_start(rest: str) -> str | None:
-    """The answer in the sentence that a text begins with."""
+    """Return the answer in the first sentence of a text."""
     formulas = next(iter(_runs(rest[:2000])), None)
     if rest.startswith(("$$", r"\[")) and formulas and formulas[0] == 0:
         return rest[slice(*formulas)]
@@ -56,7 +56,7 @@ def _at_start(rest: str) -> str | None:
 
 
 def _unescaped(value: str) -> str:
-    """A JSON value as text; models that write one often forget to escape."""
+    """Return a JSON value as text, also one that is not escaped correctly, as models often write."""
     try:
         return str(json.loads(value))
     except ValueError:
@@ -92,8 +92,8 @@ _MATHEMATICAL = {
 
 
 def spoken(text: str) -> str | None:
-    """The whole text where it is an expression; otherwise the last formulas or numbers in it, a list staying whole;
-    otherwise a text of at most three words.
+    """Return the whole text if it is an expression; else its last formulas or numbers, with a list kept whole; else the
+    text if it has at most three words; else None.
 
     >>> spoken("x^2 + 1"), spoken("it is not 10 but 1,000.99€"), spoken("maybe 1 2 3 42?"), spoken("pay $9 or $5 now")
     ('x^2 + 1', '1,000.99', '1 2 3 42', '$9 or $5')
@@ -110,12 +110,12 @@ def spoken(text: str) -> str | None:
 
 
 def _is_prose(text: str) -> bool:
-    """Whether it holds words, rather than an expression alone."""
+    """Return whether a text contains words, not just an expression."""
     return any(word[0].lower() not in _MATHEMATICAL for word in _WORD.finditer(_MARKUP.sub(" ", text)))
 
 
 def _runs(text: str):
-    """Start and end of each stretch of formulas and numbers with nothing but connectives between them."""
+    """Yield start and end of each stretch of formulas and numbers separated only by connectives."""
     start = end = None
     for formula in _formulas(text):
         if end is not None and _CONNECTIVE.fullmatch(text, end, formula[0]):
@@ -129,7 +129,7 @@ def _runs(text: str):
 
 
 def _formulas(text: str):
-    """Start and end of each formula or number. A pair of dollars around prose is two sums of money."""
+    """Yield start and end of each formula or number. Two dollar signs around prose are two sums of money."""
     at = 0
     while found := _FORMULA.search(text, at):
         money = found[0].startswith("$") and found[0].endswith("$") and _is_prose(found[0])

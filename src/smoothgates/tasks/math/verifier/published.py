@@ -1,5 +1,5 @@
-"""math-verify's own verdict, with which published numbers can be compared. Nothing should be trained with it:
-docs/math-verify.md lists what a policy could earn for nothing.
+"""math-verify's verdict, for comparison with published numbers. Do not train with it: docs/math-verify.md lists wrong
+answers that it accepts.
 """
 
 import logging
@@ -9,13 +9,12 @@ from math_verify import parse, verify
 
 from smoothgates.tasks.task import Reason
 
-logging.getLogger("math_verify").setLevel(
-    logging.CRITICAL
-)  # it warns that its timeouts are off: the worker has its own
+# It warns that its timeouts are off. The worker has its own.
+logging.getLogger("math_verify").setLevel(logging.CRITICAL)
 
 
 def judge(golds: Sequence[str], answer: str) -> Reason:
-    r"""What `verify(parse("$gold$"), parse("$answer$"))` says of any of the golds.
+    r"""Return `correct` if `verify(parse("$gold$"), parse("$answer$"))` is true for any gold.
 
     >>> judge([r"\frac{1}{2}"], "0.5"), judge(["42"], "43"), judge(["42"], r"e^{|\infty|}")
     ('correct', 'wrong', 'correct')
@@ -24,7 +23,7 @@ def judge(golds: Sequence[str], answer: str) -> Reason:
         found = _parsed(answer)
         if any(verify(_parsed(gold), found, timeout_seconds=None) for gold in golds):
             return "correct"
-    except Exception:  # sympy raises anything on odd input, RecursionError above all
+    except Exception:  # sympy raises anything on odd input, often RecursionError
         return "unparsable"
     return "wrong" if found else "unparsable"
 

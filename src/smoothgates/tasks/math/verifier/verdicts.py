@@ -1,4 +1,4 @@
-"""The verdict on one answer: read it, read the golds, compare. The same inputs always give the same verdict."""
+"""The verdict on one answer: read it, read the golds, compare. Equal inputs always give equal verdicts."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -6,13 +6,13 @@ from functools import lru_cache
 from itertools import product
 
 from smoothgates.tasks.math.verifier.extract import final_answer
-from smoothgates.tasks.math.verifier.formula.claims import same
+from smoothgates.tasks.math.verifier.formula.budget import TooMuchWork, budget
 from smoothgates.tasks.math.verifier.formula.errors import Unreadable
 from smoothgates.tasks.math.verifier.formula.nodes import Node
 from smoothgates.tasks.math.verifier.formula.reader import read
 from smoothgates.tasks.math.verifier.formula.spelling import plain
+from smoothgates.tasks.math.verifier.formula.statements import same
 from smoothgates.tasks.math.verifier.formula.tokens import tokens
-from smoothgates.tasks.math.verifier.formula.work import TooMuchWork, work
 from smoothgates.tasks.math.verifier.notation import same_text
 from smoothgates.tasks.task import Reason
 
@@ -24,14 +24,14 @@ _DECIMAL_COMMA = re.compile(r"([-+$]*\d+),(?!0+$|\d{3}$)(\d+)")
 
 
 def judge(golds: Sequence[str], answer: str) -> Reason:
-    r"""Whether an answer equals any of the golds. What is not read as a formula is compared letter by letter.
+    r"""Return whether an answer equals any gold. Texts that are no formulas are compared letter by letter.
 
     >>> judge([r"\frac{1}{2}"], "0.5"), judge(["42"], r"e^{|\infty|}"), judge(["42"], r"\frac{1}{")
     ('correct', 'wrong', 'unparsable')
     """
     if any(same_text(gold, answer) for gold in golds):
         return "correct"
-    work.begin()
+    budget.begin()
     try:
         found = readings(answer)
         for gold in golds:
@@ -40,7 +40,7 @@ def judge(golds: Sequence[str], answer: str) -> Reason:
             if _letters(gold) == _letters(answer) is not None:
                 return "correct"
             if not gold_readings(gold) and same_text(final_answer(gold) or "", answer):
-                return "correct"  # extraction cuts an answer that is prose as it cuts such a gold
+                return "correct"  # the answer was extracted from prose, and so is this gold
     except TooMuchWork:
         return "timeout"
     except RecursionError:
@@ -49,7 +49,7 @@ def judge(golds: Sequence[str], answer: str) -> Reason:
 
 
 def _pairs(gold: str, ours: tuple[Node, ...], answer: str, theirs: tuple[Node, ...]) -> Iterable[tuple[Node, Node]]:
-    """The readings to compare. A gold's comma lists, but before two digits it may be a point too, beside a point."""
+    """Return the readings to compare. A gold's comma separates items; before two digits it may be a decimal point."""
     if _DECIMAL_COMMA.fullmatch(gold.strip()):
         if _DECIMAL_COMMA.fullmatch(answer.strip()):
             return product(ours[:1], theirs[:1])
@@ -60,7 +60,7 @@ def _pairs(gold: str, ours: tuple[Node, ...], answer: str, theirs: tuple[Node, .
 
 @lru_cache(maxsize=4096)
 def readings(text: str) -> tuple[Node, ...]:
-    """The trees of a text: none if it is no formula, two where commas may group digits or list numbers."""
+    """Return the trees of a text: none if it is no formula, two if its commas may group digits or separate numbers."""
     text = text.strip()
     spellings = [text]
     if _SPACED.fullmatch(text):
@@ -81,9 +81,9 @@ def readings(text: str) -> tuple[Node, ...]:
 
 @lru_cache(maxsize=4096)
 def gold_readings(gold: str) -> tuple[Node, ...]:
-    """The same for a gold, which may be a whole solution: its box, or the last formula of its sentences.
+    """Return the trees of a gold. Of a whole solution, these are the trees of its box or of its last formula.
 
-    A gold of less than a sentence says all that it says: "f(x)=ax+b, where f(0)=0" is not 0.
+    A gold shorter than a sentence is not reduced: "f(x)=ax+b, where f(0)=0" is not 0.
     """
     found = () if r"\boxed" in gold else readings(gold)
     if not found and _SOLUTION.search(gold) and (inner := final_answer(gold)) and inner != gold:
@@ -93,7 +93,7 @@ def gold_readings(gold: str) -> tuple[Node, ...]:
 
 @lru_cache(maxsize=4096)
 def _letters(text: str) -> str | None:
-    """All but the spaces of a text that is no formula; None if it is one, or has signs that formulas have not."""
+    """Return the tokens of a text that is no formula; None for a formula, or for signs that formulas do not have."""
     try:
         written = [token.text for token in tokens(plain(text))]
     except Unreadable:

@@ -1,11 +1,11 @@
-"""A process that judges whether answers equal references. `pool.py` starts it.
+"""A process that judges whether answers equal golds. `pool.py` starts it.
 
-JSON lines on stdin and stdout, one request at a time: {"id", "golds", "answer"} → {"id", "reason"}. It ends with stdin.
+It reads and writes JSON lines, one request at a time: {"id", "golds", "answer"} → {"id", "reason"}. It ends when stdin
+is closed.
 
-Two processes, for quick replacement: a template that has done the imports, and its fork that judges. The judge is bound
-by the kernel, not by anyone's attention: CPU time, wall time and, on Linux, memory; macOS bounds none, so there the
-template looks at the judge's. When it dies, the template answers `timeout` in its place and forks another, which takes
-milliseconds.
+There are two processes: a template that has done the imports, and its fork, which judges. The kernel limits the judge's
+CPU time, wall time and, on Linux, memory; on macOS the template checks its memory. If the judge dies, the template
+answers `timeout` and forks another judge within milliseconds.
 """
 
 import gc
@@ -19,12 +19,12 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from smoothgates.io.system import peak_bytes
-from smoothgates.tasks.math.verifier.limits import CPU_SECONDS, FAT_BYTES, LOOK_SECONDS, MEMORY_BYTES, WALL_SECONDS
+from smoothgates.tasks.math.verifier.limits import CPU_SECONDS, LOOK_SECONDS, MEMORY_BYTES, RECYCLE_BYTES, WALL_SECONDS
 from smoothgates.tasks.task import Reason
 
 KERNEL_BOUNDS_MEMORY = sys.platform == "linux"
 RECYCLE = 3
-"""Exit status of a judge that has grown fat and wants a successor."""
+"""Exit status of a judge that asks to be replaced because it uses much memory."""
 
 
 WARM_UP = (
@@ -35,35 +35,35 @@ WARM_UP = (
     (r"12\text{ cm}", "12%", "wrong"),
     ("42", r"e^{|\infty|}", "wrong"),
 )
-"""Judged before the fork, as proof that judging works."""
+"""Cases to judge before the fork, to check that judging works."""
 
 
 Decide = Callable[[list[str], str], Reason]
 
 
 class OutOfTime(BaseException):
-    """Not an Exception, so that no handler swallows it."""
+    """The CPU time is used up. Not an Exception, so that no handler catches it."""
 
 
 def judge(golds: list[str], answer: str) -> Reason:
-    """The verdict. Imported here, as only workers have use for Arb: the trainer and the controller load this module."""
+    """Return the verdict. The import is here because the trainer loads this module and does not need Arb."""
     from smoothgates.tasks.math.verifier import verdicts
 
     return verdicts.judge(golds, answer)
 
 
 def published_judge(golds: list[str], answer: str) -> Reason:
-    """math-verify's."""
+    """Return the verdict of math-verify."""
     from smoothgates.tasks.math.verifier import published
 
     return published.judge(golds, answer)
 
 
 def timed(decide: Decide, golds: list[str], answer: str) -> Reason:
-    """The verdict within a second of CPU time.
+    """Return the verdict, or `timeout` after a second of CPU time.
 
-    The wall clock's alarm has no handler: it ends this process even deep in one long multiplication, where no Python
-    runs that could handle it.
+    The wall-clock alarm has no handler: it ends this process even inside one long multiplication, where Python cannot
+    run a handler.
     """
     signal.setitimer(signal.ITIMER_REAL, WALL_SECONDS)
     try:
@@ -79,14 +79,14 @@ def timed(decide: Decide, golds: list[str], answer: str) -> Reason:
 
 
 def serve(replies: int, decide: Decide) -> int:
-    """Judge request after request; the exit status says why it stopped."""
+    """Judge requests until stdin is closed or memory runs short; return the exit status."""
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.signal(signal.SIGPROF, _out_of_time)
     while line := _read_line():
         request = json.loads(line)
         reason = timed(decide, request["golds"], request["answer"])
         os.write(replies, json.dumps({"id": request["id"], "reason": reason}).encode() + b"\n")
-        if peak_bytes() > FAT_BYTES:
+        if peak_bytes() > RECYCLE_BYTES:
             return RECYCLE
     return 0
 
@@ -96,7 +96,7 @@ def _out_of_time(signum, frame):
 
 
 def _read_line() -> bytes:
-    """Unbuffered: what one judge leaves unread, its successor must find. Empty at the end of stdin."""
+    """Read a line without a buffer, so that the next judge finds the unread rest. Empty at the end of stdin."""
     line = b""
     while not line.endswith(b"\n") and (chunk := os.read(0, 1 << 16)):
         line += chunk
@@ -104,7 +104,7 @@ def _read_line() -> bytes:
 
 
 def ended(judge: int) -> int:
-    """Wait status of a judge; where the kernel does not bound its memory, it is killed here when it has too much."""
+    """Wait for a judge to end; return its status. Kill it if it uses too much memory and the kernel sets no limit."""
     if KERNEL_BOUNDS_MEMORY:
         return os.waitpid(judge, 0)[1]
     import psutil
@@ -119,14 +119,14 @@ def ended(judge: int) -> int:
 
 
 def main(published: bool = False) -> None:
-    """The template: import, prove that judging works, say so, then keep one judge alive until stdin ends."""
+    """Run the template: check that judging works, write `ready`, then keep one judge alive until stdin is closed."""
     decide = published_judge if published else judge
-    # A cluster sends it to every process of a job. The trainer stops and saves; until then verdicts must be right.
+    # A cluster sends SIGTERM to all processes of a job. The trainer needs verdicts until it has stopped and saved.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if KERNEL_BOUNDS_MEMORY:
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    silence = os.open(os.devnull, os.O_WRONLY)  # first, lest stdout's copy take the place of a closed stderr
+    silence = os.open(os.devnull, os.O_WRONLY)  # first, or stdout's copy could become a closed stderr's descriptor
     replies = os.dup(1)
     for gold, answer, expected in WARM_UP[:2] if published else WARM_UP:
         if decide([gold], answer) != expected:

@@ -1,1 +1,1 @@
-"""Formulas: read into trees, and compared by what they say."""
+"""Read formulas into trees and compare what they state."""

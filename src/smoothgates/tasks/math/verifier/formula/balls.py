@@ -1,26 +1,27 @@
-"""Values of trees in balls that are sure to hold them (Arb, by python-flint), and exactly wherever they are rational.
+"""Values of trees in ball arithmetic (Arb, by python-flint), exact where they are rational.
 
-Nothing here simplifies. An infinite or undefined value is Undefined, so that it equals nothing.
+A ball is sure to contain the value. Nothing is simplified. Infinite and undefined values raise Undefined, so that they
+equal nothing.
 """
 
 from collections.abc import Callable
 
 from flint import acb, arb, ctx, fmpq
 
+from smoothgates.tasks.math.verifier.formula.budget import budget
 from smoothgates.tasks.math.verifier.formula.nodes import Node
 from smoothgates.tasks.math.verifier.formula.rationals import Inexact, Point, Undefined, exact, indices
-from smoothgates.tasks.math.verifier.formula.work import work
 
 PRECISIONS = (128, 512, 2048, 8192, 32768)
-"""Bits, each tried if the last did not decide."""
+"""Bits. The next precision is tried if one does not decide."""
 AGREE = 400
-"""Bits in which two numbers agree before they count as equal, beyond those that small and large parts can hide."""
+"""Bits in which equal numbers must agree, beyond those that small and large parts can hide."""
 HIDDEN_BY = 8
-"""Times so many bits can be hidden as a part is away from the ordinary: 1 − cos x is about x²."""
+"""A part that is n bits away from ordinary size can hide this many times n bits: 1 − cos x is about x²."""
 
 
 class Balls:
-    """Evaluation of trees at a point, real or complex. `hidden`: bits that small and large parts can hide."""
+    """Evaluates trees at a point, real or complex. `hidden` counts the bits that small and large parts can hide."""
 
     def __init__(self, at: Point, field: type) -> None:
         self.at = at
@@ -28,7 +29,7 @@ class Balls:
         self.hidden = 0
 
     def __call__(self, node: Node):
-        work.spend(2 + int((ctx.prec / 256) ** 1.5))
+        budget.spend(2 + int((ctx.prec / 256) ** 1.5))
         try:
             rational = exact(node, self.at)
         except Inexact:
@@ -41,7 +42,7 @@ class Balls:
         return self.field(rational)
 
     def enough(self) -> int:
-        """Bits in which values must agree to be equal."""
+        """Return the bits in which equal values must agree."""
         return AGREE + HIDDEN_BY * self.hidden
 
     def inexact(self, node: Node):
@@ -107,7 +108,7 @@ class Balls:
         return base.sqrt()
 
     def nth_root(self, value, n: int):
-        """The real root of a real number, negative too if n is odd; the principal one of a complex number."""
+        """Return the real root of a real number (negative if n is odd), or the principal root of a complex number."""
         if self.field is acb:
             return value ** acb(fmpq(1, n))
         if value < 0 and n % 2:
@@ -144,7 +145,7 @@ class Balls:
         if name == "abs":
             return self.field(abs(value))
         if name in ("tanh", "coth"):
-            self.hidden += int(float(abs(value).upper())) if abs(value) < 2**20 else 2**20  # so near is it to 1
+            self.hidden += int(float(abs(value).upper())) if abs(value) < 2**20 else 2**20  # it is this close to 1
         if name in _METHODS and len(arguments) == 1:
             return _METHODS[name](value)
         if name in ("floor", "ceil", "max", "min") and self.field is arb:
@@ -180,20 +181,20 @@ _METHODS = {
 
 
 def _nonzero(value):
-    """A power that may be zero for lack of exponents, and is not."""
+    """Return a power. Raises Undefined if it underflows to a ball that contains zero."""
     if value.contains(0):
         raise Undefined
     return value
 
 
 def _long(value: fmpq) -> int:
-    """Bits of a rational number that is no ordinary one: 1 + 10⁻³⁰⁰ is near 1, and hides so many."""
+    """Return the bits of a long rational number, else 0: 1 + 10⁻³⁰⁰ is near 1 and hides that many bits."""
     bits = max(abs(value.p).bit_length(), value.q.bit_length())
     return bits if bits > 32 else 0
 
 
 def _extreme(value) -> int:
-    """How many bits a value is away from the ordinary, up or down; nothing if it may be zero."""
+    """Return how many bits a value is above or below ordinary size; 0 if it may be zero."""
     size = abs(value)
     if size.contains(0):
         return 0
@@ -203,10 +204,10 @@ def _extreme(value) -> int:
 
 
 def agree(a: Node, b: Node, at: Point) -> bool | None:
-    """Whether two trees have the same value at a point; None if either has none, or it cannot be told.
+    """Return whether two trees have the same value at a point; None if either has none or it cannot be decided.
 
-    Exactly where both are rational. Else balls grow smaller until they part, or until they agree in AGREE bits more
-    than small and large intermediate values can hide.
+    Rational values are compared exactly. Other values are computed in ever smaller balls until these are disjoint, or
+    agree in AGREE bits more than small and large intermediate values can hide.
     """
     try:
         return exact(a, at) == exact(b, at)
@@ -236,7 +237,7 @@ def _ball_agree(a: Node, b: Node, at: Point, field: type) -> bool | None:
 
 
 def sign(node: Node) -> int:
-    """1 or -1; 0 where the value is zero, unknown or undefined."""
+    """Return 1 or -1; 0 if the value is zero, unknown or undefined."""
 
     def compare(balls: Balls) -> int | None:
         value = balls(node)
@@ -249,9 +250,9 @@ def sign(node: Node) -> int:
 
 
 def _decided(decide: Callable[[Balls], int | None], at: Point, field: type) -> int | None:
-    """What is decided at the first precision that suffices; None if none does.
+    """Return the decision of the first precision that suffices; None if none does.
 
-    Undefined is final from the second precision on: at the first, a ball may just be too large for a root.
+    Undefined is final from the second precision on: at the first, a ball may be too large for a root.
     """
     before = ctx.prec
     try:

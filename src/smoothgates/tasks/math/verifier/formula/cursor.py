@@ -1,4 +1,4 @@
-"""Walking over tokens."""
+"""A position in a sequence of tokens."""
 
 from smoothgates.tasks.math.verifier.formula.errors import Unreadable
 from smoothgates.tasks.math.verifier.formula.nodes import Node, letter, number
@@ -6,7 +6,7 @@ from smoothgates.tasks.math.verifier.formula.tokens import Token
 
 
 class Cursor:
-    """Tokens, and where in them the reader is. `bars`: how many |absolute values| are open."""
+    """Tokens and the position of the reader. `bars` counts the open |absolute values|."""
 
     def __init__(self, found: list[Token]) -> None:
         self.tokens = found
@@ -14,7 +14,7 @@ class Cursor:
         self.bars = 0
 
     def peek(self, ahead: int = 0) -> str:
-        """Text of a token that is no word; empty at the end and at words."""
+        """Return the text of a token without moving; empty at the end and at words."""
         i = self.at + ahead
         return self.tokens[i].text if i < len(self.tokens) and self.tokens[i].kind != "word" else ""
 
@@ -23,7 +23,7 @@ class Cursor:
 
     def next(self) -> Token:
         if self.at >= len(self.tokens):
-            raise Unreadable("it breaks off")
+            raise Unreadable("the formula ends early")
         self.at += 1
         return self.tokens[self.at - 1]
 
@@ -40,7 +40,7 @@ class Cursor:
         return False
 
     def bare(self) -> None:
-        """Take away the braces that open here and belong to no command: they print nothing, so they group nothing."""
+        """Remove the braces that open here and belong to no command: LaTeX does not print them."""
         while self.peek() == "{":
             depth, end = 1, self.at
             while depth:
@@ -55,9 +55,9 @@ class Cursor:
                 self.tokens[self.at] = self.tokens[self.at]._replace(space=space or self.tokens[self.at].space)
 
     def group(self) -> Node:
-        """What stands in braces, or one digit or letter."""
+        """Read the argument of a command: the content of braces, or one digit or letter."""
         if self.take("{"):
-            node = self.claims()
+            node = self.statements()
             self.expect("}")
             return node
         token = self.token()
@@ -71,7 +71,7 @@ class Cursor:
         return self.atom()
 
     def raw_group(self) -> str:
-        """The same as text."""
+        """Read the argument of a command as text."""
         if not self.take("{"):
             token = self.next()
             if token.kind in ("number", "letters") and len(token.text) > 1:

@@ -1,5 +1,5 @@
-"""What reading a formula may end with."""
+"""Errors of reading a formula."""
 
 
 class Unreadable(ValueError):
-    """A text that is not read as a formula."""
+    """The text cannot be read as a formula."""

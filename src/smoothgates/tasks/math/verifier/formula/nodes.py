@@ -1,12 +1,12 @@
-r"""Trees of formulas: tuples whose first entry says what they are.
+r"""Trees of formulas: tuples that begin with their kind.
 
-Numbers   ("num", Fraction, digits | None)     digits: significant ones, where it is written as a decimal
+Numbers   ("num", Fraction, digits | None)     digits: significant digits of a decimal
 Terms     ("name", text) ("const", "pi" | "e" | "i") ("add" | "mul", a, ...) ("pow", a, b) ("div", a, b) ("neg", a)
           ("pm", a, b) ("fn", name, a, ...) ("call", name, a, ...) ("cross", a, b) ("sum" | "prod", name, from, to, a)
           ("deg", a) ("inf",)
-Things    ("seq", opening, closing, items) ("set", items) ("union" | "cut" | "minus", a, b) ("matrix", rows)
+Objects   ("seq", opening, closing, items) ("set", items) ("union" | "cut" | "minus", a, b) ("matrix", rows)
           ("all", "R") ("empty",) ("unit", a, text) ("base", digits, base) ("word", text) ("ratio", items) ("dots",)
-Claims    ("rel", signs, terms) ("mod", a, modulus) ("list", joint, items)     joint: "," or "and" or "or"
+Statements ("rel", signs, terms) ("mod", a, modulus) ("list", joint, items)     joint: "," or "and" or "or"
 """
 
 import re
@@ -18,7 +18,7 @@ Node = tuple
 
 
 def number(text: str) -> Node:
-    r"""A number with its significant digits if it has a point.
+    r"""Return a number, with its significant digits if it has a point.
 
     >>> number("0.50"), number("1ˌ000"), number("1.5e3"), number("0.1\\overline{6}")[1]
     (('num', Fraction(1, 2), 2), ('num', Fraction(1000, 1), None), ('num', Fraction(1500, 1), 2), Fraction(1, 6))
@@ -37,22 +37,22 @@ def number(text: str) -> Node:
 
 
 def letter(text: str) -> Node:
-    """A letter, which may be a constant."""
+    """Return a letter as a name, or as the constant e or i."""
     return ("const", text) if text in ("e", "i") else ("name", text)
 
 
 def whole(node: Node) -> bool:
-    """Whether it is an integer as written."""
+    """Return whether a node is written as an integer."""
     return node[0] == "num" and node[2] is None and node[1].denominator == 1
 
 
 def vector(node: Node) -> bool:
-    """Whether a name is dressed as a vector's."""
+    """Return whether a name is marked as a vector, by a hat, an arrow or bold type."""
     return node[0] == "name" and node[1].startswith(("hat", "vec", "overrightarrow", "mathbf"))
 
 
 def undressed(node):
-    """Without what only the reader needs to know: brackets around numbers, bold letters and arrows of vectors."""
+    """Remove what only the reader needs: brackets around numbers, bold letters and arrows of vectors."""
     if not isinstance(node, tuple):
         return node
     if node[:1] == ("name",) and (dressed := re.fullmatch(r"(?:mathbf|vec|overrightarrow)\((\w+)\)(.*)", node[1])):

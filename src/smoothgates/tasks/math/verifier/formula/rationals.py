@@ -1,31 +1,31 @@
-"""Values of trees that are rational, exactly. What is infinite or undefined is Undefined, so that it equals nothing."""
+"""Exact values of rational trees. Infinite and undefined values raise Undefined, so that they equal nothing."""
 
 from collections.abc import Mapping
 
 from flint import fmpq, fmpz
 
+from smoothgates.tasks.math.verifier.formula.budget import budget
 from smoothgates.tasks.math.verifier.formula.nodes import Node
-from smoothgates.tasks.math.verifier.formula.work import work
 
 MOST_BITS = 200_000
-"""Of an exact numerator or denominator; more is left to balls."""
+"""Longest numerator or denominator to compute exactly; balls.py computes with longer ones."""
 MOST_TERMS = 1000
-"""Of a sum."""
+"""Most terms of a sum or product."""
 
 Point = Mapping[str, fmpq]
 """A value for each variable."""
 
 
 class Undefined(ArithmeticError):
-    """No finite value, or none that is known."""
+    """The tree has no finite value, or none is known."""
 
 
 class Inexact(ArithmeticError):
-    """No rational number, or one that is too long."""
+    """The value is not rational, or too long."""
 
 
 def names(node: Node) -> frozenset[str]:
-    """The variables of a tree. What a call is called with belongs to its name.
+    """Return the variables of a tree. A call with its arguments is one variable.
 
     >>> sorted(names(("add", ("name", "x"), ("sum", "k", ("name", "a"), ("name", "n"), ("name", "k")))))
     ['a', 'n', 'x']
@@ -39,13 +39,13 @@ def names(node: Node) -> frozenset[str]:
 
 
 def called(node: Node) -> str:
-    """The name of a call with its arguments, as a variable."""
+    """Return the variable that stands for a call with its arguments."""
     return repr(node)
 
 
 def exact(node: Node, at: Point) -> fmpq:
-    """The rational value; Inexact if there is none, Undefined if it divides by zero."""
-    work.spend(1)
+    """Return the rational value. Raises Inexact if there is none, Undefined for a division by zero."""
+    budget.spend(1)
     match node:
         case ("num", value, _):
             return fmpq(value.numerator, value.denominator)
@@ -123,14 +123,14 @@ def _exact_function(name: str, arguments: list[fmpq]) -> fmpq:
 
 def _short(value: fmpq) -> fmpq:
     bits = max(abs(value.p).bit_length(), value.q.bit_length())
-    work.spend(bits >> 10)
+    budget.spend(bits >> 10)
     if bits > MOST_BITS:
         raise Inexact
     return value
 
 
 def indices(node: Node, at: Point):
-    """Points at which the terms of a sum are taken; Undefined if its bounds are not whole, or too far apart."""
+    """Return the point of each term of a sum. Raises Undefined if its bounds are not integers or too far apart."""
     _, index, lower, upper, _ = node
     try:
         first, last = exact(lower, at), exact(upper, at)

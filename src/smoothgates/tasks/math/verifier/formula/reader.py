@@ -1,15 +1,15 @@
-"""Reading a formula, by recursive descent."""
+"""Read a formula by recursive descent."""
 
-from smoothgates.tasks.math.verifier.formula.atoms import Atoms
+from smoothgates.tasks.math.verifier.formula.atom_reader import AtomReader
 from smoothgates.tasks.math.verifier.formula.errors import Unreadable
 from smoothgates.tasks.math.verifier.formula.nodes import Node, letter, number, undressed, vector, whole
-from smoothgates.tasks.math.verifier.formula.signs import JOINTS, OPERATIONS, RELATIONS, STOPS, UNITS
 from smoothgates.tasks.math.verifier.formula.spelling import plain
 from smoothgates.tasks.math.verifier.formula.tokens import tokens
+from smoothgates.tasks.math.verifier.formula.vocabulary import JOINTS, OPERATIONS, RELATIONS, STOPS, UNITS
 
 
 def read(text: str) -> Node:
-    r"""The tree of a text.
+    r"""Return the tree of a text. Raises Unreadable if it is no formula.
 
     >>> read("1/2")
     ('div', ('num', Fraction(1, 1), None), ('num', Fraction(2, 1), None))
@@ -26,19 +26,19 @@ def read(text: str) -> Node:
     if all(token.kind == "word" or (token.kind == "letters" and len(token.text) > 1) for token in found):
         return ("word", " ".join(token.text for token in found))
     reader = _Reader(found)
-    node = reader.claims()
+    node = reader.statements()
     if reader.at < len(reader.tokens):
-        raise Unreadable(f"something before {reader.tokens[reader.at].text!r}")
+        raise Unreadable(f"unexpected text before {reader.tokens[reader.at].text!r}")
     return undressed(node)
 
 
-class _Reader(Atoms):
-    """Lists of claims, claims, terms: each made of the next."""
+class _Reader(AtomReader):
+    """Lists of statements, statements and terms, each made of the next."""
 
-    # --- claims: lists of statements ---
+    # --- statements ---
 
-    def claims(self) -> Node:
-        """Statements, listed."""
+    def statements(self) -> Node:
+        """Read a statement or a list of statements."""
         items, joints = [], set()
         while True:
             items.append(self.statement())
@@ -57,7 +57,7 @@ class _Reader(Atoms):
         return ("list", max(joints, key=len) if joints - {","} else ",", tuple(items))
 
     def joint(self) -> str | None:
-        """The joint of a list that stands here, such as `,` or `, and`."""
+        """Read what joins two items of a list, such as `,` or `, and`; None if the list ends here."""
         found = None
         while token := self.token():
             word = token.text.strip(" ,.").casefold()
@@ -73,15 +73,15 @@ class _Reader(Atoms):
         return found
 
     def statement(self) -> Node:
-        """A term, or relations between terms, perhaps modulo something."""
+        """Read a term or a chain of relations, perhaps with a modulus."""
         self.bare()
         signs: list[str] = []
-        terms: list[Node | None] = [None if self.peek() in RELATIONS or self.peek() == r"\not" else self.thing()]
+        terms: list[Node | None] = [None if self.peek() in RELATIONS or self.peek() == r"\not" else self.operand()]
         while self.peek() in RELATIONS or self.peek() == r"\not":
             negated = self.take(r"\not")
             sign = RELATIONS[self.expect(*RELATIONS)]
             signs.append("ne" if negated and sign == "eq" else "not " + sign if negated else sign)
-            terms.append(self.thing())
+            terms.append(self.operand())
         node = terms[0] if not signs else ("rel", tuple(signs), tuple(terms))
         if self.peek() in (r"\mod", r"\pmod") or (self.peek() == "(" and self.peek(1) == r"\mod"):
             bracket = self.take("(")
@@ -91,8 +91,8 @@ class _Reader(Atoms):
                 self.expect(")")
         return node
 
-    def thing(self) -> Node:
-        """A term, a set made of sets, or a ratio."""
+    def operand(self) -> Node:
+        """Read a side of a relation: a term, an operation on sets, or a ratio."""
         node = self.sum()
         while (sign := self.peek()) in OPERATIONS:
             self.at += 1
@@ -152,7 +152,7 @@ class _Reader(Atoms):
         return ("neg", self.factor()) if self.take("-") else self.power()
 
     def divisor(self) -> Node:
-        r"""`1/2x` is x/2, as sympy and calculators have it, but `1/xy` and `t / R C` divide by the whole product."""
+        r"""Read a divisor. `1/2x` is x/2, as in sympy and calculators; `1/xy` and `t / R C` divide by the product."""
         node = self.factor()
         if node[0] == "name":
             while self.juxtaposed() and self.token().kind == "letters":
@@ -160,7 +160,7 @@ class _Reader(Atoms):
         return node
 
     def juxtaposed(self) -> bool:
-        """Whether the next token begins a factor that stands beside the last without a sign."""
+        """Return whether the next token begins a factor multiplied without a sign."""
         token = self.token()
         if token is None or token.kind == "word" or token.text in STOPS:
             return False
@@ -171,7 +171,7 @@ class _Reader(Atoms):
         return not (token.text == "(" and self.peek(1) == r"\mod")
 
     def beside(self, node: Node) -> Node:
-        """The product with the next factor: `2 3` is none, but `2 1/3` and `2\\frac{1}{3}` are mixed numbers."""
+        """Read a factor multiplied without a sign, or the fraction of a mixed number: `2 1/3`, `2\\frac{1}{3}`."""
         if not whole(node):
             token, before = self.token(), self.tokens[self.at - 1]
             if token.kind == "number" and (node[0] == "num" or before.kind == "letters" or not token.space):
@@ -197,7 +197,7 @@ class _Reader(Atoms):
         return self.raised(self.atom())
 
     def raised(self, node: Node) -> Node:
-        """With the powers, factorials and signs that follow."""
+        """Read the powers, factorials and signs that follow a node."""
         while True:
             if self.peek() == "^" and self.peek(1) == r"\circ":
                 self.at += 2
@@ -232,7 +232,7 @@ class _Reader(Atoms):
         return ("pow", node, self.exponent()) if self.take("^") else node
 
     def with_unit(self, node: Node) -> Node:
-        """The words that follow a term."""
+        """Read the unit that follows a term, if any."""
         unit = []
         while token := self.token():
             word = token.text.strip(" ,.").casefold()

@@ -1,4 +1,4 @@
-"""Sets of numbers as intervals and points, from unions as well as from relations."""
+"""Sets of numbers as intervals and points, from unions and from relations."""
 
 from smoothgates.tasks.math.verifier.formula.nodes import Node
 from smoothgates.tasks.math.verifier.formula.rationals import names
@@ -7,7 +7,7 @@ _TURNED = {"gt": "lt", "ge": "le"}
 
 
 def turned(node: Node) -> tuple[tuple[str, ...], tuple]:
-    """Every chain upwards."""
+    """Return the signs and terms of a relation, with > and ≥ reversed."""
     signs, terms = node[1], node[2]
     if all(sign in ("gt", "ge", "eq") for sign in signs) and set(signs) != {"eq"}:
         signs = tuple(_TURNED.get(sign, sign) for sign in reversed(signs))
@@ -16,11 +16,11 @@ def turned(node: Node) -> tuple[tuple[str, ...], tuple]:
 
 
 def region(node: Node) -> list[Node] | None:
-    """The intervals and points of a set of numbers, or of what a relation allows its variable; None if it is none."""
+    """Return the intervals and points of a set of numbers, or of the solutions of a relation; None for other nodes."""
     low, high = ("neg", ("inf",)), ("inf",)
     match node:
-        case ("rel", ("in",), (_, thing)):
-            return region(thing)
+        case ("rel", ("in",), (_, numbers)):
+            return region(numbers)
         case ("list", "or", items):
             parts = [region(item) for item in items]
             return None if None in parts or len(variables(node)) != 1 else [part for parts_ in parts for part in parts_]
@@ -54,6 +54,6 @@ def region(node: Node) -> list[Node] | None:
 
 
 def variables(node: Node) -> set[str]:
-    """What relations are about."""
+    """Return the variables of a relation or of a list of relations."""
     items = node[2] if node[0] == "list" else (node,)
     return {term[1] for item in items if item[0] == "rel" for term in item[2] if term and term[0] == "name"}

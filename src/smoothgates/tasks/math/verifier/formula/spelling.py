@@ -1,4 +1,4 @@
-"""From the many spellings of a formula to one: Unicode to LaTeX, and nothing left that is only dress."""
+"""Bring a formula to one spelling: Unicode becomes LaTeX, and formatting is removed."""
 
 import re
 
@@ -9,7 +9,7 @@ _SIGNS = {
     **dict.fromkeys("\u00b7\u22c5\u2219\u2217", r" \cdot "),
     **dict.fromkeys("\u00a0\u2009\u202f\u2002\u2003\u200a", " "),
     **dict.fromkeys("\u200b\u2061\u2062\ufeff", ""),
-    **dict.fromkeys("\u20ac\u00a3\u00a5\u20b9", " "),  # sums of money, as of dollars
+    **dict.fromkeys("\u20ac\u00a3\u00a5\u20b9", " "),  # a sum of money, as the dollar sign
     "\u00f7": r" \div ",
     "\u2044": "/",
     "\u2215": "/",
@@ -118,7 +118,7 @@ _SYNONYMS = [
     (re.compile(r"\^\s*\{\s*\\circ\s*\}|\\degree(?![a-zA-Z])"), r"^\\circ "),
     (re.compile(r"(?<!\w)np\."), ""),
     (re.compile(r"([ap])\.m\.", re.IGNORECASE), r" \1m "),
-    (re.compile(r"\{,\}|,\\!\s*"), "\u02cc"),  # groups digits, for certain
+    (re.compile(r"\{,\}|,\\!\s*"), "\u02cc"),  # certainly groups digits
     (re.compile(r"\\(?:left|right|bigl|bigr|Bigl|Bigr|biggl|biggr|big|Big|bigg|Bigg)(?![a-zA-Z])\.?"), " "),
     (re.compile(r"\\(?:displaystyle|limits|nolimits|rm|bf|it|cal)(?![a-zA-Z])"), " "),
     (re.compile(r"(?<!\\)\\[,;:! >]|~|\\(?:quad|qquad|thinspace|enspace)(?![a-zA-Z])|\\hspace\{[^{}]{0,20}\}"), " "),
@@ -128,7 +128,7 @@ _SYNONYMS = [
 
 
 def plain(text: str) -> str:
-    r"""One spelling: LaTeX in ASCII, without delimiters of math mode, colours, sizes and thin spaces.
+    r"""Return a formula in ASCII LaTeX, without delimiters of math mode, colours, sizes and thin spaces.
 
     >>> plain(r"$\left( −２, \dfrac{1}{2} \right)$"), plain("2½"), plain(r"\textcolor{red}{\underline{5}}")
     ('( -2, \\frac{1}{2} )', '2\\frac{1}{2}', '{ {5}}')

@@ -4,16 +4,16 @@ import re
 from typing import NamedTuple
 
 from smoothgates.tasks.math.verifier.formula.errors import Unreadable
-from smoothgates.tasks.math.verifier.formula.signs import FUNCTIONS, MANY, UNITS
+from smoothgates.tasks.math.verifier.formula.vocabulary import FUNCTIONS, MANY, UNITS
 
 
 class Token(NamedTuple):
-    """`kind`: number, letters (a run without spaces), word (text), command, mark; `text` is what stands there."""
+    """A token. `kind` is number, letters (a run without spaces), word (text), command or mark."""
 
     kind: str
     text: str
     space: bool
-    """Whether white space stands before it."""
+    """Whether white space precedes it."""
 
 
 _TOKEN = re.compile(
@@ -26,14 +26,14 @@ _TOKEN = re.compile(
     re.ASCII,
 )
 _SPELT = ("infty", "pi", *sorted({*FUNCTIONS, *MANY} - {"surd"}))
-"""What may do without a backslash."""
+"""Commands that are also read without a backslash."""
 _INLINE = re.compile(r"\s*\(?\s*[A-Za-z]\s*\)?\s*|[^A-Za-z]*|\s*(?:sin|cos|tan|log|ln|exp|lcm|gcd)\s*")
 _UNIT = re.compile(r"\\(?:text|mathrm|mbox|textrm)\s*\{\s*[mgsNJWVAKLTC]\s*")
-"""After a number: a unit of one letter, upright."""
+"""An upright unit of one letter after a number."""
 
 
 def tokens(text: str) -> list[Token]:
-    r"""The tokens of a plain text; Unreadable at the first character that belongs to none.
+    r"""Return the tokens of a plain text. Raises Unreadable at the first character that belongs to none.
 
     >>> [token.text for token in tokens(r"12x^{2} \le 5\text{ cm}")]
     ['12', 'x', '^', '{', '2', '}', '\\le', '5', 'cm']
@@ -63,7 +63,7 @@ def tokens(text: str) -> list[Token]:
 
 
 def _measured(token: Token) -> bool:
-    """Whether a number, or another unit, may end with it."""
+    """Return whether a unit may follow this token."""
     return token.kind in ("number", "word") or token.text in (")", "}")
 
 
@@ -78,7 +78,7 @@ def _braced(text: str, start: int) -> tuple[int, str]:
 
 
 def _texts(command: str, content: str, space: bool) -> list[Token]:
-    """Formulas in text stay formulas, words become words."""
+    """Read the content of \\text{}: formulas as formulas, the rest as words."""
     if content.strip(" ()") in ("mod", "modulo"):
         return [Token("command", r"\mod", space)]
     bold = command.startswith((r"\mathbf", r"\boldsymbol"))

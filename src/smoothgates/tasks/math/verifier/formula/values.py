@@ -1,4 +1,4 @@
-"""Whether two terms have the same value: numbers, and expressions at random rational points."""
+"""Whether two terms have the same value: numbers exactly, expressions at random rational points."""
 
 import hashlib
 import re
@@ -16,13 +16,13 @@ from smoothgates.tasks.math.verifier.notation import ROUNDED, rounds_to, step
 POINTS = 5
 """Random points at which two expressions must agree."""
 FAR = (2, 3)
-"""Which points lie far from zero, over a large prime: there |x + 1000| is not x + 1000, and no sine of πkx vanishes."""
+"""Indices of the points far from zero, over a large prime: |x + 1000| ≠ x + 1000 at one, and no sin πkx vanishes."""
 TRIED = 40
-"""Points tried, as expressions are not defined everywhere."""
+"""Most points to try: expressions are not defined everywhere."""
 
 
-def terms(gold: Node, answer: Node) -> bool:
-    """Numbers by their values, expressions by their values at random rational points."""
+def same_value(gold: Node, answer: Node) -> bool:
+    """Return whether two terms have the same value, and the same variables."""
     if gold == answer and _defined(gold):
         return True
     ours, theirs = names(gold), names(answer)
@@ -43,7 +43,7 @@ def terms(gold: Node, answer: Node) -> bool:
 
 
 def _defined(node: Node) -> bool:
-    """Whether nothing in it is infinite, or divides by zero wherever it is taken."""
+    """Return whether no part of a node is infinite, and a number without variables is defined."""
     if _mentions(node, "inf"):
         return False
     return bool(names(node)) or agree(node, node, {}) is True
@@ -58,8 +58,9 @@ _STEPPED = ("floor", "ceil", "gcd", "lcm")
 
 
 def points(a: Node, b: Node) -> Iterator[dict[str, fmpq]]:
-    """Points that depend on the two trees alone. Signs mixed, large and small; whole numbers for n and its like in
-    floors, and last for all, as for (−1)ⁿ.
+    """Yield points that depend on the two trees alone, of both signs, large and small.
+
+    They are whole numbers if n or a similar name stands in a floor. The last dozen always are, as (−1)ⁿ needs them.
     """
     variables = sorted(names(a))
     seed = hashlib.sha256(repr((a, b)).encode()).digest()
@@ -96,7 +97,7 @@ def _stepped(node: Node) -> bool:
 
 
 def _rounded(gold: Node, answer: Node) -> bool:
-    """Whether one is a long decimal that stands for the other (`rounds_to`)."""
+    """Return whether one is a long decimal that the other rounds to (`rounds_to`)."""
     ours, theirs = _decimal(gold), _decimal(answer)
     if ours and theirs:
         return rounds_to(*ours, *theirs) or rounds_to(*theirs, *ours)
@@ -121,7 +122,7 @@ def _num(value: Fraction) -> Node:
 
 
 def _decimal(node: Node) -> tuple[Fraction, int] | None:
-    """Value and digits of a number written as a decimal, times a power of ten perhaps."""
+    """Return value and digits of a decimal, or of a decimal times a power of ten; None for other nodes."""
     match node:
         case ("num", value, int(digits)):
             return value, digits
@@ -138,7 +139,7 @@ def _decimal(node: Node) -> tuple[Fraction, int] | None:
 
 
 def proportional(a: Node, b: Node, positive: bool) -> bool:
-    """Whether b is a constant multiple of a, by their values at random points."""
+    """Return whether b is a constant multiple of a, by their values at random points. `positive`: by a positive one."""
     if names(a) != names(b) or not names(a):
         return False
     tried = points(a, b)

@@ -1,4 +1,4 @@
-"""The words that the reader knows."""
+"""The commands, names and words that the reader knows."""
 
 RELATIONS = {
     "=": "eq",
@@ -29,7 +29,7 @@ FUNCTIONS = (
     *("sin", "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan", "arccot", "arcsec", "arccsc"),
     *("sinh", "cosh", "tanh", "coth", "ln", "log", "lg", "exp", "sqrt", "surd"),
 )
-"""Of one argument, which may do without brackets."""
+"""Functions of one argument, with or without brackets."""
 MANY = ("gcd", "lcm", "max", "min")
 """Functions of a list in brackets."""
 ACCENTS = {
@@ -57,9 +57,9 @@ GREEK = {
     *("omega", "Gamma", "Delta", "Theta", "Lambda", "Xi", "Pi", "Sigma", "Upsilon", "Phi", "Psi", "Omega"),
     *("hbar", "ell", "mho", "nabla", "partial", "Re", "Im"),
 }
-"""Names of more than a letter."""
+"""Names with more than one letter."""
 CALLABLE = set("fghFGH")
-"""Names before a bracket that are never factors."""
+"""Names that are functions, not factors, before a bracket."""
 OPERATIONS = {r"\cup": "union", r"\cap": "cut", r"\setminus": "minus", r"\backslash": "minus"}
 CLOSERS = {"(": (")", "]"), "[": ("]", ")"), r"\{": (r"\}",), r"\langle": (r"\rangle",)}
 JOINTS = {"and": "and", "or": "or", r"\lor": "or", r"\land": "and", ",": ",", ";": ",", "&": "and"}
@@ -70,7 +70,7 @@ STOPS = {
     *RELATIONS,
     *OPERATIONS,
 }
-"""What begins no factor that stands beside the last one without a sign."""
+"""Tokens that cannot begin a factor multiplied without a sign."""
 UNITS = {
     *("cm", "mm", "km", "kg", "mg", "ml", "Hz", "kHz", "mph", "kJ", "kcal", "hr", "min", "sec", "ft", "lb", "oz"),
     *("AM", "PM", "am", "pm", "pct", "percent", "degrees", "degree", "dollars", "cents", "radians", "units"),

@@ -1,4 +1,4 @@
-"""Whether an answer says the same as a gold: names with values, lists, relations, congruences.
+"""Whether an answer states the same as a gold: names with values, lists, relations, congruences.
 
 docs/tasks.md has the rule for each kind.
 """
@@ -6,22 +6,22 @@ docs/tasks.md has the rule for each kind.
 from collections.abc import Iterable
 
 from smoothgates.tasks.math.verifier.formula.nodes import Node
+from smoothgates.tasks.math.verifier.formula.objects import in_order, matched, same_object, same_region
 from smoothgates.tasks.math.verifier.formula.rationals import Inexact, Undefined, exact
 from smoothgates.tasks.math.verifier.formula.regions import turned
-from smoothgates.tasks.math.verifier.formula.things import in_order, matched, same_region, things
 from smoothgates.tasks.math.verifier.formula.values import proportional
 
 
 def same(gold: Node, answer: Node) -> bool:
-    """Whether an answer is the gold: the entry of this module. Never raises but for lack of time or memory."""
-    return _claims(settled(gold), settled(answer))
+    """Return whether an answer states the same as the gold. Raises TooMuchWork when the budget is spent."""
+    return _same(settled(gold), settled(answer))
 
 
-# --- claims: names, lists, relations --------------------------------------------------------------------------------
+# --- names and lists ------------------------------------------------------------------------------------------------
 
 
 def settled(node: Node) -> Node:
-    """A tree with its ± written out as a list, and lists whose items all say the same as one of them."""
+    """Return a tree with ± expanded to a list and repeated items removed; a list of one item becomes the item."""
     if node[0] == "rel" and node[1][-1] in ("eq", "approx", "in") and node[2][-1] is not None:
         last = settled(node[2][-1])
         if last[0] == "list" and all(node[2]):
@@ -33,8 +33,8 @@ def settled(node: Node) -> Node:
             items += item[2] if item[0] == "list" and item[1] == "," else [item]
         items = _distinct(items)
         return items[0] if len(items) == 1 else ("list", node[1], items)
-    if _doubtful(node):
-        plus, minus = _signs(node, True), _signs(node, False)
+    if _has_plus_minus(node):
+        plus, minus = _with_sign(node, True), _with_sign(node, False)
         return ("list", ",", (plus, minus))
     if node[0] == "set":
         found = settled(("list", ",", node[1]))
@@ -43,39 +43,39 @@ def settled(node: Node) -> Node:
 
 
 def _distinct(items: Iterable[Node]) -> tuple[Node, ...]:
-    """Items without those that say what one before them says."""
+    """Return the items without those that equal an earlier one."""
     kept: list[Node] = []
     for item in items:
-        if item == ("dots",) or not any(_claims(other, item) for other in kept):
+        if item == ("dots",) or not any(_same(other, item) for other in kept):
             kept.append(item)
     return tuple(kept)
 
 
-def _doubtful(node: Node) -> bool:
-    """Whether ± stands in a term, outside any list."""
+def _has_plus_minus(node: Node) -> bool:
+    """Return whether a term contains ±, outside any list."""
     if node[0] == "pm":
         return True
     if node[0] in ("set", "seq", "matrix", "list", "rel", "mod", "word", "name", "call", "num", "base"):
         return False
-    return any(_doubtful(part) for part in node[1:] if isinstance(part, tuple) and part)
+    return any(_has_plus_minus(part) for part in node[1:] if isinstance(part, tuple) and part)
 
 
-def _signs(node, plus: bool):
+def _with_sign(node, plus: bool):
     if not isinstance(node, tuple) or not node:
         return node
     if node[0] == "pm":
-        right = _signs(node[2], plus)
+        right = _with_sign(node[2], plus)
         right = right if plus else ("neg", right)
-        return right if node[1] is None else ("add", _signs(node[1], plus), right)
-    return tuple(_signs(part, plus) for part in node)
+        return right if node[1] is None else ("add", _with_sign(node[1], plus), right)
+    return tuple(_with_sign(part, plus) for part in node)
 
 
-def _claims(gold: Node, answer: Node) -> bool:
+def _same(gold: Node, answer: Node) -> bool:
     if gold[0] == "list" or answer[0] == "list":
         return _lists(gold, answer)
     (gold_name, gold_value), (name, value) = named(gold), named(answer)
     if (gold_name is None and gold_value is not gold) or (name is None and value is not answer):
-        return _claims(settled(gold_value if gold_name is None else gold), settled(value if name is None else answer))
+        return _same(settled(gold_value if gold_name is None else gold), settled(value if name is None else answer))
     if gold_name is not None and name is not None and not _same_name(gold_name, name):
         return _relations(gold, answer)
     if gold_name is not None or name is not None:
@@ -83,16 +83,16 @@ def _claims(gold: Node, answer: Node) -> bool:
             return _relations(gold, answer)
         if gold_name is None and gold_value[0] == "word":
             return False
-        return _claims(settled(gold_value), settled(value))
+        return _same(settled(gold_value), settled(value))
     if gold[0] == "rel" or answer[0] == "rel":
         return _relations(gold, answer)
     if gold[0] == "mod" or answer[0] == "mod":
         return _congruences(gold, answer)
-    return things(gold, answer)
+    return same_object(gold, answer)
 
 
 def named(node: Node) -> tuple[Node | None, Node]:
-    """The name that a claim gives to a value, and the value: the last of a chain before the first ≈.
+    """Return the name, if any, to which a statement gives a value, and the value: the last of a chain before any ≈.
 
     >>> from smoothgates.tasks.math.verifier.formula.reader import read
     >>> named(read("x = 1 + 1 = 2"))[1], named(read("3 < 5"))[0], named(read("f(x) = 2"))[0] is None
@@ -113,18 +113,18 @@ def named(node: Node) -> tuple[Node | None, Node]:
 
 
 _SETS = ("set", "seq", "union", "cut", "minus", "all", "empty", "name")
-"""What a name may be in: `x \\in 2` is no value."""
+"""Kinds of sets that a name can be an element of: `x \\in 2` gives x no value."""
 
 
 def last_value(node: Node) -> Node | None:
-    """What an equation that names nothing ends with: `5 + 5 = 10` answers 10."""
+    """Return the last term of an equation without a name: `5 + 5 = 10` answers 10. None if it is no equation."""
     if node[0] == "rel" and set(node[1]) == {"eq"} and node[2][0] is not None:
         return node[2][-1]
     return None
 
 
 def _is_name(node: Node) -> bool:
-    """What may be given a value: x, f(x), |AB|, NO/BO, dy/dx, (p, q)."""
+    """Return whether a node can be given a value: x, f(x), |AB|, NO/BO, dy/dx, (p, q)."""
     match node:
         case ("name" | "call", *_) | ("const", "e" | "i"):
             return True
@@ -142,14 +142,14 @@ def _is_name(node: Node) -> bool:
 
 
 def _is_label(node: Node) -> bool:
-    """Points side by side: AB."""
+    """Return whether a node is a label made of points: AB."""
     if node[0] == "mul":
         return _is_label(node[1]) and _is_label(node[2])
     return node[0] == "name" and node[1][:1].isupper()
 
 
 def _same_name(a: Node, b: Node) -> bool:
-    """Names are equal as they are written; a function's argument is only a letter."""
+    """Compare names as written; the letter of a function's argument does not matter."""
     if a[0] == b[0] == "call" and a[1] == b[1] and len(a) == len(b):
         return all(x[0] == y[0] == "name" or x == y for x, y in zip(a[2:], b[2:]))
     if (a[0] == "call" and b[0] == "name") or (a[0] == "name" and b[0] == "call"):
@@ -158,16 +158,16 @@ def _same_name(a: Node, b: Node) -> bool:
 
 
 def _lists(gold: Node, answer: Node) -> bool:
-    """Bare lists have no order. Against brackets, or names, the order is that of what is written."""
+    """Compare lists. Bare lists have no order; against brackets or names the order counts."""
     for one, other in ((gold, answer), (answer, gold)):
         if one[0] == "list" and other[0] != "list":
             name, value = named(other)
             if name is not None and name[0] == "seq" and value[0] == "seq":
                 return _lists(one, value) if one is gold else _lists(value, one)
             if value[0] == "seq" and value[1:3] == ("(", ")") and one[1] != "or":
-                return in_order(one[2], value[3], _claims) if one is gold else in_order(value[3], one[2], _claims)
+                return in_order(one[2], value[3], _same) if one is gold else in_order(value[3], one[2], _same)
             if value[0] == "set":
-                return matched(one[2], value[1], _claims) if one is gold else matched(value[1], one[2], _claims)
+                return matched(one[2], value[1], _same) if one is gold else matched(value[1], one[2], _same)
             return same_region(gold, answer)
     ours, theirs = gold[2], answer[2]
     if {gold[1], answer[1]} == {"and", "or"} and not _of_one_name(gold, answer):
@@ -175,11 +175,11 @@ def _lists(gold: Node, answer: Node) -> bool:
     if len(ours) != len(theirs):
         return False
     if ("dots",) in ours or ("dots",) in theirs:
-        return in_order(ours, theirs, _claims)
+        return in_order(ours, theirs, _same)
     gold_names, answer_names = _names_given(gold), _names_given(answer)
     if min(len(gold_names), len(answer_names)) == 0 and max(len(gold_names), len(answer_names)) > 1:
-        return in_order(ours, theirs, _claims)
-    return matched(ours, theirs, _claims)
+        return in_order(ours, theirs, _same)
+    return matched(ours, theirs, _same)
 
 
 def _names_given(node: Node) -> set[Node]:
@@ -187,7 +187,7 @@ def _names_given(node: Node) -> set[Node]:
 
 
 def _of_one_name(gold: Node, answer: Node) -> bool:
-    """A name has one value at a time, so that `and` between its values says no more than `or`."""
+    """Return whether all items give values to one name: then `and` and `or` mean the same."""
     return all(
         len({name[1] for name in _names_given(node)}) == 1 and all(named(item)[0] for item in node[2])
         for node in (gold, answer)
@@ -202,45 +202,45 @@ def _relations(gold: Node, answer: Node) -> bool:
         return _congruences(gold, answer)
     if gold[0] == "rel" and answer[0] == "rel":
         if (gold[2][0] is None) != (answer[2][0] is None):
-            return gold[1] == answer[1] and len(gold[1]) == 1 and things(gold[2][1], answer[2][1])
+            return gold[1] == answer[1] and len(gold[1]) == 1 and same_object(gold[2][1], answer[2][1])
         return _same_relation(gold, answer) or same_region(gold, answer)
     if gold[0] != "rel" and (value := last_value(answer)) is not None:
-        return _claims(gold, settled(value))
+        return _same(gold, settled(value))
     return same_region(gold, answer)
 
 
 def _same_relation(gold: Node, answer: Node) -> bool:
     (signs, terms), (others, theirs) = turned(gold), turned(answer)
-    if signs == others and all(a is b or (a and b and things(a, b)) for a, b in zip(terms, theirs)):
+    if signs == others and all(a is b or (a and b and same_object(a, b)) for a, b in zip(terms, theirs)):
         return True
     if len(signs) != 1 or signs != others or None in (*terms, *theirs):
         return False
     if signs[0] not in ("eq", "ne", "lt", "le"):
         return False
-    apart, too = (("add", terms[0], ("neg", terms[1])), ("add", theirs[0], ("neg", theirs[1])))
-    return proportional(apart, too, positive=signs[0] in ("lt", "le"))
+    difference, other = (("add", terms[0], ("neg", terms[1])), ("add", theirs[0], ("neg", theirs[1])))
+    return proportional(difference, other, positive=signs[0] in ("lt", "le"))
 
 
 def _congruences(gold: Node, answer: Node) -> bool:
-    """Residues of one modulus. An answer's modulus is dropped where the gold has none."""
+    """Compare residues of one modulus. An answer's modulus is ignored if the gold has none."""
     if answer[0] != "mod":
         return False
-    (_, claim, modulus) = answer
-    if claim[0] == "rel" and set(claim[1]) != {"cong"}:
+    (_, congruence, modulus) = answer
+    if congruence[0] == "rel" and set(congruence[1]) != {"cong"}:
         return False
     if gold[0] != "mod":
-        value = claim[2][-1] if claim[0] == "rel" else claim
-        return gold[0] != "rel" and things(gold, value)
-    (_, gold_claim, gold_modulus) = gold
-    if gold_claim[0] == "rel" and set(gold_claim[1]) != {"cong"}:
-        return gold_claim == claim and things(gold_modulus, modulus)
-    ours, theirs = (c[2] if c[0] == "rel" else (None, c) for c in (gold_claim, claim))
-    if ours[0] is not None and theirs[0] is not None and not things(ours[0], theirs[0]):
+        value = congruence[2][-1] if congruence[0] == "rel" else congruence
+        return gold[0] != "rel" and same_object(gold, value)
+    (_, gold_congruence, gold_modulus) = gold
+    if gold_congruence[0] == "rel" and set(gold_congruence[1]) != {"cong"}:
+        return gold_congruence == congruence and same_object(gold_modulus, modulus)
+    ours, theirs = (c[2] if c[0] == "rel" else (None, c) for c in (gold_congruence, congruence))
+    if ours[0] is not None and theirs[0] is not None and not same_object(ours[0], theirs[0]):
         return False
-    if not things(gold_modulus, modulus):
+    if not same_object(gold_modulus, modulus):
         return False
     try:
         m, a, b = (exact(node, {}) for node in (modulus, ours[-1], theirs[-1]))
     except (Inexact, Undefined):
-        return things(ours[-1], theirs[-1])
+        return same_object(ours[-1], theirs[-1])
     return m.q == 1 and m != 0 and ((a - b) / m).q == 1

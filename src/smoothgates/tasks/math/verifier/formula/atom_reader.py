@@ -1,21 +1,21 @@
-"""What formulas are made of: numbers, names, brackets, functions, matrices."""
+"""Read the atoms of a formula: numbers, names, brackets, functions, matrices."""
 
 import re
 
 from smoothgates.tasks.math.verifier.formula.cursor import Cursor
 from smoothgates.tasks.math.verifier.formula.errors import Unreadable
 from smoothgates.tasks.math.verifier.formula.nodes import Node, letter, number
-from smoothgates.tasks.math.verifier.formula.signs import ACCENTS, CALLABLE, CLOSERS, FUNCTIONS, GREEK, MANY
 from smoothgates.tasks.math.verifier.formula.tokens import Token
+from smoothgates.tasks.math.verifier.formula.vocabulary import ACCENTS, CALLABLE, CLOSERS, FUNCTIONS, GREEK, MANY
 
 _VARIABLE = r"\\?[A-Za-z]+(?:_\{?\w+\}?)?"
 _ABOVE = re.compile(rf"(?:d|\\partial)(?:\^\{{?\w\}}?)?(?:{_VARIABLE})?")
 _BELOW = re.compile(rf"(?:d|\\partial){_VARIABLE}(?:\^\{{?\w\}}?)?")
-"""Of a derivative."""
+"""Numerator and denominator of a derivative, dy/dx."""
 
 
-class Atoms(Cursor):
-    """Reads one atom at a time; the rest of the reader is made of it."""
+class AtomReader(Cursor):
+    """Reads one atom at a time. `reader.py` builds terms and statements from atoms."""
 
     def atom(self) -> Node:
         token = self.next()
@@ -55,7 +55,7 @@ class Atoms(Cursor):
         return node
 
     def named(self, name: str) -> Node:
-        """A name with its primes and subscript, called if it looks like it."""
+        """Read primes, a subscript and the arguments of a name."""
         while True:
             if self.take("'"):
                 name += "'"
@@ -69,13 +69,13 @@ class Atoms(Cursor):
                 break
         if self.peek() == "(" and self.called(name):
             self.at += 1
-            inside = self.claims()
+            inside = self.statements()
             self.expect(")")
             return ("call", name, *(inside[2] if inside[0] == "list" else (inside,)))
         return letter(name)
 
     def called(self, name: str) -> bool:
-        """Whether what stands in brackets after a name is its argument rather than a factor."""
+        """Return whether the brackets after a name hold its argument rather than a factor."""
         if name[0] in CALLABLE or "'" in name:
             return True
         closing = next((i for i in range(1, 4) if self.peek(i) == ")"), None)
@@ -83,7 +83,7 @@ class Atoms(Cursor):
 
     def bracketed(self, opening: str) -> Node:
         bars, self.bars = self.bars, 0
-        inside = self.claims()
+        inside = self.statements()
         self.bars = bars
         closing = self.expect(*CLOSERS[opening])
         items = inside[2] if inside[0] == "list" else (inside,)
@@ -182,7 +182,7 @@ class Atoms(Cursor):
         return found if exponent is None else ("pow", found, exponent)
 
     def argument(self) -> Node:
-        r"""What a function without brackets is taken of: factors without signs, up to the next function."""
+        r"""Read the argument of a function without brackets: factors without signs, up to the next function."""
         if self.take("-"):
             return ("neg", self.argument())
         node = self.power()
@@ -217,7 +217,7 @@ class Atoms(Cursor):
                 rows.append(tuple(row))
                 row = []
             elif not self.take("&"):
-                row.append(self.thing())
+                row.append(self.operand())
         rows += [tuple(row)] if row else []
         if not rows or len({len(row) for row in rows}) > 1:
             raise Unreadable("rows of different lengths")

@@ -1,4 +1,4 @@
-"""Whether two things are the same: terms, sets, tuples, matrices, words, whatever claims nothing."""
+"""Whether two mathematical objects are equal: terms, sets, tuples, matrices, words."""
 
 import re
 from collections.abc import Callable
@@ -6,14 +6,14 @@ from fractions import Fraction
 
 from smoothgates.tasks.math.verifier.formula.nodes import Node
 from smoothgates.tasks.math.verifier.formula.regions import region, variables
-from smoothgates.tasks.math.verifier.formula.values import terms
+from smoothgates.tasks.math.verifier.formula.values import same_value
 
 
-def things(gold: Node | None, answer: Node | None) -> bool:
-    """Terms, sets, tuples, matrices, words: everything that claims nothing."""
+def same_object(gold: Node | None, answer: Node | None) -> bool:
+    """Return whether two objects are equal."""
     if gold is None or answer is None:
         return gold is answer
-    gold, answer = _opened(gold), _opened(answer)
+    gold, answer = _evaluated(gold), _evaluated(answer)
     if _unitless(gold) is not gold or _unitless(answer) is not answer:
         return _with_units(gold, answer)
     kinds = (gold[0], answer[0])
@@ -22,7 +22,7 @@ def things(gold: Node | None, answer: Node | None) -> bool:
     if "base" in kinds:
         return _based(gold, answer)
     if kinds == ("point", "point"):
-        return things(gold[1], answer[1])
+        return same_object(gold[1], answer[1])
     if kinds == ("seq", "seq"):
         return gold[1:3] == answer[1:3] and in_order(gold[3], answer[3])
     if kinds == ("set", "set"):
@@ -37,30 +37,30 @@ def things(gold: Node | None, answer: Node | None) -> bool:
         return gold == answer or same_region(gold, answer)
     if {*kinds} & _WHOLE:
         return gold == answer
-    return terms(gold, answer)
+    return same_value(gold, answer)
 
 
 _WHOLE = {"seq", "set", "matrix", "ratio", "union", "cut", "minus", "all", "empty", "dots", "rel", "mod", "list",
           "inf", "-inf", "cross", "point"}  # fmt: skip
-"""Kinds that equal their like alone."""
+"""Kinds that are compared as whole trees."""
 
 
-def _opened(node: Node) -> Node:
-    """Sums of matrices, a matrix times a number, and signs before infinity, done."""
+def _evaluated(node: Node) -> Node:
+    """Carry out sums of matrices, a matrix times a number, and signs before infinity."""
     match node:
         case ("neg", ("neg", a)):
-            return _opened(a)
+            return _evaluated(a)
         case ("neg", ("inf",)):
             return ("-inf",)
         case ("set", (item,)) if item[0] not in ("set", "empty"):
-            return _opened(item)
-        case ("add", a, b) if (x := _opened(a))[0] == "matrix" == (y := _opened(b))[0]:
+            return _evaluated(item)
+        case ("add", a, b) if (x := _evaluated(a))[0] == "matrix" == (y := _evaluated(b))[0]:
             if [len(row) for row in x[1]] == [len(row) for row in y[1]]:
                 return ("matrix", tuple(tuple(("add", p, q) for p, q in zip(r, s)) for r, s in zip(x[1], y[1])))
-        case ("mul", a, b) if _opened(b)[0] == "matrix" and a[0] != "matrix":
-            return ("matrix", tuple(tuple(("mul", a, p) for p in row) for row in _opened(b)[1]))
-        case ("neg", a) if _opened(a)[0] == "matrix":
-            return ("matrix", tuple(tuple(("neg", p) for p in row) for row in _opened(a)[1]))
+        case ("mul", a, b) if _evaluated(b)[0] == "matrix" and a[0] != "matrix":
+            return ("matrix", tuple(tuple(("mul", a, p) for p in row) for row in _evaluated(b)[1]))
+        case ("neg", a) if _evaluated(a)[0] == "matrix":
+            return ("matrix", tuple(tuple(("neg", p) for p in row) for row in _evaluated(a)[1]))
     return node
 
 
@@ -97,9 +97,9 @@ _REFUSED = re.compile(
     r"|\b(?:times|point) \w|^(?:squared|cubed)|(?<![\^{-])\d|[=<>?+*!|\\]",
     re.IGNORECASE,
 )
-"""What makes words after a number more than a unit."""
+"""Words after a number that make it more than a number with a unit."""
 LONGEST_UNIT = 60
-"""Characters."""
+"""Characters of the longest unit."""
 
 
 def _unitless(node: Node) -> Node:
@@ -126,7 +126,7 @@ def _unit(node: Node) -> str | None:
 
 
 def _with_units(gold: Node, answer: Node) -> bool:
-    """Units must agree where both have one, else they are dropped. `50\\%` is 50, and 0.5 too; `90°` is π/2."""
+    """Compare with units: they must agree if both have one. `50\\%` equals 50 and 0.5; `90°` equals 90 and π/2."""
     ours, theirs = _unit(gold), _unit(answer)
     for unit in (ours, theirs):
         if unit is not None and (len(unit) > LONGEST_UNIT or _REFUSED.search(unit)):
@@ -136,10 +136,10 @@ def _with_units(gold: Node, answer: Node) -> bool:
     bare, other = _unitless(gold), _unitless(answer)
     if (ours is None) != (theirs is None) and {bare[0], other[0]} & {"name", "word"}:
         return False
-    if things(bare, other):
+    if same_object(bare, other):
         return True
     if (ours is None) != (theirs is None) and (unit := _plain_unit(ours or theirs)) in _VALUED:
-        return things(_VALUED[unit](bare), other) if ours is not None else things(bare, _VALUED[unit](other))
+        return same_object(_VALUED[unit](bare), other) if ours is not None else same_object(bare, _VALUED[unit](other))
     return False
 
 
@@ -147,11 +147,11 @@ _VALUED = {
     "%": lambda node: ("div", node, ("num", Fraction(100), None)),
     "degrees": lambda node: ("mul", node, ("div", ("const", "pi"), ("num", Fraction(180), None))),
 }
-"""Units that are numbers: where one side has none, they may be multiplied out."""
+"""Units that are numbers: if one side has no unit, they may be multiplied out."""
 
 
 def _plain_unit(text: str) -> str:
-    """One spelling of a unit. Short ones keep their case: MW is not mW."""
+    """Return the standard spelling of a unit. Short units keep their case: MW is not mW."""
     text = re.sub(
         r"\b(square|sq\.?|cubic|cu\.?)\s+(\w+)", lambda found: found[2] + "^" + "23"[found[1][0] == "c"], text
     )
@@ -163,7 +163,7 @@ def _plain_unit(text: str) -> str:
 
 
 def _words(gold: Node, answer: Node) -> bool:
-    """Words by their letters in order, from three letters on in either case: fewer are labels, but for no."""
+    """Compare words letter by letter; ignore case from three letters on, and for `no`. Shorter words are labels."""
     ours, theirs = _text(gold), _text(answer)
     if ours is None or theirs is None:
         return False
@@ -173,7 +173,7 @@ def _words(gold: Node, answer: Node) -> bool:
 
 
 def _text(node: Node) -> str | None:
-    """The letters of a word or of names side by side."""
+    """Return the letters of a word or of adjacent names; None for anything else."""
     match node:
         case ("word", text):
             return " ".join(re.sub(r"[.,;:!()\"`]", " ", text).split())
@@ -185,7 +185,7 @@ def _text(node: Node) -> str | None:
 
 
 def _based(gold: Node, answer: Node) -> bool:
-    """Digits in a base: the base is dropped where only one has one, the digits are not read."""
+    """Compare numerals digit by digit; the base must agree if both have one."""
     if gold[0] == answer[0] == "base":
         return gold[2] == answer[2] and gold[1].lstrip("0") == answer[1].lstrip("0")
     based, other = (gold, answer) if gold[0] == "base" else (answer, gold)
@@ -193,19 +193,20 @@ def _based(gold: Node, answer: Node) -> bool:
 
 
 def same_region(gold: Node, answer: Node) -> bool:
-    """`x < 3` is (−∞, 3), `0 < x < 1` is (0, 1), where one of the two is written so."""
+    """Compare sets of numbers: `x < 3` is (−∞, 3), `0 < x < 1` is (0, 1), if one side is written as a set."""
     if {gold[0], answer[0]} <= {"rel", "list"} and (variables(gold) != variables(answer) or not variables(gold)):
         return False
     ours, theirs = region(gold), region(answer)
     return ours is not None and theirs is not None and matched(ours, theirs)
 
 
-def in_order(ours, theirs, same: Callable[[Node, Node], bool] = things) -> bool:
+def in_order(ours, theirs, same: Callable[[Node, Node], bool] = same_object) -> bool:
+    """Return whether the items are equal one by one."""
     return len(ours) == len(theirs) and all(same(a, b) for a, b in zip(ours, theirs))
 
 
-def matched(ours, theirs, same: Callable[[Node, Node], bool] = things) -> bool:
-    """Whether each item has its own among the others."""
+def matched(ours, theirs, same: Callable[[Node, Node], bool] = same_object) -> bool:
+    """Return whether the items can be paired, each with a different equal one."""
     if len(ours) != len(theirs):
         return False
     left = list(theirs)

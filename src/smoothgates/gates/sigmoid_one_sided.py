@@ -1,6 +1,0 @@
-"""The sigmoid gate, acting only on the side where the PPO clip acts."""
-
-from smoothgates.gates import sigmoid
-from smoothgates.gates.gate import one_sided
-
-GATE = one_sided(sigmoid.GATE)

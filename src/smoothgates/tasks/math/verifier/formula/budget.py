@@ -1,0 +1,27 @@
+"""The budget of a verdict, in units of work rather than in time: the same inputs always cost the same."""
+
+UNITS = 200_000
+"""Units of work on one verdict, about two microseconds each. A verdict that needs more is undecided on any machine."""
+
+
+class TooMuchWork(ArithmeticError):
+    """The budget of a verdict is spent."""
+
+
+class Budget:
+    """Counts the work on a verdict."""
+
+    left = UNITS
+
+    def begin(self) -> None:
+        """Start a new verdict."""
+        self.left = UNITS
+
+    def spend(self, units: int) -> None:
+        """Count some work. Raises TooMuchWork when the budget is spent."""
+        self.left -= units
+        if self.left < 0:
+            raise TooMuchWork
+
+
+budget = Budget()
