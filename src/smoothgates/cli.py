@@ -252,6 +252,19 @@ def verify(
 
 
 @app.command()
+def affected(
+    paths: Annotated[list[Path], typer.Argument(help="Files of the checkout.", metavar="PATH...", callback=to_read)],
+    study: StudyName = "laptop",
+    names: Annotated[bool, typer.Option("--names", help="Name each job.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False,
+) -> None:
+    """Say which jobs of a study a change of these files reruns."""
+    from smoothgates.jobs.affected import run
+
+    run(paths, study, names, as_json)
+
+
+@app.command()
 def prune(
     study: StudyName = "laptop",
     checkpoints: Annotated[bool, typer.Option(help="Also checkpoints whose learning curves are drawn.")] = False,

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 from random import Random
 
-from smoothgates.tasks import load_task
+from smoothgates.tasks import load_rewards
 from smoothgates.tasks.logic.puzzles import generate_puzzles
 from smoothgates.tasks.math.verifier import equality
 from smoothgates.tasks.task import Answered, Example
@@ -39,7 +39,7 @@ def puzzles_row() -> None:
 
 
 def main() -> None:
-    math, logic, toolqa = (load_task(name).rewards["answer"] for name in ("math", "logic", "toolqa"))
+    math, logic, toolqa = (load_rewards(name)["answer"] for name in ("math", "logic", "toolqa"))
     gsm8k, qwen = (outputs(f"math/rollouts_{name}.jsonl") for name in ("gsm8k_openai", "math_qwen"))
     timed("math: GSM8K outputs", math, gsm8k)
     timed("math: MATH outputs", math, qwen)

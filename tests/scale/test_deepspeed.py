@@ -19,10 +19,10 @@ from smoothgates.policy.tokenizer import build_tokenizer
 from smoothgates.policy.transformer import load_transformer
 from smoothgates.rollout.collect import Rollout
 from smoothgates.seeds import torch_stream
+from smoothgates.specs.architecture import Architecture, ExpertsConfig
 from smoothgates.specs.optimizer import Adam
-from smoothgates.specs.policy import Architecture, ExpertsConfig
-from smoothgates.specs.rollout import Protocol, Sampling
-from smoothgates.specs.train import EngineConfig, Regime, TrainSpec
+from smoothgates.specs.rollout import Protocol
+from smoothgates.specs.train import EngineConfig, Regime, Sampling, TrainSpec
 from smoothgates.study.loader import load_study
 from smoothgates.train.engine import deepspeed_engine
 from smoothgates.train.engine.deepspeed_engine import DeepSpeedEngine

@@ -9,7 +9,7 @@ from smoothgates.policy.folder import save_policy, save_weights
 from smoothgates.rollout.make import make_sampler
 from smoothgates.rollout.torch_sampler import TorchSampler
 from smoothgates.seeds import torch_stream
-from smoothgates.specs.policy import Architecture, ExpertsConfig
+from smoothgates.specs.architecture import Architecture, ExpertsConfig
 from smoothgates.specs.rollout import SamplerConfig
 
 ARCH = Architecture(

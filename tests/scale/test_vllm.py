@@ -21,10 +21,10 @@ from smoothgates.rollout.sampler import Tools
 from smoothgates.rollout.task_setup import setting_of
 from smoothgates.rollout.torch_sampler import TorchSampler, sample
 from smoothgates.seeds import torch_stream
+from smoothgates.specs.architecture import Architecture, ExpertsConfig
 from smoothgates.specs.optimizer import Adam
-from smoothgates.specs.policy import Architecture, ExpertsConfig
-from smoothgates.specs.rollout import Protocol, SamplerConfig, Sampling
-from smoothgates.specs.train import Regime, TrainSpec
+from smoothgates.specs.rollout import Protocol, SamplerConfig
+from smoothgates.specs.train import Regime, Sampling, TrainSpec
 from smoothgates.study.loader import load_methods
 from smoothgates.tasks.task import Verdict, each
 from smoothgates.train.engine.torch_engine import TorchEngine

@@ -9,9 +9,10 @@ from smoothgates.policy.decoder import Decoder
 from smoothgates.policy.folder import load_policy, save_policy
 from smoothgates.policy.tokenizer import build_tokenizer
 from smoothgates.seeds import python_stream, torch_stream
-from smoothgates.specs.optimizer import Adam, SupervisedPhase
+from smoothgates.specs.optimizer import Adam
+from smoothgates.specs.supervised import SupervisedPhase
 from smoothgates.study.loader import load_study
-from smoothgates.tasks import load_task
+from smoothgates.tasks import load_rewards, load_task
 from smoothgates.tasks.task import Prompt
 from smoothgates.train.supervised import train_supervised
 
@@ -90,5 +91,5 @@ def test_transformers_samples_answers_that_the_tasks_own_reward_takes(kind, tmp_
         prompt = theirs.apply_chat_template(chat, add_generation_prompt=True, return_tensors="pt", return_dict=True)
         found = model.generate(**prompt, max_new_tokens=40)
         answer = theirs.decode(found[0, prompt["input_ids"].shape[1] :], skip_special_tokens=True)
-        (verdict,) = load_task("math").rewards["exact"]([(answer, example, False)])
+        (verdict,) = load_rewards("math")["exact"]([(answer, example, False)])
         assert verdict.reward == 1, answer

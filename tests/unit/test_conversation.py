@@ -21,7 +21,7 @@ from smoothgates.rollout.sampler import Completions
 from smoothgates.rollout.task_setup import setting_of
 from smoothgates.rollout.torch_sampler import TorchSampler, sample
 from smoothgates.seeds import python_stream, torch_stream
-from smoothgates.specs.policy import Architecture
+from smoothgates.specs.architecture import Architecture
 from smoothgates.specs.rollout import Protocol, Tools
 from smoothgates.study.loader import load_study
 from smoothgates.tasks import load_task

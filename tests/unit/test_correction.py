@@ -16,8 +16,8 @@ from smoothgates.rollout.task_setup import setting_of
 from smoothgates.rollout.torch_sampler import TorchSampler
 from smoothgates.seeds import torch_stream
 from smoothgates.specs.optimizer import Adam
-from smoothgates.specs.rollout import Protocol, SamplerConfig, Sampling
-from smoothgates.specs.train import EngineConfig, Regime, TrainSpec
+from smoothgates.specs.rollout import Protocol, SamplerConfig
+from smoothgates.specs.train import EngineConfig, Regime, Sampling, TrainSpec
 from smoothgates.study.loader import load_methods
 from smoothgates.train.engine.torch_engine import TorchEngine
 from smoothgates.train.loop import correction, correction_facts, minibatches, train, update

@@ -10,8 +10,8 @@ from rounding import FORWARD, NEAR, assert_gradients_rounded, largest, ulps
 from smoothgates.distributed.ranks import Ranks
 from smoothgates.policy.decoder import Decoder
 from smoothgates.seeds import torch_stream
+from smoothgates.specs.architecture import Architecture
 from smoothgates.specs.optimizer import Adam
-from smoothgates.specs.policy import Architecture
 from smoothgates.specs.train import EngineConfig
 from smoothgates.train.engine.torch_engine import TorchEngine
 

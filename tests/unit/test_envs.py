@@ -18,7 +18,7 @@ from packaging.requirements import Requirement
 
 from smoothgates.errors import BadInput
 from smoothgates.provenance import environments
-from smoothgates.provenance.code_closure import code_of
+from smoothgates.provenance.code_closure import imported_by
 from smoothgates.provenance.environments import drift, environment_of, lock_digest, locked
 
 ROOT = Path(__file__).parents[2]
@@ -164,7 +164,7 @@ def test_every_stage_finds_what_it_imports_in_its_environment(device):
     }:  # those never reach the lines that import torch: tests/envs runs them
         env = environment_of(stage, device)
         assert env == {"cpu": "train", "cuda": "train-cuda"}[device]
-        for file in code_of(stage, TASKS):
+        for file in imported_by(stage, TASKS):
             for module in imported(Path(file)) if file.endswith(".py") else ():
                 found = {module} if module in ON_GPUS else {normal(owner) for owner in owners[module]}
                 assert found & locked("train-cuda" if module in ON_GPUS else env).keys(), (stage, file, module)
@@ -183,7 +183,7 @@ def imported(file):
 
 def drift_with(folder, env):
     """Drift in an interpreter that sees the packages of a folder alone."""
-    line = f"import json; from smoothgates.environments import drift; print(json.dumps(drift({env!r})))"
+    line = f"import json; from smoothgates.provenance.environments import drift; print(json.dumps(drift({env!r})))"
     path = os.pathsep.join([str(ROOT / "src"), str(folder)])
     command = [sys.executable, "-S", "-c", line]
     done = subprocess.run(command, env={"PYTHONPATH": path}, capture_output=True, text=True, check=True)

@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from smoothgates.policy.tokenizer import build_tokenizer
-from smoothgates.tasks import load_task
+from smoothgates.tasks import load_rewards
 from smoothgates.tasks.logic.laptop import ASSIGNMENTS, LAPTOP, NAMES, forms
 from smoothgates.tasks.logic.solver import solve
 
@@ -16,7 +16,7 @@ CAREFUL = [LAPTOP.careful(example)[0][0] for example in EXAMPLES]
 
 
 def boxed(text, example, truncated=False):
-    (verdict,) = load_task("logic").rewards["boxed"]([(text, example, truncated)])
+    (verdict,) = load_rewards("logic")["boxed"]([(text, example, truncated)])
     return verdict
 
 

@@ -14,7 +14,7 @@ from smoothgates.policy.decoder import Decoder
 from smoothgates.policy.logprob import Scorer, token_logprobs
 from smoothgates.policy.routing import routing
 from smoothgates.seeds import torch_stream
-from smoothgates.specs.policy import ExpertsConfig
+from smoothgates.specs.architecture import ExpertsConfig
 from smoothgates.study.loader import load_study
 
 

@@ -6,13 +6,17 @@ from pathlib import Path
 import pytest
 
 from smoothgates.errors import BadInput
-from smoothgates.io.files import read_json
-from smoothgates.io.manifests import SHAPES
+from smoothgates.io.manifests.data import DataManifest
+from smoothgates.io.manifests.gate_check import GateCheck
+from smoothgates.io.manifests.index import IndexManifest
+from smoothgates.io.manifests.manifest import Manifest, read_manifest
+from smoothgates.io.manifests.model import ModelManifest
+from smoothgates.io.manifests.run_record import RunRecord
 
 FILE = {"name": "a.safetensors", "size": 1, "sha256": "0" * 64}
 WHOLE = {
-    "smoothgates.data": {"spec": {}, "train": FILE, "benchmarks": {"heldout": FILE}},
-    "smoothgates.model": {
+    DataManifest: {"spec": {}, "train": FILE, "benchmarks": {"heldout": FILE}},
+    ModelManifest: {
         "spec": {"task": "math", "regime_name": "near", "method_name": "erf", "seed": 0},
         "status": "finished",
         "rollouts": 2,
@@ -20,8 +24,9 @@ WHOLE = {
         "checkpoints": [{"rollouts": 1, "folder": "checkpoints/rollout0001"}],
         "folders": {"weights": [FILE], "checkpoints/rollout0001": [FILE]},
     },
-    "smoothgates.index": {"spec": {}, "files": [FILE]},
-    "smoothgates.run": {
+    IndexManifest: {"spec": {}, "files": [FILE]},
+    GateCheck: {"spec": {"gate": "erf"}},
+    RunRecord: {
         "stage": "train",
         "spec_sha256": "0" * 64,
         "code_sha256": "0" * 64,
@@ -37,9 +42,9 @@ WHOLE = {
 }
 
 
-def read(path: Path, schema: str, data: dict) -> dict:
-    path.write_text(json.dumps({**data, "schema": schema, "schema_version": 1}))
-    return read_json(path, schema)
+def read(path: Path, kind: type[Manifest], data: dict) -> dict:
+    path.write_text(json.dumps({**data, "schema": kind.SCHEMA, "schema_version": 1}))
+    return read_manifest(path, kind)
 
 
 def places(data, at=()):
@@ -57,37 +62,37 @@ def spoilt(data: dict, place: tuple, value) -> dict:
     return data
 
 
-@pytest.mark.parametrize("schema", SHAPES)
-def test_what_readers_ask_for_is_there_and_of_its_kind(schema, tmp_path):
-    path, whole = tmp_path / "manifest.json", WHOLE[schema]
-    assert read(path, schema, whole | {"more": 1})["more"] == 1
+@pytest.mark.parametrize("kind", WHOLE)
+def test_what_readers_ask_for_is_there_and_of_its_kind(kind, tmp_path):
+    path, whole = tmp_path / "manifest.json", WHOLE[kind]
+    assert read(path, kind, whole | {"more": 1})["more"] == 1
     for key in whole:
         with pytest.raises(BadInput, match=f"^{path}: {key}: Field required"):
-            read(path, schema, {other: whole[other] for other in whole if other != key})
+            read(path, kind, {other: whole[other] for other in whole if other != key})
     for place in places(whole):
         if place[-1] not in ("dirty", "size") and place[:2] != ("drift", "torch"):  # where null says: not known, absent
             with pytest.raises(BadInput, match=f"^{path}: {place[0]}"):
-                read(path, schema, spoilt(whole, place, None))
+                read(path, kind, spoilt(whole, place, None))
 
 
 @pytest.mark.parametrize("name", ["../../x", "a/../../x", "/etc/passwd", "", ".", "a/.."])
 def test_no_name_leads_out_of_the_manifests_folder(name, tmp_path):
-    path, model = tmp_path / "manifest.json", WHOLE["smoothgates.model"]
-    for schema, place in (
-        ("smoothgates.data", ("train", "name")),
-        ("smoothgates.data", ("benchmarks", "heldout", "name")),
-        ("smoothgates.index", ("files", 0, "name")),
-        ("smoothgates.model", ("folders", "weights", 0, "name")),
-        ("smoothgates.model", ("checkpoints", 0, "folder")),
-        ("smoothgates.model", ("final",)),
+    path, model = tmp_path / "manifest.json", WHOLE[ModelManifest]
+    for kind, place in (
+        (DataManifest, ("train", "name")),
+        (DataManifest, ("benchmarks", "heldout", "name")),
+        (IndexManifest, ("files", 0, "name")),
+        (ModelManifest, ("folders", "weights", 0, "name")),
+        (ModelManifest, ("checkpoints", 0, "folder")),
+        (ModelManifest, ("final",)),
     ):
         with pytest.raises(BadInput, match="expected a name below the manifest's folder"):
-            read(path, schema, spoilt(WHOLE[schema], place, name))
+            read(path, kind, spoilt(WHOLE[kind], place, name))
     with pytest.raises(BadInput, match="expected a name below the manifest's folder"):
-        read(path, "smoothgates.model", {**model, "folders": {**model["folders"], name: []}})
+        read(path, ModelManifest, {**model, "folders": {**model["folders"], name: []}})
 
 
 def test_a_policy_names_the_files_of_its_folders(tmp_path):
-    model = WHOLE["smoothgates.model"]
+    model = WHOLE[ModelManifest]
     with pytest.raises(BadInput, match="folders: expected the files of 'other' among them"):
-        read(tmp_path / "model.json", "smoothgates.model", {**model, "final": "other"})
+        read(tmp_path / "model.json", ModelManifest, {**model, "final": "other"})

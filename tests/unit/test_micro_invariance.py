@@ -20,10 +20,10 @@ from smoothgates.policy.decoder import Decoder
 from smoothgates.policy.logprob import Scorer
 from smoothgates.rollout.collect import Rollout
 from smoothgates.seeds import torch_stream
+from smoothgates.specs.architecture import ExpertsConfig
 from smoothgates.specs.optimizer import Adam
-from smoothgates.specs.policy import ExpertsConfig
-from smoothgates.specs.rollout import Protocol, Sampling
-from smoothgates.specs.train import EngineConfig, Regime, TrainSpec
+from smoothgates.specs.rollout import Protocol
+from smoothgates.specs.train import EngineConfig, Regime, Sampling, TrainSpec
 from smoothgates.study.loader import load_study
 from smoothgates.train import loop
 from smoothgates.train.churn import CHURN

@@ -11,16 +11,18 @@ from pathlib import Path
 import pytest
 import torch
 
-from smoothgates.data.examples import SCHEMA, write_examples
+from smoothgates.data.examples import write_examples
 from smoothgates.errors import BadInput
 from smoothgates.io.files import file_record, write_json
+from smoothgates.io.manifests.data import DataManifest
 from smoothgates.policy import published as hub
 from smoothgates.policy.decoder import Decoder
 from smoothgates.policy.folder import load_policy, save_policy, verified_folder
 from smoothgates.policy.tokenizer import STAND_IN_TEMPLATE, build_tokenizer
 from smoothgates.policy.weights import load_weights, write_weights
 from smoothgates.seeds import torch_stream
-from smoothgates.specs.policy import Architecture, ExpertsConfig, Model, PolicySpec
+from smoothgates.specs.architecture import Architecture, ExpertsConfig
+from smoothgates.specs.policy import Model, PolicySpec
 from smoothgates.stages import policy as stage
 from smoothgates.tasks.task import Example
 
@@ -74,7 +76,7 @@ def data(tmp_path):
     spec = {"train": [{"source": "gsm8k"}]}
     write_json(
         tmp_path / "data/manifest.json",
-        {"schema": SCHEMA, "schema_version": 1, "spec": spec, "train": train, "benchmarks": {}},
+        {"schema": DataManifest.SCHEMA, "schema_version": 1, "spec": spec, "train": train, "benchmarks": {}},
     )
     return tmp_path / "data/manifest.json"
 

@@ -21,10 +21,10 @@ from smoothgates.rollout.collect import Rollout
 from smoothgates.rollout.task_setup import setting_of
 from smoothgates.rollout.torch_sampler import TorchSampler
 from smoothgates.seeds import torch_stream
+from smoothgates.specs.architecture import ExpertsConfig
 from smoothgates.specs.optimizer import Adam
-from smoothgates.specs.policy import ExpertsConfig
-from smoothgates.specs.rollout import Protocol, Sampling
-from smoothgates.specs.train import EngineConfig, Regime, TrainSpec
+from smoothgates.specs.rollout import Protocol
+from smoothgates.specs.train import EngineConfig, Regime, Sampling, TrainSpec
 from smoothgates.study.loader import load_study
 from smoothgates.tasks.task import Verdict, each
 from smoothgates.train.churn import changed

@@ -11,9 +11,10 @@ from rounding import FORWARD, assert_gradients_rounded, assert_rounded
 
 from smoothgates.errors import BadInput
 from smoothgates.io.files import write_json
+from smoothgates.io.manifests.model import ModelManifest
 from smoothgates.policy.config import architecture_of
 from smoothgates.policy.decoder import Decoder
-from smoothgates.policy.folder import MODEL_SCHEMA, load_manifest_policy, load_policy, save_policy
+from smoothgates.policy.folder import load_manifest_policy, load_policy, save_policy
 from smoothgates.policy.logprob import completion_logprobs
 from smoothgates.policy.tokenizer import MARKERS, build_tokenizer, prompt_ids
 from smoothgates.seeds import python_stream, torch_stream
@@ -128,7 +129,7 @@ def test_damaged_weights_are_named_with_both_digests(tmp_path, policy, tokenizer
     run = {"task": "math", "regime_name": "control", "method_name": "warm_start", "seed": 0}
     facts = {"spec": run, "status": "finished", "rollouts": 0, "checkpoints": []}
     named = {"final": "weights", "folders": {"weights": records}}
-    write_json(manifest, {"schema": MODEL_SCHEMA, "schema_version": 1, **facts, **named})
+    write_json(manifest, {"schema": ModelManifest.SCHEMA, "schema_version": 1, **facts, **named})
     load_manifest_policy(manifest)
     weights = tmp_path / "weights" / "model.safetensors"
     data = bytearray(weights.read_bytes())

@@ -16,8 +16,8 @@ from smoothgates.policy.text import compact_text
 from smoothgates.rollout.task_setup import setting_of
 from smoothgates.rollout.torch_sampler import TorchSampler
 from smoothgates.specs.optimizer import Adam
-from smoothgates.specs.rollout import Protocol, Sampling
-from smoothgates.specs.train import Regime, TrainSpec
+from smoothgates.specs.rollout import Protocol
+from smoothgates.specs.train import Regime, Sampling, TrainSpec
 from smoothgates.study.loader import load_study
 from smoothgates.tasks.task import Verdict, each
 from smoothgates.train.engine.torch_engine import TorchEngine

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,6 @@ from hypothesis import strategies as st
 
 from smoothgates.errors import BadInput, TryAgain
 from smoothgates.stages import score
-from smoothgates.tasks import load_task
 from smoothgates.tasks.task import Verdict
 
 DATA = Path("../shared/data/logic")
@@ -46,8 +44,7 @@ def judged(monkeypatch):
         seen.extend(batch)
         return echo(batch)
 
-    task = replace(load_task("logic"), rewards={"answer": judge})
-    monkeypatch.setattr(score, "load_task", lambda name: task)
+    monkeypatch.setattr(score, "load_rewards", lambda name: {"answer": judge})
     return seen
 
 
@@ -350,14 +347,12 @@ def test_an_output_that_cannot_be_one_is_named(tmp_path, out, fault):
 
 SLOW = """
 import sys, time
-from dataclasses import replace
 from pathlib import Path
 from smoothgates.stages import score
-task = score.load_task("logic")
-def slow(batch, judge=task.rewards["answer"]):
+def slow(batch, judge=score.load_rewards("logic")["answer"]):
     time.sleep(0.02)
     return judge(batch)
-score.load_task = lambda name: replace(task, rewards={"answer": slow})
+score.load_rewards = lambda name: {"answer": slow}
 score.BATCH = 7
 score.run("logic", "answer", Path(sys.argv[1]), Path(sys.argv[2]))
 """

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from smoothgates.tasks.people import NAMES
 from smoothgates.tasks.task import Example
 from smoothgates.tasks.toolqa.families import FAMILIES
+from smoothgates.tasks.toolqa.own_words import own_words
 from smoothgates.tasks.toolqa.prompts import PROMPTS
-from smoothgates.tasks.toolqa.rewards import REWARDS, own_words, stated_answer
+from smoothgates.tasks.toolqa.rewards import REWARDS, stated_answer
 from smoothgates.tasks.toolqa.scoring import exact_match, normalise, token_f1
 
 DATA = Path("../shared/data/toolqa")

@@ -19,8 +19,8 @@ from smoothgates.rollout.task_setup import setting_of
 from smoothgates.rollout.torch_sampler import TorchSampler
 from smoothgates.seeds import torch_stream
 from smoothgates.specs.optimizer import Adam
-from smoothgates.specs.rollout import Protocol, Sampling
-from smoothgates.specs.train import Regime, TrainSpec
+from smoothgates.specs.rollout import Protocol
+from smoothgates.specs.train import Regime, Sampling, TrainSpec
 from smoothgates.tasks.task import Verdict, each
 from smoothgates.train.engine.torch_engine import TorchEngine
 from smoothgates.train.loop import minibatches, orders, train, update

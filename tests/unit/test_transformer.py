@@ -17,7 +17,7 @@ from smoothgates.policy.transformer import load_transformer
 from smoothgates.policy.weights import load_weights, shapes, write_weights
 from smoothgates.rollout.make import make_sampler
 from smoothgates.seeds import torch_stream
-from smoothgates.specs.policy import Architecture, ExpertsConfig
+from smoothgates.specs.architecture import Architecture, ExpertsConfig
 from smoothgates.specs.rollout import SamplerConfig
 
 DENSE = Architecture(

@@ -87,7 +87,7 @@ SPOILT = {
     "an edited record": (lambda: edit(RECORD, seconds=0), f"{RECORD}: does not match its own seal"),
     "no scores": (SCORE.unlink, f"{SCORE}: no such file"),
     "an edited policy": (lambda: edit(RUN / "model.json", rollouts=9), f"{RUN}/model.json: does not match the digest"),
-    "another policy": (another_policy, f"{SCORE}: was made from another {RUN}/model.json than"),
+    "another policy": (another_policy, f"{SCORE}: {RUN}/model.json has changed since it was made"),
     "a policy without a record": ((RUN / "run.json").unlink, f"{RUN}/run.json: no such file"),
     "other metrics": (
         lambda: (RUN / "metrics.parquet").write_bytes(b""),
@@ -220,11 +220,11 @@ def test_scores_of_other_data_or_of_another_start_are_gaps(place):
     gaps = analysed()["gaps"]
     assert {gap["seed"] for gap in gaps} == {1}
     assert {gap["method"] for gap in gaps} == {"grpo", "erf", "sft", "warm_start"}
-    assert f"{RUN}/model.json: was made from another {start}/model.json than there is now: run the study" in {
+    assert f"{RUN}/model.json: {start}/model.json has changed since it was made: run the study again" in {
         f"{gap['file']}: {gap['why']}" for gap in gaps
     }
     edit(RESULTS / "data/toolqa/manifest.json", overlap={})
-    with pytest.raises(BadInput, match=r"was made from another results/smoke/data/toolqa/manifest.json than there is"):
+    with pytest.raises(BadInput, match=r"results/smoke/data/toolqa/manifest.json has changed since it was made"):
         analysed()
 
 

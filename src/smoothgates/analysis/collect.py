@@ -9,6 +9,8 @@ import pandas as pd
 from smoothgates.analysis.statistics import drawdown
 from smoothgates.errors import BadInput
 from smoothgates.io.files import digest, read_json
+from smoothgates.io.manifests.manifest import read_manifest
+from smoothgates.io.manifests.model import ModelManifest
 from smoothgates.io.paths import Paths
 from smoothgates.provenance.integrity import named, unchanged, vouched
 from smoothgates.specs.analyse import Arms, seedless, told
@@ -59,7 +61,7 @@ def read_scores(path: Path, model: Path, keys: dict, benchmark: str, asked: Arms
     """A scores file. BadInput unless it is of this benchmark and run, and of the policy in `model`, the run's manifest;
     both are what their records say, were told what is `asked` for, and are made from what is there now.
     """
-    spec = read_json(unchanged(model), "smoothgates.model")["spec"]
+    spec = read_manifest(unchanged(model), ModelManifest)["spec"]
     if keys_of(spec) != keys:
         raise BadInput(f"{model}: spec: is not the run {'/'.join(map(str, keys.values()))}")
     scores = read_json(unchanged(path), "smoothgates.scores")

@@ -3,10 +3,11 @@
 import json
 from pathlib import Path
 
-from smoothgates.io.files import check_file, read_json, read_parquet, write_parquet
+from smoothgates.io.files import check_file, read_parquet, write_parquet
+from smoothgates.io.manifests.data import DataManifest
+from smoothgates.io.manifests.manifest import read_manifest
 from smoothgates.tasks.task import Example
 
-SCHEMA = "smoothgates.data"
 """Of the manifest that names the files."""
 
 
@@ -22,7 +23,7 @@ def write_examples(path: Path, chosen: list[Example]) -> None:
 
 def read_examples(manifest: Path, benchmark: str | None = None) -> list[Example]:
     """Examples of a benchmark, or those to train on; their file verified against the manifest."""
-    data = read_json(manifest, SCHEMA)
+    data = read_manifest(manifest, DataManifest)
     record = data["train"] if benchmark is None else data["benchmarks"][benchmark]
     return [
         Example(row["id"], row["question"], tuple(row["answers"]), json.loads(row["extra"]))

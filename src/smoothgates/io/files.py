@@ -15,8 +15,6 @@ from typing import IO, Any
 
 from smoothgates.errors import BadInput
 from smoothgates.io.documents import parse_json, read_text
-from smoothgates.io.manifests import SHAPES
-from smoothgates.io.records import parse
 
 TEMPORARY = re.compile(r"\..+\.(?P<pid>\d+)@(?P<host>.*)\.smoothgates")
 """Names that `temporary` gives, and nothing else: what has one and no living process was left by a kill."""
@@ -103,13 +101,11 @@ def write_json(path: Path, data: Any, parents: bool = True) -> None:
 
 
 def read_json(path: Path, schema: str) -> dict:
-    """A JSON file that says it is of this schema, version 1, and holds what those of its kind hold."""
+    """Content of a JSON file that names this schema, version 1. Raises BadInput otherwise."""
     data = parse_json(read_text(path), str(path))
     found = data.get("schema") if isinstance(data, dict) else None
     if found != schema or data.get("schema_version") != 1:
         raise BadInput(f"{path}: schema: expected '{schema}' version 1, got '{found}'")
-    if schema in SHAPES:
-        parse(SHAPES[schema], data, str(path))
     return data
 
 

@@ -19,9 +19,10 @@ from smoothgates.provenance.code_closure import code_digest
 from smoothgates.provenance.environments import environment_of, lock_digest
 from smoothgates.provenance.run_record import spec_digest
 from smoothgates.retrieval.passages import corpus_files
+from smoothgates.specs.check_gate import CheckGateSpec
 from smoothgates.specs.control import CONTROL, POLICIES, SFT, WARM_START
-from smoothgates.specs.gates import CheckGateSpec
 from smoothgates.study.loader import LoadedStudy
+from smoothgates.tasks import judging_parts
 
 Files = dict[str, str | tuple[str, ...]]
 """Paths by the name that a rule gives them: one path, or any number of them."""
@@ -151,7 +152,7 @@ class Jobs:
         )
 
     def train(self, task: str, regime: str, method: str, seed: int) -> Job:
-        """The code of a run includes the one gate of its method and the one task that it trains on."""
+        """Its code includes the one gate of its method, and the one task that it trains on with its rewards."""
         gate = self.study.methods[method].gate
         inputs = {
             "data": self.data(task),
@@ -160,7 +161,7 @@ class Jobs:
             "gate": self.paths.gate_check.format(gate=gate),
         }
         run = {"task": task, "regime": regime, "method": method, "seed": seed}
-        parts = (f"gates.{gate}", f"tasks.{task}")
+        parts = (f"gates.{gate}", *judging_parts(task))
         return self._job("train", self.study.train_spec(*run.values()), inputs, parts, waits=("gate",), **run)
 
     def evaluate(self, task: str, regime: str, method: str, benchmark: str) -> Job:
@@ -172,7 +173,7 @@ class Jobs:
         }
         arm = {"task": task, "regime": regime, "method": method}
         spec = self.study.evaluate_spec(task, benchmark)
-        return self._job("evaluate", spec, inputs, (f"tasks.{task}",), **arm, benchmark=benchmark)
+        return self._job("evaluate", spec, inputs, judging_parts(task), **arm, benchmark=benchmark)
 
     def gates(self) -> Job:
         return self._job("gates", self.study.config.gates, {}, tuple(f"gates.{name}" for name in GATES))

@@ -2,11 +2,12 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from smoothgates.gates import GATES
 from smoothgates.io.bounds import Tokens
 from smoothgates.io.records import Record
+from smoothgates.methods.gate_name import GateName
 
 
 def _pair(value):
@@ -19,13 +20,6 @@ def _none(value):
     return None if value == "none" else value
 
 
-def _known_gate(name: str) -> str:
-    if name not in GATES:
-        raise ValueError(f"unknown gate '{name}'; known: {', '.join(sorted(GATES))}")
-    return name
-
-
-GateName = Annotated[str, AfterValidator(_known_gate)]
 Positive = Annotated[float, Field(gt=0)]
 Pair = Annotated[tuple[Positive, Positive], BeforeValidator(_pair)]
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from smoothgates.errors import BadInput
-from smoothgates.specs.policy import Architecture, ExpertsConfig
+from smoothgates.specs.architecture import Architecture, ExpertsConfig
 
 DENSE, SPARSE = "qwen2", "qwen3_moe"
 """Model types that the compact decoder computes."""

@@ -16,7 +16,7 @@ from torch.utils.checkpoint import checkpoint
 from smoothgates.policy.attention import isolated
 from smoothgates.policy.experts import SparseMLP
 from smoothgates.policy.routing import Route, Routes
-from smoothgates.specs.policy import Architecture
+from smoothgates.specs.architecture import Architecture
 
 
 class Cache:

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from smoothgates.policy.routing import Route
-from smoothgates.specs.policy import Architecture
+from smoothgates.specs.architecture import Architecture
 
 
 class Router(nn.Module):

@@ -7,7 +7,9 @@ from tokenizers import Tokenizer
 
 from smoothgates.errors import BadInput
 from smoothgates.io.documents import load_json
-from smoothgates.io.files import check_file, file_record, read_json, write_atomically, write_json
+from smoothgates.io.files import check_file, file_record, write_atomically, write_json
+from smoothgates.io.manifests.manifest import read_manifest
+from smoothgates.io.manifests.model import ModelManifest
 from smoothgates.policy.config import architecture_of, config_of
 from smoothgates.policy.decoder import Decoder
 from smoothgates.policy.policy import Policy
@@ -15,7 +17,6 @@ from smoothgates.policy.text import Text, compact_text, published_text
 from smoothgates.policy.tokenizer import CHAT_TEMPLATE, EOS, PAD, load_tokenizer, settings_of
 from smoothgates.policy.weights import load_weights, write_weights
 
-MODEL_SCHEMA = "smoothgates.model"
 SMALL = (".json", ".jinja", ".txt", ".model")
 HEAD = "lm_head.weight"
 
@@ -87,7 +88,7 @@ def load_manifest_policy(manifest: Path) -> tuple[Decoder, Text]:
 
 def verified_folder(manifest: Path, folder: str | None = None) -> Path:
     """The final policy's folder that a model.json names, or another one of it, with every digest verified."""
-    model = read_json(manifest, MODEL_SCHEMA)
+    model = read_manifest(manifest, ModelManifest)
     folder = folder or model["final"]
     if not (manifest.parent / folder).exists():
         raise BadInput(

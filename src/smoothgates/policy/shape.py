@@ -5,7 +5,8 @@ from pathlib import Path
 
 from smoothgates.errors import BadInput
 from smoothgates.io.documents import load_json
-from smoothgates.specs.policy import Architecture, Model
+from smoothgates.specs.architecture import Architecture
+from smoothgates.specs.policy import Model
 
 
 @dataclass(frozen=True)

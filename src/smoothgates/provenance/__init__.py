@@ -1,1 +1,1 @@
-"""Where a result came from: the code, the environment and the machine, and whether its files still say so."""
+"""Where results come from: the code, the environment and the machine. And whether their files are unchanged."""

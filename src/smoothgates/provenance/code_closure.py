@@ -1,4 +1,4 @@
-"""Which source files the result of a stage depends on, and the digest of these."""
+"""Which source files the result of a stage depends on, and the digest of their code."""
 
 import ast
 import hashlib
@@ -6,41 +6,55 @@ import os
 from functools import cache
 from pathlib import Path
 
-from smoothgates.io.files import digest, write_atomically
+from smoothgates.io.files import digest
 
 SOURCE = Path(__file__).resolve().parents[2]
 
 PACKAGE = "smoothgates"
 
+NOT_COUNTED = frozenset(
+    {
+        # They show how far a job is.
+        "io.progress",
+        # They describe an execution: run.json, which is no part of the result.
+        "io.manifests.run_record",
+        "provenance.code_closure",
+        "provenance.environments",
+        "provenance.machine",
+        "provenance.run_record",
+        # They end a job with a message, or let it pass unchanged.
+        "io.bounds",
+        "io.hub",
+        "train.run.memory",
+    }
+)
+"""Modules that stages import although no result depends on them, so that a change to one reruns nothing.
+
+The rule: whatever such a module does, a job that succeeds leaves the same result. It takes part in no computation: it
+shows, records or refuses. What only these modules import is not counted either.
+"""
+
 
 def code_of(stage: str, parts: tuple[str, ...] = ()) -> list[str]:
-    """Source files that a stage's result can depend on: its static import closure, as paths from the working directory,
-    and templates that lie beside these.
+    """Source files that the result of a stage depends on, as paths from the working directory.
 
-    Gates and tasks are found by listing a folder or by name, which no import shows; a stage that uses some names them
-    (`gates.erf`, `tasks.math`), and depends on those alone.
+    They are the modules that the stage imports, directly or not, and the templates beside these modules; without
+    NOT_COUNTED. Gates and tasks are found by listing a folder or by name, which no import shows: a stage that uses some
+    of them names them as `parts` (`gates.erf`, `tasks.math`), and depends on these alone.
     """
-    return [os.path.relpath(file) for file in _closure(stage, parts)]
+    return [os.path.relpath(file) for file in _closure(stage, parts, NOT_COUNTED)]
 
 
-def _closure(stage: str, parts: tuple[str, ...]) -> list[Path]:
-    wanted = [f"{PACKAGE}.stages.{stage}", *(f"{PACKAGE}.{part}" for part in parts)]
-    seen: set[str] = set()
-    while wanted:
-        module = wanted.pop()
-        if module not in seen and _file_of(module):
-            seen.add(module)
-            wanted += _imports(module)
-            wanted.append(module.rpartition(".")[0])  # importing a.b runs a/__init__.py first
-    files = {_file_of(module) for module in seen}
-    templates = {template for folder in {file.parent for file in files} for template in _templates(folder)}
-    return sorted(files | templates)
+def imported_by(stage: str, parts: tuple[str, ...] = ()) -> list[str]:
+    """All source files that a stage can load: `code_of`, and what is not counted."""
+    return [os.path.relpath(file) for file in _closure(stage, parts, frozenset())]
 
 
 @cache
 def code_list(stage: str, parts: tuple[str, ...] = ()) -> str:
-    """`code_of` with digests, as `sha256sum` writes it; paths from the source folder, so that a checkout may move."""
-    return "".join(f"{_digest(file)}  {file.relative_to(SOURCE).as_posix()}\n" for file in _closure(stage, parts))
+    """A line with digest and path for each file of `code_of`. Paths start at the source folder: a checkout may move."""
+    files = _closure(stage, parts, NOT_COUNTED)
+    return "".join(f"{_digest(file)}  {file.relative_to(SOURCE).as_posix()}\n" for file in files)
 
 
 def code_digest(stage: str, parts: tuple[str, ...] = ()) -> str:
@@ -48,17 +62,57 @@ def code_digest(stage: str, parts: tuple[str, ...] = ()) -> str:
     return hashlib.sha256(code_list(stage, parts).encode()).hexdigest()
 
 
-def write_code_list(path: Path, stage: str, parts: tuple[str, ...] = ()) -> None:
-    """Write `code_list` where it is not so written yet: one input of a job instead of sixty. With sixty, a dry run of
-    ten thousand jobs took 48 s and 950 MB.
+def skeleton(code: str | bytes) -> str:
+    """Python code as text without comments, docstrings and layout: equal for two files that run alike.
+
+    It is the syntax tree, written in the same way by every supported version of Python: fields without a value are left
+    out, because versions differ in which of these they have, and strings are in ASCII, because versions differ in which
+    characters they print. Raises SyntaxError.
+
+    >>> skeleton("x = 1  # one") == skeleton("'''About x.'''\\nx = (\\n    1\\n)")
+    True
+    >>> skeleton("x = 1") == skeleton("x = 1.0")
+    False
     """
-    text, new = code_list(stage, parts).encode(), not path.exists()
-    if new or path.read_bytes() != text:
-        write_atomically(path, text)
-    if new:
-        # As old as what it lists: it must not look newer than results that came into this checkout with the source.
-        newest = max(Path(file).stat().st_mtime for file in code_of(stage, parts))
-        os.utime(path, (newest, newest))
+    return _text_of(ast.parse(code))
+
+
+def _text_of(node: ast.AST | list | str | int | None) -> str:
+    """Text of a node or of a value of a field; empty for None and for a list without items."""
+    if node is None:
+        return ""
+    if isinstance(node, list):
+        items = [_text_of(item) for item in node if not _idle(item)]
+        return f"[{','.join(items)}]" if items else ""
+    if isinstance(node, ast.Constant):
+        return ascii(node.value)
+    if isinstance(node, ast.JoinedStr):  # Python 3.12 ends a nested format with an empty string
+        parts = [_text_of(value) for value in node.values]
+        return f"JoinedStr({','.join(part for part in parts if part != ascii(''))})"
+    if not isinstance(node, ast.AST):
+        return ascii(node)
+    fields = [(name, _text_of(getattr(node, name, None))) for name in node._fields if name != "ctx"]
+    return f"{type(node).__name__}({','.join(f'{name}={text}' for name, text in fields if text)})"
+
+
+def _idle(item: ast.AST | str | None) -> bool:
+    """Whether it is a statement without effect: a docstring, of an attribute too, `...` or `pass`."""
+    return isinstance(item, ast.Pass) or (isinstance(item, ast.Expr) and isinstance(item.value, ast.Constant))
+
+
+def _closure(stage: str, parts: tuple[str, ...], left_out: frozenset[str]) -> list[Path]:
+    wanted = [f"{PACKAGE}.stages.{stage}", *(f"{PACKAGE}.{part}" for part in parts)]
+    passed = {f"{PACKAGE}.{module}" for module in left_out}
+    files: set[Path] = set()
+    while wanted:
+        module = wanted.pop()
+        if module not in passed and (file := _file_of(module)):
+            files.add(file)
+            wanted += _module(file)[1]
+            wanted.append(module.rpartition(".")[0])  # importing a.b runs a/__init__.py first
+        passed.add(module)
+    templates = {template for folder in {file.parent for file in files} for template in _templates(folder)}
+    return sorted(files | templates)
 
 
 @cache
@@ -71,20 +125,26 @@ def _file_of(module: str) -> Path | None:
 
 
 @cache
-def _digest(file: Path) -> str:
-    return digest(file)
-
-
-@cache
 def _templates(folder: Path) -> tuple[Path, ...]:
     return tuple(folder.glob("*.j2"))
 
 
+def _digest(file: Path) -> str:
+    """sha256 of a module's skeleton; of a template's bytes, because all of its text reaches the page."""
+    return _module(file)[0] if file.suffix == ".py" else digest(file)
+
+
 @cache
-def _imports(module: str) -> tuple[str, ...]:
-    """Modules that a module's text imports, anywhere in it. `from a import b` may mean a/b.py or a name in a."""
+def _module(file: Path) -> tuple[str, tuple[str, ...]]:
+    """sha256 of a module's skeleton, and its imports. Both from one parse, which takes most of the time."""
+    tree = ast.parse(file.read_bytes())
+    return hashlib.sha256(_text_of(tree).encode()).hexdigest(), _imports(tree)
+
+
+def _imports(tree: ast.Module) -> tuple[str, ...]:
+    """Modules that are imported anywhere in the code. `from a import b` may mean a/b.py or a name in a."""
     found = []
-    for node in ast.walk(ast.parse(_file_of(module).read_text(encoding="utf-8"))):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:

@@ -1,4 +1,4 @@
-"""Which pinned environment a stage runs in, and how far the one that it found is from its lock."""
+"""The pinned environment of each stage, and how the installed packages differ from its lock."""
 
 import hashlib
 import platform
@@ -15,11 +15,11 @@ ENVIRONMENTS = {
     "report": ("analyse", "report"),
 }
 CUDA_PARTS = ("cuda-", "nvidia-", "triton")
-"""How the packages begin that only torch's CUDA build needs."""
+"""Name prefixes of the packages that only torch's CUDA build needs."""
 
 
 def environment_of(stage: str, device: str = "cpu") -> str:
-    """Name of a stage's environment. What computes nothing (plan, verify, the DAG itself) runs in `control`.
+    """Name of a stage's environment. Commands that compute no result (plan, verify, the DAG) run in `control`.
 
     >>> [environment_of(stage, "cuda") for stage in ("train", "report", "plan")]
     ['train-cuda', 'report', 'control']
@@ -36,10 +36,10 @@ def lock_digest(env: str) -> str:
 
 @cache
 def locked(env: str) -> dict[str, str]:
-    """Version of each package that an environment's lock pins for this platform."""
+    """Pinned version of each package that a lock has for this platform. Raises BadInput if there is no lock."""
     lines = re.findall(r"^([\w.-]+)==(\S+)(?: ; (.*?))?(?: --hash.*)?$", _lock(env), re.MULTILINE)
     here = {"sys_platform": sys.platform, "platform_machine": platform.machine()}
-    # envs/lock.py writes no other form of marker, so no package is needed to read them.
+    # envs/lock.py writes markers in this form only, so reading them needs no package.
     return {
         name: version
         for name, version, marker in lines
@@ -48,9 +48,9 @@ def locked(env: str) -> dict[str, str]:
 
 
 def drift(env: str) -> dict[str, list[str | None]]:
-    """Locked and found version of each locked package that is another one here, or None where it is absent.
+    """[locked, installed] version of each package whose versions differ; the installed one is None if it is missing.
 
-    A local version ("2.13.0+cpu") counts as the one it was built from, and torch's CPU build needs no CUDA packages.
+    A local version ("2.13.0+cpu") equals its base version. Beside torch's CPU build no CUDA package is missing.
     """
     found = installed()
     without_cuda = found.get("torch", "").endswith("+cpu")
@@ -64,9 +64,9 @@ def drift(env: str) -> dict[str, list[str | None]]:
 
 @cache
 def installed() -> dict[str, str]:
-    """Version of each package that this interpreter can import, read from the names of their dist-info folders.
+    """Version of each package that this interpreter can import, from the names of the dist-info folders.
 
-    `importlib.metadata` opens a file for each, which takes fifty times as long.
+    `importlib.metadata` opens a file for each package, which takes fifty times as long.
     """
     found: dict[str, str] = {}
     for folder in sys.path:

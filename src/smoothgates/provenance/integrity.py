@@ -1,56 +1,57 @@
-"""Does a file say what was measured? Each result has a record beside it, which accounts for its bytes.
+"""Whether result files are as they were written. The record beside each result holds the digests of its files.
 
-The seal of a record and the digests in it are against accidents and casual edits. Whoever wants to forge a result can
-write a record for it; then the chain from data to scores and the commit that the records name are what a reviewer
-follows, with `verify`.
+The seal of a record and its digests detect accidents and casual edits. They do not stop anyone from forging a result
+together with its record: for that, a reviewer follows the chain from data to scores, and the commits in the records,
+with `verify`.
 """
 
 from pathlib import Path
 
 from smoothgates.errors import BadInput
-from smoothgates.io.files import digest, read_json
+from smoothgates.io.files import digest
+from smoothgates.io.manifests.manifest import read_manifest
+from smoothgates.io.manifests.run_record import RunRecord
 from smoothgates.io.paths import record_of
 from smoothgates.io.seal import intact
-from smoothgates.provenance.run_record import RUN_SCHEMA
 
 
 def read_record(path: Path) -> dict:
-    """A run.json as it was written. BadInput if there is none, or another."""
-    facts = read_json(path, RUN_SCHEMA)
+    """Content of a run.json. Raises BadInput if it is missing, malformed, or does not match its own seal."""
+    facts = read_manifest(path, RunRecord)
     if not intact(facts):
         raise BadInput(f"{path}: does not match its own seal")
     return facts
 
 
 def vouched(path: Path) -> Path:
-    """The path of a result's file; BadInput unless the record beside it is sound and accounts for every byte."""
+    """`path`, a file of a result. Raises BadInput unless it matches its digest in the record beside it."""
     record = record_of(path.as_posix())
     outputs = {Path(name).resolve(): made for name, made in read_record(Path(record))["outputs"].items()}
     if (made := outputs.get(path.resolve())) is None:
         raise BadInput(f"{path}: {record} does not account for it")
     if (found := digest_now(path)) is None:
-        raise BadInput(f"{path}: no such file, or none that can be read")
+        raise BadInput(f"{path}: no such file, or it cannot be read")
     if found != made:
         raise BadInput(f"{path}: does not match the digest in its record")
     return path
 
 
 def unchanged(path: Path) -> Path:
-    """The path of a result's file; BadInput unless it is vouched for, and made from what is there now."""
+    """`path`, a file of a result. Raises BadInput unless it is `vouched` for and its inputs are unchanged since."""
     for source, made in read_record(Path(record_of(vouched(path).as_posix())))["inputs"].items():
         if digest_now(Path(source)) != made:
-            raise BadInput(f"{path}: was made from another {source} than there is now: run the study")
+            raise BadInput(f"{path}: {source} has changed since it was made: run the study again")
     return path
 
 
 def named(error: BadInput) -> dict[str, str | None]:
-    """A file that is not what was measured, why, and its digest, if it has one."""
+    """The file that an error is about, what is wrong with it, and its sha256, or None if it cannot be read."""
     file, _, why = str(error).partition(": ")
     return {"file": file, "why": why, "sha256": digest_now(Path(file))}
 
 
 def digest_now(path: Path) -> str | None:
-    """sha256 of a file; None where there is none that can be read."""
+    """sha256 of a file; None if it is missing or cannot be read."""
     try:
         return digest(path)
     except OSError:

@@ -1,4 +1,4 @@
-"""The machine and the packages that a result was computed with."""
+"""The machine and the packages that compute a result."""
 
 import importlib.metadata
 import os
@@ -30,15 +30,15 @@ VERSIONED = (
 
 
 def gpus() -> int:
-    """GPUs that this job holds, on all of its nodes."""
+    """Number of GPUs of this job, over all of its nodes."""
     torch = sys.modules.get("torch")
     if torch is None or not torch.cuda.is_available():
         return 0
-    return torch.cuda.device_count() * int(os.environ.get("WORLD_SIZE", 1))  # each rank sees its own alone
+    return torch.cuda.device_count() * int(os.environ.get("WORLD_SIZE", 1))  # each rank sees only its own
 
 
 def processor() -> str:
-    """Model of the processor: the same seed gives the same bits on one kind only."""
+    """Model of the processor. The same seed gives the same bits only on the same model."""
     try:
         named = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.MULTILINE)
     except OSError:
@@ -52,7 +52,7 @@ def processor() -> str:
 
 
 def kernels() -> dict[str, str]:
-    """Which kernels compute on it: torch's choice, where torch is in use, and what overrides the choice."""
+    """The kernels in use: torch's choice, if torch is loaded, and the environment variables that override it."""
     found = {name: os.environ[name] for name in ("ATEN_CPU_CAPABILITY", "MKL_CBWR") if name in os.environ}
     if torch := sys.modules.get("torch"):
         found["torch"] = torch.backends.cpu.get_cpu_capability()
@@ -62,7 +62,7 @@ def kernels() -> dict[str, str]:
 
 
 def versions() -> dict[str, str]:
-    """Installed versions of the packages that results depend on."""
+    """Installed version of each package of VERSIONED; missing packages are left out."""
     found = {}
     for name in VERSIONED:
         try:

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from smoothgates.io.files import digest, write_json
+from smoothgates.io.manifests.run_record import RunRecord
 from smoothgates.io.records import Record
 from smoothgates.io.seal import sealed
 from smoothgates.io.system import peak_bytes
@@ -17,24 +18,30 @@ from smoothgates.provenance.code_closure import SOURCE, code_digest
 from smoothgates.provenance.environments import drift, environment_of, lock_digest
 from smoothgates.provenance.machine import gpus, kernels, processor, versions
 
-RUN_SCHEMA = "smoothgates.run"
-
 
 class Execution:
-    """Facts of one execution of a stage, written beside its result: what it was made by and of, byte for byte.
+    """Facts about one execution of a stage, written beside its result: digests of code, spec, lock, inputs and outputs,
+    and what it took.
 
-    They differ from run to run, so they are no part of the result and no edge of the DAG.
+    They differ from run to run, so they are neither part of the result nor an input of another job.
     """
 
-    counted = 0.0
-    """CPU seconds of this process that earlier results have been charged with."""
+    def __init__(
+        self,
+        stage: str,
+        spec: Record,
+        parts: tuple[str, ...] = (),
+        inputs: Iterable[Path | None] = (),
+        charged: float = 0.0,
+    ):
+        """Create it when the stage starts: the digests of `inputs` are taken now; None stands for an absent input.
 
-    def __init__(self, stage: str, spec: Record, parts: tuple[str, ...] = (), inputs: Iterable[Path | None] = ()):
-        """At the start of a stage: `inputs` are read as they are now. What is None was not given."""
+        `parts` are those of `code_of`. `charged` is what `write` returned for the last result of the same process.
+        """
         env = environment_of(stage, os.environ.get("SMOOTHGATES_DEVICE", "cpu"))
-        self.began = time.time()
+        self.began, self.charged = time.time(), charged
         self.facts = {
-            "schema": RUN_SCHEMA,
+            "schema": RunRecord.SCHEMA,
             "schema_version": 1,
             "stage": stage,
             "spec_sha256": spec_digest(spec),
@@ -46,12 +53,14 @@ class Execution:
             "seed": getattr(spec, "seed", None),
         }
 
-    def write(self, record: Path, outputs: Iterable[Path], known: dict[Path, str] | None = None, **more) -> None:
-        """At its end: `outputs` is every file of the result, `known` the digests that need not be taken again."""
+    def write(self, record: Path, outputs: Iterable[Path], known: dict[Path, str] | None = None, **more) -> float:
+        """Write the record when the stage ends; return the CPU seconds of this process so far.
+
+        `outputs` are all files of the result, `known` the sha256 of those whose digest is known already, and `more`
+        other facts, as JSON values.
+        """
         usage = resource.getrusage(resource.RUSAGE_SELF)
         spent = usage.ru_utime + usage.ru_stime
-        # One process may write several results (evaluation serves all seeds): each counts what came since the last.
-        own, Execution.counted = spent - Execution.counted, spent
         known = known or {}
         seconds, held = time.time() - self.began, gpus()
         wall = sum(attempt["seconds"] for attempt in more.get("attempts", [])) or seconds
@@ -67,7 +76,7 @@ class Execution:
                     "seconds": round(seconds, 3),
                     "gpus": held,
                     "gpu_hours": round(held * wall / 3600, 4),
-                    "cpu_seconds": round(own, 3),
+                    "cpu_seconds": round(spent - self.charged, 3),
                     "peak_mib": peak_bytes() >> 20,
                     "host": platform.node(),
                     "job": os.environ.get("SLURM_JOB_ID"),
@@ -79,15 +88,16 @@ class Execution:
                 }
             ),
         )
+        return spent
 
 
 def spec_digest(spec: Record) -> str:
-    """sha256 of the string that a stage is told."""
+    """sha256 of a spec's canonical JSON."""
     return hashlib.sha256(spec.canonical().encode()).hexdigest()
 
 
 def commit() -> dict[str, str | bool | None]:
-    """Commit of the checkout and whether it has uncommitted changes; None outside a checkout."""
+    """Commit of the checkout, and whether tracked files have uncommitted changes; None outside a checkout."""
 
     def git(*words: str) -> str | None:
         try:

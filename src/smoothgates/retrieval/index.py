@@ -5,13 +5,14 @@ from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
-from smoothgates.io.files import check_file, file_record, read_json, temporary
+from smoothgates.io.files import check_file, file_record, temporary
+from smoothgates.io.manifests.index import IndexManifest
+from smoothgates.io.manifests.manifest import read_manifest
 from smoothgates.io.progress import track
 from smoothgates.io.records import parse
 from smoothgates.retrieval.passages import Passage, corpus_files, read_passages
 from smoothgates.retrieval.spec import IndexSpec
 
-SCHEMA = "smoothgates.index"
 FOLDER = "index"
 """Beside the manifest."""
 
@@ -52,7 +53,7 @@ def build(spec: IndexSpec, folder: Path) -> dict:
 
 def open_index(manifest: Path) -> Index:
     """The index that a manifest names, each of its files verified first: BadInput names a damaged one."""
-    data = read_json(manifest, SCHEMA)
+    data = read_manifest(manifest, IndexManifest)
     spec = parse(IndexSpec, data["spec"], str(manifest))
     folder = manifest.parent / FOLDER
     for record in data["files"]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from smoothgates.errors import BadInput
 from smoothgates.specs.rollout import WORLD, Protocol
-from smoothgates.tasks import load_task
+from smoothgates.tasks import load_rewards, load_task
 from smoothgates.tasks.task import Answered, Environment, Judge, Prompt, Verdict
 
 
@@ -26,7 +26,7 @@ def setting_of(task_name: str, protocol: Protocol, index: Path | None = None) ->
     if tools and (index is None) != (tools.retriever == WORLD):
         raise BadInput(f"--index: expected {'none' if index else 'a manifest'}, the retriever is '{tools.retriever}'")
     environment = task.environment(tools.max_searches, tools.top, index) if tools else None
-    judge = task.rewards[protocol.reward]
+    judge = load_rewards(task_name)[protocol.reward]
     return Setting(task.prompts[protocol.prompt], tossed(judge) if protocol.toss else judge, environment, protocol)
 
 

@@ -1,4 +1,4 @@
-"""What `analyse` is told: what is compared with what."""
+"""Spec of `analyse`: which runs are compared, and with what."""
 
 import hashlib
 import json
@@ -11,33 +11,35 @@ from smoothgates.io.records import Record
 
 
 class Arms(Record):
-    """What one task ran, every arm with every seed."""
+    """The arms of one task. Each arm has one run for every seed."""
 
     arms: tuple[tuple[str, str], ...]
     """(regime, method), controls included."""
     benchmarks: tuple[str, ...]
     trained: dict[str, str]
-    """What each arm's runs are told, by `regime/method`: digest of their specs, seeds apart."""
+    """Digest of the spec of each arm's runs, without the seed; by `regime/method`."""
     evaluated: dict[str, str]
-    """The same by benchmark, whose seed is a part of it."""
+    """Digest of the spec of each evaluation, with the seed; by benchmark."""
 
 
 def seedless(spec: dict) -> str:
-    """Digest of what the runs of all seeds are told alike."""
+    """Digest of a spec without its seed: the same for the runs of all seeds."""
     return told({key: value for key, value in spec.items() if key != "seed"})
 
 
 def told(spec: dict) -> str:
-    """Digest of a spec, as manifests hold it."""
+    """First 16 hex digits of the sha256 of a spec, given as manifests hold it."""
     return hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()[:16]
 
 
 class AnalyseSpec(Record):
-    """What is compared with what."""
+    """The runs of a study, and how they are compared."""
 
     study: str
     reference: str
     """Method that the others are compared with, paired by seed."""
     confidence: Annotated[float, Field(gt=0, lt=1)]
+    """Level of the confidence intervals."""
     seeds: tuple[Seed, ...]
     tasks: dict[str, Arms]
+    """By task."""

@@ -1,24 +1,16 @@
-"""What `gates` and `check-gate` are told."""
+"""Spec of `gates`."""
 
 from typing import Annotated
 
 from pydantic import Field, PositiveFloat
 
 from smoothgates.io.records import Record
-from smoothgates.methods.method import GateName
-
-GATE_CHECK = "smoothgates.gate_check"
-"""Schema of what the check of a gate leaves."""
-
-
-class CheckGateSpec(Record):
-    """Which gate to check. Nothing of a study: one check serves all methods that use it."""
-
-    gate: GateName
 
 
 class GatesSpec(Record):
-    """Curves of the catalogue."""
+    """Scales at which the curves of the catalogue are computed."""
 
     tau: Annotated[tuple[PositiveFloat, ...], Field(min_length=1)]
+    """Temperatures of smooth gates."""
     clip: PositiveFloat
+    """Distance of a clip's bounds from 1."""

@@ -1,80 +1,39 @@
-"""What `policy` is told: a policy before RL."""
+"""Spec of `policy`: a policy without RL."""
 
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveFloat, model_validator
+from pydantic import Field
 
-from smoothgates.io.bounds import Layers, Seed, Tokens, Width
+from smoothgates.io.bounds import Seed
 from smoothgates.io.records import Record
+from smoothgates.specs.architecture import Architecture
 from smoothgates.specs.control import PolicyName
 from smoothgates.specs.fields import TaskName
-from smoothgates.specs.optimizer import Supervised
-
-
-class ExpertsConfig(Record):
-    """A mixture of experts in the place of each layer's MLP."""
-
-    count: Annotated[int, Field(ge=1, le=256)]
-    """Experts a layer."""
-    chosen: Layers
-    """Of them, those that a token goes through."""
-    intermediate_size: Width
-    """Of one expert."""
-
-    @model_validator(mode="after")
-    def _enough(self) -> "ExpertsConfig":
-        if self.chosen > self.count:
-            raise ValueError(f"chosen is {self.chosen}, but there are {self.count} experts")
-        return self
-
-
-class Architecture(Record):
-    """Shape of a compact policy, in Hugging Face's words: Qwen2, or Qwen3-MoE where it has experts."""
-
-    vocab_size: Width
-    hidden_size: Width
-    intermediate_size: Width
-    num_hidden_layers: Layers
-    num_attention_heads: Layers
-    num_key_value_heads: Layers
-    max_position_embeddings: Tokens
-    initializer_range: PositiveFloat = 0.02
-    rms_norm_eps: PositiveFloat = 1.0e-6
-    rope_theta: PositiveFloat = 10000.0
-    experts: ExpertsConfig | None = None
-
-    @model_validator(mode="after")
-    def _heads_divide(self) -> "Architecture":
-        if self.hidden_size % (2 * self.num_attention_heads) or self.num_attention_heads % self.num_key_value_heads:
-            raise ValueError("hidden_size must be an even multiple of the heads, the heads a multiple of the kv heads")
-        return self
-
-    @property
-    def head_size(self) -> int:
-        return self.hidden_size // self.num_attention_heads
+from smoothgates.specs.supervised import Supervised
 
 
 class Model(Record):
     """A published policy to start from."""
 
     hub: str
-    """Its name on the hub, such as Qwen/Qwen2.5-7B-Instruct."""
+    """Its name on the Hugging Face Hub, such as Qwen/Qwen2.5-7B-Instruct."""
     revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
     """Commit on the hub."""
     shrunk: Architecture | None = None
-    """Stand-in of this shape with random weights instead, for rehearsals: nothing is fetched."""
+    """For rehearsals: a stand-in of this shape with random weights. Nothing is downloaded."""
 
 
 class PolicySpec(Record):
-    """A policy before RL: trained on demonstrations from scratch, or continued from another; or as initialised."""
+    """A policy without RL: trained on demonstrations, from scratch or from another policy; or as initialized."""
 
     task: TaskName
     regime_name: Literal["control"] = "control"
     method_name: PolicyName
     seed: Seed
     architecture: Architecture | None
-    """Of a policy that begins with random weights."""
+    """Shape of a policy that starts with random weights."""
     model: Model | None = None
-    """Instead: a published one."""
+    """The published policy to start from instead."""
     tokenizer: Literal["words", "bytes"]
     supervised: Supervised | None
+    """None: no training."""

@@ -1,4 +1,4 @@
-"""What `prepare` is told: the data of one task."""
+"""Spec of `prepare`: the data of one task."""
 
 from typing import Annotated
 
@@ -10,15 +10,15 @@ from smoothgates.specs.fields import Name, TaskName
 
 
 class Part(Record):
-    """Examples of one source: a generator of the task, or a public data set."""
+    """Examples from one source: a generator of the task, or a public data set."""
 
     source: str
     rows: Rows | None = None
-    """None: all of a data set. Generators need a number."""
+    """Number of examples. None: the whole data set. Generators need a number."""
 
 
 class PrepareSpec(Record):
-    """Data of one task."""
+    """Training examples and benchmarks of one task."""
 
     task: TaskName
     train: Annotated[tuple[Part, ...], Field(min_length=1)]

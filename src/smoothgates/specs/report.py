@@ -1,4 +1,4 @@
-"""What `report` is told beside the results."""
+"""Spec of `report`: what the page shows that the results do not say."""
 
 from typing import Annotated
 
@@ -9,19 +9,21 @@ from smoothgates.methods.method import Method
 
 
 class ReportSpec(Record):
-    """What the report is told beside the results."""
+    """What the report needs to know apart from the results."""
 
     study: str
     reference: str
+    """Method that the others are compared with."""
     confidence: Annotated[float, Field(gt=0, lt=1)]
+    """Level of the confidence intervals."""
     methods: dict[str, Method]
     order: tuple[str, ...]
-    """Names of the methods in the order of figures and tables."""
+    """Names of the methods, in the order of figures and tables."""
     moe: tuple[str, ...] = ()
-    """Regimes whose policies have experts, and start from `warm_start_moe`."""
+    """Regimes whose policies have experts and start from `warm_start_moe`."""
     notes: dict[str, str] = Field(default={})
-    """What the page says that the study can tell and cannot, by title."""
+    """By title: what the study can show and what it cannot."""
     indexes: tuple[str, ...] = ()
-    """Names of the indexes that its tasks search."""
+    """Names of the indexes that the study's tasks search."""
     analysed: str
-    """sha256 of the spec of the analysis that it shows."""
+    """sha256 of the spec of the analysis that the report shows."""

@@ -1,8 +1,8 @@
 """How completions are sampled and judged, in training and in evaluation."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field, PositiveFloat
+from pydantic import PositiveFloat
 
 from smoothgates.io.bounds import Samples, Tokens
 from smoothgates.io.records import Record
@@ -10,57 +10,48 @@ from smoothgates.specs.fields import Share
 
 
 class SamplerConfig(Record):
-    """What writes completions. Sampling is unrestricted always: top-k and top-p would bias the ratio."""
+    """The sampler of completions. It never restricts sampling: top-k and top-p would bias the ratio."""
 
     kind: Literal["torch", "vllm"] = "torch"
     memory: Share = 0.4
-    """Share of the accelerator's memory that vLLM may take beside the trainer. Evaluation, alone there, takes 0.9."""
+    """Share of the accelerator's memory that vLLM may use beside the trainer. Evaluation runs alone and uses 0.9."""
     correction: PositiveFloat | None = None
-    """Cap of token-level importance correction for the sampler's rounding, min(π_trainer/π_sampler, cap). None: no
-    correction, so that gates are compared on the same terms."""
+    """Cap of the token-level importance correction for the sampler's rounding, min(π_trainer/π_sampler, cap). None: no
+    correction, so that gates are compared under the same conditions."""
 
 
 WORLD = "world"
 
 
 class Tools(Record):
-    """What a policy may search before it answers, and how much."""
+    """What a policy may search before it answers, and how often."""
 
     retriever: str = WORLD
     """`world`: the facts that come with each generated example. Otherwise the name of one of the study's indexes."""
     top: Samples = 3
-    """Passages a search."""
+    """Passages that each search returns."""
     max_searches: Samples
     max_reply_tokens: Tokens
-    """Longer replies are cut."""
+    """Longer replies are cut off."""
 
 
 class Protocol(Record):
-    """How a question is put, what the policy may do, and how its answer is judged."""
+    """How a question is asked, which tools the policy may use, and how its answer is judged."""
 
     prompt: str = "bare"
     """Name of one of the task's prompts."""
     reward: str
     """Name of one of the task's rewards."""
     max_new_tokens: Tokens
-    """Sampled tokens of a completion; what tools reply does not count."""
+    """Most tokens that the policy samples for a completion; the replies of tools do not count."""
     max_prompt_tokens: Tokens | None = None
-    """Examples with longer prompts are not trained on; a benchmark that has one is refused. None: any length."""
+    """Training leaves out examples with longer prompts; a benchmark that has one is an error. None: any length."""
     tools: Tools | None = None
     toss: bool = False
-    """Add a coin's toss to each reward, 0 or 1 by the completion's text: for rehearsals, whose policies earn nothing to
-    learn from."""
+    """For rehearsals, whose policies earn no reward to learn from: add 0 or 1 to each reward, a coin toss that depends
+    on the completion's text alone."""
 
     @property
     def most_tokens(self) -> int:
-        """Of a completion, what tools reply included."""
+        """Most tokens of a completion, the replies of tools included."""
         return self.max_new_tokens + (self.tools.max_searches * self.tools.max_reply_tokens if self.tools else 0)
-
-
-class Sampling(Record):
-    """What a rollout is. Temperature is 1, and nothing is cut off."""
-
-    prompts: Samples
-    """Prompts per rollout."""
-    group: Annotated[Samples, Field(ge=2)]
-    """Completions per prompt, G."""

@@ -1,56 +1,65 @@
-"""What `train` is told: one RL run."""
+"""Spec of `train`: one RL run."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
-from smoothgates.io.bounds import Seed, Tokens, Updates, UpdatesOrNone
+from smoothgates.io.bounds import Samples, Seed, Tokens, Updates, UpdatesOrNone
 from smoothgates.io.records import Record
 from smoothgates.methods.method import Method
 from smoothgates.specs.fields import TaskName
 from smoothgates.specs.optimizer import Adam
-from smoothgates.specs.rollout import Protocol, SamplerConfig, Sampling
+from smoothgates.specs.rollout import Protocol, SamplerConfig
 
 
 class EngineConfig(Record):
-    """What computes gradients and takes optimiser steps."""
+    """The engine that computes gradients and takes optimizer steps."""
 
     kind: Literal["torch", "deepspeed"] = "torch"
-    """`torch`: one process. `deepspeed`: as many as the job has GPUs."""
+    """`torch`: one process. `deepspeed`: one process for each GPU of the job."""
     zero: Literal[1, 2, 3] = 2
-    """DeepSpeed's ZeRO stage: what is divided among the ranks. 1: optimiser state, 2: and gradients, 3: and weights."""
+    """DeepSpeed's ZeRO stage. Sharded over the ranks are: 1: optimizer state, 2: also gradients, 3: also weights."""
     dtype: Literal["float32", "bfloat16"] = "float32"
-    """Of weights and activations. Master weights and log-softmax are in single precision always."""
+    """Type of weights and activations. Master weights and log-softmax are always in single precision."""
     offload: bool = False
-    """Keep the optimiser's state in main memory (DeepSpeed)."""
+    """Keep the optimizer state in main memory (DeepSpeed only)."""
     gradient_checkpointing: bool = False
-    """Compute activations anew in the backward pass: a third more work, a fraction of the memory."""
+    """Recompute activations in the backward pass: a third more computation for a fraction of the memory."""
     tokens: Tokens | None = None
-    """Most tokens of a micro-batch on one rank, padding included unless packed. None: an update is one micro-batch."""
+    """Most tokens of a micro-batch on one rank, padding included unless packed. None: one micro-batch per update."""
     packed: bool = False
-    """Lay sequences end to end instead of padding them to the longest."""
+    """Concatenate sequences instead of padding them to the longest one."""
     logits: Tokens | None = None
-    """At most as many logits exist at a time as so many tokens have. None: those of a whole micro-batch."""
+    """Compute logits for at most this many tokens at a time. None: for the whole micro-batch."""
 
     @model_validator(mode="after")
     def _torch_is_plain(self) -> "EngineConfig":
         if self.kind == "torch" and self.offload:
-            raise ValueError("offload is for the engine 'deepspeed'")
+            raise ValueError("offload needs the engine 'deepspeed'")
         return self
 
 
 class Regime(Record):
-    """How far off-policy the updates are."""
+    """The schedule of an RL run, which decides how far off-policy its updates are."""
 
     rollouts: Updates
-    """Rollouts trained on."""
+    """Number of rollouts in the run."""
     minibatches: Updates
-    """Updates per pass over a rollout."""
+    """Updates in each pass over a rollout."""
     epochs: Updates = 1
-    """Passes over a rollout."""
+    """Passes over each rollout."""
     lag: UpdatesOrNone = 0
-    """Rollouts between sampling and training: the age of what is trained on."""
+    """Age of the samples, in rollouts, when they are trained on."""
     optimizer: Adam
+
+
+class Sampling(Record):
+    """Size of a rollout. The sampling temperature is 1, and no token is cut off."""
+
+    prompts: Samples
+    """Prompts per rollout."""
+    group: Annotated[Samples, Field(ge=2)]
+    """Completions per prompt, G."""
 
 
 class TrainSpec(Record):
@@ -69,4 +78,4 @@ class TrainSpec(Record):
     published: bool = False
     """Whether the policy is a published model, which transformers runs. Otherwise it is a compact one."""
     checkpoint_every: Updates
-    """Rollouts between checkpoints that are kept for the learning curve."""
+    """Number of rollouts between the checkpoints that are kept for the learning curve."""

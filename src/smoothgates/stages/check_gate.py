@@ -5,9 +5,10 @@ from pathlib import Path
 from smoothgates.gates import GATES
 from smoothgates.gates.contract import check_contract
 from smoothgates.io.files import write_json
+from smoothgates.io.manifests.gate_check import GateCheck
 from smoothgates.io.records import parse_spec
 from smoothgates.provenance.run_record import Execution
-from smoothgates.specs.gates import GATE_CHECK, CheckGateSpec
+from smoothgates.specs.check_gate import CheckGateSpec
 
 
 def run(spec_text: str, out: Path | None = None) -> None:
@@ -18,5 +19,5 @@ def run(spec_text: str, out: Path | None = None) -> None:
     if out is None:
         print(f"gate '{spec.gate}': nothing is wrong")
         return
-    write_json(out, {"schema": GATE_CHECK, "schema_version": 1, "spec": spec.model_dump(mode="json")})
+    write_json(out, {"schema": GateCheck.SCHEMA, "schema_version": 1, "spec": spec.model_dump(mode="json")})
     execution.write(out.parent / "run.json", [out])

@@ -9,15 +9,18 @@ from pathlib import Path
 from smoothgates.data.examples import read_examples
 from smoothgates.errors import BadInput
 from smoothgates.evaluate.benchmark import ask, summarise
-from smoothgates.io.files import digest, read_json, write_json, write_parquet
+from smoothgates.io.files import digest, write_json, write_parquet
+from smoothgates.io.manifests.manifest import read_manifest
+from smoothgates.io.manifests.model import ModelManifest
 from smoothgates.io.progress import track
 from smoothgates.io.records import parse_spec
-from smoothgates.policy.folder import MODEL_SCHEMA, load_text, verified_folder
+from smoothgates.policy.folder import load_text, verified_folder
 from smoothgates.provenance.run_record import Execution
 from smoothgates.rollout.make import make_sampler
 from smoothgates.rollout.sampler import Sampler
 from smoothgates.rollout.task_setup import Setting, setting_of
 from smoothgates.specs.evaluate import EvaluateSpec, SamplingBudget
+from smoothgates.tasks import judging_parts
 from smoothgates.tasks.task import Example
 
 SCHEMA = "smoothgates.scores"
@@ -37,7 +40,7 @@ def run(spec_text: str, data: Path, models: list[Path], outs: list[Path], index:
             f"{data}: {spec.benchmark}: holds {len(examples)} problems, the benchmark asks for {spec.final.problems}"
         )
     setting = setting_of(spec.task, spec.protocol, index)
-    sampler = None
+    sampler, charged = None, 0.0
     with ExitStack() as stack:
 
         def holding(folder: Path) -> Sampler:
@@ -50,10 +53,10 @@ def run(spec_text: str, data: Path, models: list[Path], outs: list[Path], index:
             return sampler
 
         for model, out in track(list(zip(models, outs, strict=True)), "evaluate"):
-            execution = Execution("evaluate", spec, (f"tasks.{spec.task}",), [data, model, index])
+            execution = Execution("evaluate", spec, judging_parts(spec.task), [data, model, index], charged)
             scores = evaluate_run(spec, setting, examples, holding, model, out)
             write_json(out, {**scores, "data_sha256": digest(data)})
-            execution.write(out.with_suffix(".run.json"), [out, samples_of(out)])
+            charged = execution.write(out.with_suffix(".run.json"), [out, samples_of(out)])
 
 
 def evaluate_run(
@@ -65,7 +68,7 @@ def evaluate_run(
     out: Path,
 ) -> dict:
     """Scores of a run; its samples are written beside `out`. `holding` gives a sampler with a folder's weights."""
-    manifest, final = read_json(model, MODEL_SCHEMA), verified_folder(model)
+    manifest, final = read_manifest(model, ModelManifest), verified_folder(model)
     text = load_text(final, spec.published)
 
     def answers(sampler: Sampler, part: SamplingBudget, temperature: float) -> list[dict]:

@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from smoothgates.io.files import write_json
+from smoothgates.io.manifests.index import IndexManifest
 from smoothgates.io.records import parse_spec
 from smoothgates.provenance.run_record import Execution
-from smoothgates.retrieval.index import FOLDER, SCHEMA, build
+from smoothgates.retrieval.index import FOLDER, build
 from smoothgates.retrieval.passages import corpus_files
 from smoothgates.retrieval.spec import IndexSpec
 
@@ -15,6 +16,8 @@ def run(spec_text: str, out: Path) -> None:
     spec = parse_spec(IndexSpec, spec_text)
     execution = Execution("index", spec, inputs=corpus_files(spec.corpus))
     facts = build(spec, out.parent / FOLDER)
-    write_json(out, {"schema": SCHEMA, "schema_version": 1, "spec": spec.model_dump(mode="json"), **facts})
+    write_json(
+        out, {"schema": IndexManifest.SCHEMA, "schema_version": 1, "spec": spec.model_dump(mode="json"), **facts}
+    )
     files = [out.parent / FOLDER / record["name"] for record in facts["files"]]
     execution.write(out.parent / "run.json", [out, *files])

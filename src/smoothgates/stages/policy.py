@@ -4,11 +4,14 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from smoothgates.data.examples import SCHEMA, read_examples
-from smoothgates.io.files import digest, read_json, write_json
+from smoothgates.data.examples import read_examples
+from smoothgates.io.files import digest, write_json
+from smoothgates.io.manifests.data import DataManifest
+from smoothgates.io.manifests.manifest import read_manifest
+from smoothgates.io.manifests.model import ModelManifest
 from smoothgates.io.records import parse_spec
 from smoothgates.policy.decoder import Decoder
-from smoothgates.policy.folder import MODEL_SCHEMA, load_manifest_policy, save_policy
+from smoothgates.policy.folder import load_manifest_policy, save_policy
 from smoothgates.policy.tokenizer import STAND_IN_TEMPLATE, build_tokenizer
 from smoothgates.policy.weights import count_parameters
 from smoothgates.provenance.run_record import Execution
@@ -36,7 +39,7 @@ def run(spec_text: str, data: Path, out: Path, start: Path | None = None, mirror
     write_json(
         out,
         {
-            "schema": MODEL_SCHEMA,
+            "schema": ModelManifest.SCHEMA,
             "schema_version": 1,
             "spec": spec.model_dump(mode="json"),
             "data_sha256": digest(data),
@@ -61,7 +64,7 @@ Made = tuple[list[dict], list[float]]
 def supervised(spec: PolicySpec, data: Path, folder: Path, start: Path | None) -> Made:
     """A compact policy trained on demonstrations, from scratch or from the policy `start`."""
     examples = read_examples(data)
-    source = read_json(data, SCHEMA)["spec"]["train"][0]["source"]
+    source = read_manifest(data, DataManifest)["spec"]["train"][0]["source"]
     generator = load_task(spec.task).generators.get(source)
     if start is None:
         tokenizer = tokenizer_of(spec, generator, examples[:TOKENIZER_EXAMPLES])

@@ -4,13 +4,14 @@ import hashlib
 from pathlib import Path
 
 from smoothgates.data.contamination import overlap
-from smoothgates.data.examples import SCHEMA, write_examples
+from smoothgates.data.examples import write_examples
 from smoothgates.data.mirror import load_mirrored
 from smoothgates.data.pinned import load_pinned
 from smoothgates.data.public import public_files
 from smoothgates.data.sources import mixture
 from smoothgates.errors import BadInput
 from smoothgates.io.files import file_record, write_json
+from smoothgates.io.manifests.data import DataManifest
 from smoothgates.io.records import parse_spec
 from smoothgates.provenance.run_record import Execution
 from smoothgates.seeds import python_stream
@@ -47,7 +48,7 @@ def run(spec_text: str, out: Path, mirror: Path | None = None, lock: Path | None
     write_json(
         out,
         {
-            "schema": SCHEMA,
+            "schema": DataManifest.SCHEMA,
             "schema_version": 1,
             "spec": spec.model_dump(mode="json"),
             "sources": facts,

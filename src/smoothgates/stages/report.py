@@ -5,8 +5,9 @@ from pathlib import Path
 import pandas as pd
 
 from smoothgates.analysis.collect import CELL
-from smoothgates.data.examples import SCHEMA as DATA_SCHEMA
 from smoothgates.io.files import read_json, write_atomically
+from smoothgates.io.manifests.data import DataManifest
+from smoothgates.io.manifests.manifest import read_manifest
 from smoothgates.io.paths import Paths
 from smoothgates.io.records import parse, parse_spec
 from smoothgates.provenance.run_record import Execution
@@ -38,7 +39,7 @@ def run(spec_text: str, analysis: Path, gates: Path, data: list[Path], out: Path
     execution = Execution("report", spec, inputs=[analysis, *frames, *data, gates, gate_curves])
     paths = Paths(spec.study, analysis.parent.parent.as_posix())
     manifests, unknown = sound(data)
-    known = [read_json(path, DATA_SCHEMA) for path in manifests]
+    known = [read_manifest(path, DataManifest) for path in manifests]
     records, lost = executions(results_of(paths, parse(AnalyseSpec, compared["spec"], str(analysis)), spec))
     catalogue = read_json(gates, "smoothgates.gates")["gates"]
     summaries = pd.DataFrame(compared["summaries"])

@@ -24,7 +24,7 @@ from smoothgates.io.documents import lines_of
 from smoothgates.io.files import read_json, write_json
 from smoothgates.io.progress import track
 from smoothgates.provenance.code_closure import code_digest
-from smoothgates.tasks import NAMES, load_task
+from smoothgates.tasks import NAMES, judging_parts, load_rewards, load_task
 from smoothgates.tasks.task import Answered, Example, Judge, Verdict
 
 BATCH = 256
@@ -46,7 +46,12 @@ def run(task: str, reward: str, source: Path, out: Path) -> None:
     judge = find_judge(task, reward)
     with opened(source) as rows:
         ids, sha256 = distinct_ids(rows, source), digest(rows)
-        facts = {"task": task, "reward": reward, "sha256": sha256, "code": code_digest("score", (f"tasks.{task}",))}
+        facts = {
+            "task": task,
+            "reward": reward,
+            "sha256": sha256,
+            "code": code_digest("score", judging_parts(task)),
+        }
         with alone_at(out, rows) as verdicts:
             with writing(out):
                 claim(out, verdicts, facts)
@@ -146,7 +151,7 @@ def find_judge(task: str, reward: str) -> Judge:
     if task not in NAMES:
         raise BadInput(f"--task: expected one of {', '.join(NAMES)}, got '{task}'")
     known = load_task(task)
-    rewards = known.rewards
+    rewards = load_rewards(task)
     if reward not in rewards:
         raise BadInput(f"--reward: expected one of {', '.join(sorted(rewards))} for {task}, got '{reward}'")
     return lambda batch: rewards[reward]([(known.own_words(text), example, cut) for text, example, cut in batch])

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING
 
 from smoothgates.distributed.ranks import Ranks
 from smoothgates.errors import BadInput, TryAgain
-from smoothgates.io.files import digest, flush, read_json, write_json, write_parquet
+from smoothgates.io.files import digest, flush, write_json, write_parquet
+from smoothgates.io.manifests.gate_check import GateCheck
+from smoothgates.io.manifests.manifest import read_manifest
+from smoothgates.io.manifests.model import ModelManifest
 from smoothgates.io.records import parse_spec
 from smoothgates.provenance.run_record import Execution
-from smoothgates.specs.gates import GATE_CHECK
 from smoothgates.specs.train import TrainSpec
+from smoothgates.tasks import judging_parts
 from smoothgates.train.run.result import Result
 from smoothgates.train.run.stop import Stop
 from smoothgates.train.run.workdir import FINISHED, Work, fingerprint, marking_failures
@@ -57,9 +60,9 @@ def run(
     how = how or How()
     stop, ranks = Stop(how.wall_minutes), Ranks()
     spec = parse_spec(TrainSpec, spec_text)
-    parts = (f"gates.{spec.method.gate}", f"tasks.{spec.task}")
+    parts = (f"gates.{spec.method.gate}", *judging_parts(spec.task))
     execution = Execution("train", spec, parts, [data, policy, gate, index])
-    if gate and (checked := read_json(gate, GATE_CHECK)["spec"]["gate"]) != spec.method.gate:
+    if gate and (checked := read_manifest(gate, GateCheck)["spec"]["gate"]) != spec.method.gate:
         raise BadInput(f"{gate}: spec.gate: expected '{spec.method.gate}', the gate of the method, got '{checked}'")
     facts, result = execution.facts, Result(out, metrics)
     inputs = [facts["inputs"][path.as_posix()] if path else None for path in (data, policy, index)]
@@ -120,8 +123,6 @@ def publish(session: "Session", work: Work, result: Result, execution: Execution
 
 def place(session: "Session", work: Work, result: Result, execution: Execution, inputs: list[str | None]) -> None:
     """The manifest after all that it names, then the record of how it was made."""
-    from smoothgates.policy.folder import MODEL_SCHEMA
-
     history, out, metrics = session.state.history, result.out, result.metrics
     result.clear()
     for folder in session.folders:
@@ -130,7 +131,7 @@ def place(session: "Session", work: Work, result: Result, execution: Execution, 
     write_json(
         out,
         {
-            "schema": MODEL_SCHEMA,
+            "schema": ModelManifest.SCHEMA,
             "schema_version": 1,
             "spec": session.spec.model_dump(mode="json"),
             **dict(zip(("data_sha256", "start_sha256", "index_sha256"), inputs, strict=True)),

@@ -12,12 +12,13 @@ from pathlib import Path
 from smoothgates.data.mirror import STAND_INS
 from smoothgates.policy.shape import KNOWN
 from smoothgates.retrieval.spec import IndexSpec
+from smoothgates.specs.architecture import Architecture, ExpertsConfig
 from smoothgates.specs.evaluate import SamplingBudget
-from smoothgates.specs.optimizer import Supervised
-from smoothgates.specs.policy import Architecture, ExpertsConfig, Model
+from smoothgates.specs.policy import Model
 from smoothgates.specs.prepare import Part
-from smoothgates.specs.rollout import Protocol, Sampling
-from smoothgates.specs.train import Regime
+from smoothgates.specs.rollout import Protocol
+from smoothgates.specs.supervised import Supervised
+from smoothgates.specs.train import Regime, Sampling
 from smoothgates.study.schema import Data, Study, Task, WithExperts
 from smoothgates.tasks import load_task
 

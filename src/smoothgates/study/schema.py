@@ -7,16 +7,17 @@ from pydantic import Field, NonNegativeFloat, field_validator, model_validator
 from smoothgates.io.bounds import Seed, Updates
 from smoothgates.io.records import Record
 from smoothgates.retrieval.spec import IndexSpec
+from smoothgates.specs.architecture import Architecture, ExpertsConfig
 from smoothgates.specs.control import CONTROL
 from smoothgates.specs.evaluate import SamplingBudget
 from smoothgates.specs.fields import Name, TaskName
 from smoothgates.specs.gates import GatesSpec
-from smoothgates.specs.optimizer import Supervised
-from smoothgates.specs.policy import Architecture, ExpertsConfig, Model
+from smoothgates.specs.policy import Model
 from smoothgates.specs.prepare import Part
-from smoothgates.specs.rollout import WORLD, Protocol, SamplerConfig, Sampling
-from smoothgates.specs.train import EngineConfig, Regime
-from smoothgates.tasks import load_task
+from smoothgates.specs.rollout import WORLD, Protocol, SamplerConfig
+from smoothgates.specs.supervised import Supervised
+from smoothgates.specs.train import EngineConfig, Regime, Sampling
+from smoothgates.tasks import load_rewards, load_task
 
 
 class Data(Record):
@@ -213,7 +214,7 @@ def _check_task(name: str, task: Task, tokenizer: str | None) -> None:
     known = load_task(name)
     for key, chosen, choices in (
         ("prompt", task.protocol.prompt, known.prompts),
-        ("reward", task.protocol.reward, known.rewards),
+        ("reward", task.protocol.reward, load_rewards(name)),
     ):
         if chosen not in choices:
             raise ValueError(f"tasks.{name}.protocol.{key}: '{chosen}' is not among {sorted(choices)}")

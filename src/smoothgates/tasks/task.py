@@ -142,8 +142,6 @@ class Task:
 
     name: str
     prompts: dict[str, Prompt]
-    rewards: dict[str, Judge]
-    """By name. `answer` reads the answer wherever a model may have put it: the one that `score` uses."""
     generators: dict[str, Generator] = field(default_factory=dict)
     sources: dict[str, Source] = field(default_factory=dict)
     """Public data sets."""

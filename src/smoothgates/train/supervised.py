@@ -16,7 +16,7 @@ from smoothgates.errors import BadInput
 from smoothgates.io.progress import track
 from smoothgates.policy.decoder import Decoder
 from smoothgates.policy.tokenizer import EOS, prompt_ids
-from smoothgates.specs.optimizer import SupervisedPhase
+from smoothgates.specs.supervised import SupervisedPhase
 from smoothgates.tasks.task import Demonstration, Example, Generator
 from smoothgates.train.optimizer import AdamW
 

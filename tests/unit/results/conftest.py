@@ -5,13 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from smoothgates.io.files import digest, read_json, write_atomically, write_json
+from smoothgates.io.files import digest, write_atomically, write_json
+from smoothgates.io.manifests.manifest import read_manifest
+from smoothgates.io.manifests.run_record import RunRecord
 from smoothgates.io.paths import record_of
 from smoothgates.io.seal import sealed
 from smoothgates.jobs.dag import Job, jobs_of
 from smoothgates.provenance.code_closure import code_digest
 from smoothgates.provenance.environments import environment_of, lock_digest
-from smoothgates.provenance.run_record import RUN_SCHEMA, spec_digest
+from smoothgates.provenance.run_record import spec_digest
 from smoothgates.study.loader import load_study
 
 ROOT = Path(__file__).parents[3]
@@ -59,7 +61,7 @@ class Made:
 
     def record(self, path: Path, job: Job, inputs: list[Path], outputs: list[Path]) -> None:
         facts = {
-            "schema": RUN_SCHEMA,
+            "schema": RunRecord.SCHEMA,
             "schema_version": 1,
             "stage": job.stage,
             "spec_sha256": spec_digest(job.spec),
@@ -77,7 +79,7 @@ class Made:
 
     def amend(self, record: str, **facts) -> None:
         """A record as if it had been written with other facts."""
-        old = read_json(Path(record), RUN_SCHEMA)
+        old = read_manifest(Path(record), RunRecord)
         write_json(Path(record), sealed({**{key: old[key] for key in old if key != "sha256"}, **facts}))
 
     def edit(self, path: str, old: str, new: str) -> None:

@@ -7,13 +7,14 @@ from statistics import median
 
 from smoothgates.errors import BadInput
 from smoothgates.io.documents import load_json
-from smoothgates.io.files import read_json
+from smoothgates.io.manifests.manifest import read_manifest
+from smoothgates.io.manifests.run_record import RunRecord
 from smoothgates.io.records import parse
 from smoothgates.jobs.dag import Job, jobs_of, made_by
 from smoothgates.ops.plan.load import load_of
 from smoothgates.ops.plan.machine import Machine
 from smoothgates.ops.plan.model import Cost, cost
-from smoothgates.provenance.run_record import RUN_SCHEMA, spec_digest
+from smoothgates.provenance.run_record import spec_digest
 from smoothgates.study.loader import LoadedStudy, load_study
 
 MODEL = "model"
@@ -45,7 +46,7 @@ class Past:
 def records_of(job: Job) -> list[dict] | None:
     """The records of all its results; None if one is missing or no record."""
     try:
-        return [read_json(Path(path), RUN_SCHEMA) for path in job.records]
+        return [read_manifest(Path(path), RunRecord) for path in job.records]
     except BadInput:
         return None
 

@@ -18,7 +18,7 @@ from smoothgates.ops.results.inventory import Result, files_below, results_of
 from smoothgates.ops.results.pruned import PRUNED, folder_in, pruned_folders, pruned_note
 from smoothgates.ops.results.show import causes, counts, in_short
 from smoothgates.ops.results.verify import Audit, verify
-from smoothgates.provenance.code_closure import code_of
+from smoothgates.provenance.code_closure import imported_by
 from smoothgates.provenance.run_record import commit
 from smoothgates.study.loader import LoadedStudy
 
@@ -87,7 +87,7 @@ def source_files(study: LoadedStudy) -> Members:
 
 def code_in_use(study: LoadedStudy) -> set[str]:
     """Source files that the study's jobs depend on."""
-    return {path for made in {(job.stage, job.parts) for job in jobs_of(study)} for path in code_of(*made)}
+    return {path for made in {(job.stage, job.parts) for job in jobs_of(study)} for path in imported_by(*made)}
 
 
 def config_files(study: LoadedStudy) -> Members:

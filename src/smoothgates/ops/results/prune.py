@@ -10,7 +10,9 @@ from functools import partial
 from pathlib import Path
 
 from smoothgates.errors import BadInput
-from smoothgates.io.files import TEMPORARY, read_json, temporary, write_json
+from smoothgates.io.files import TEMPORARY, temporary, write_json
+from smoothgates.io.manifests.manifest import read_manifest
+from smoothgates.io.manifests.model import ModelManifest
 from smoothgates.io.paths import Paths
 from smoothgates.jobs.dag import jobs_of
 from smoothgates.ops.results.git import tracked
@@ -96,7 +98,7 @@ def learning_curves(audit: Audit, records: dict[str, str]) -> Iterator[Removal]:
 def kept_by(manifest: Path) -> Iterable[Path]:
     """Folders of a run's checkpoints; none while the run is being made again."""
     try:
-        named = read_json(manifest, "smoothgates.model")["checkpoints"]
+        named = read_manifest(manifest, ModelManifest)["checkpoints"]
     except BadInput:
         return []
     return [manifest.parent / each["folder"] for each in named]

@@ -4,7 +4,6 @@ from smoothgates.tasks.logic.catalogue import SOURCES
 from smoothgates.tasks.logic.laptop import LAPTOP
 from smoothgates.tasks.logic.prompts import PROMPTS
 from smoothgates.tasks.logic.puzzles import PUZZLES
-from smoothgates.tasks.logic.rewards import REWARDS
 from smoothgates.tasks.task import Task
 
-TASK = Task(name="logic", prompts=PROMPTS, rewards=REWARDS, generators={"kk2": LAPTOP, **PUZZLES}, sources=SOURCES)
+TASK = Task(name="logic", prompts=PROMPTS, generators={"kk2": LAPTOP, **PUZZLES}, sources=SOURCES)

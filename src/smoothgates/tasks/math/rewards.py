@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 
+from smoothgates.tasks.math.exact import exact
 from smoothgates.tasks.math.verifier.equality import equal, equal_to_math_verify
 from smoothgates.tasks.math.verifier.extract import final_answer, last_boxed, stated
 from smoothgates.tasks.math.verifier.pool import Comparison
 from smoothgates.tasks.tags import ANSWER, THINK, last_block, once_in_order
-from smoothgates.tasks.task import Answered, Judge, Reason, Verdict
+from smoothgates.tasks.task import Answered, Judge, Reason, Verdict, each
 
 Compare = Callable[[list[Comparison]], list[Reason]]
 """Whether answers equal golds."""
@@ -77,6 +78,7 @@ def _verdict(found: str | None, reason: Reason, components: dict[str, float]) ->
 
 
 REWARDS: dict[str, Judge] = {
+    "exact": each(exact),
     "boxed": answer_reward(last_boxed),
     "think_answer": think_answer,
     "answer": answer_reward(final_answer),

@@ -3,14 +3,13 @@
 from smoothgates.tasks.task import Task
 from smoothgates.tasks.toolqa.catalogue import SOURCES
 from smoothgates.tasks.toolqa.families import FAMILIES
+from smoothgates.tasks.toolqa.own_words import own_words
 from smoothgates.tasks.toolqa.prompts import PROMPTS
-from smoothgates.tasks.toolqa.rewards import REWARDS, own_words
 from smoothgates.tasks.toolqa.search import search_tool
 
 TASK = Task(
     name="toolqa",
     prompts=PROMPTS,
-    rewards=REWARDS,
     generators={"families": FAMILIES},
     sources=SOURCES,
     environment=search_tool,

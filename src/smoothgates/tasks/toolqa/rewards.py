@@ -2,14 +2,9 @@
 
 from collections.abc import Callable
 
-from smoothgates.tasks.tags import ANSWER, INFORMATION, hedged, last_block, without_blocks
+from smoothgates.tasks.tags import ANSWER, hedged, last_block
 from smoothgates.tasks.task import Example, Judge, Reason, Verdict, each
 from smoothgates.tasks.toolqa.scoring import exact_match, token_f1
-
-TOOL_OUTPUT = (
-    INFORMATION,  # Search-R1
-    ("<|begin_of_documents|>", "<|end_of_documents|>"),  # R1-Searcher
-)
 
 
 def final_answer(own: str) -> str | None:
@@ -50,17 +45,6 @@ def matched(read: Callable[[str], str | None], right: float, wrong: float) -> Ju
         return Verdict(right if em else wrong, {"em": em, "f1": f1}, extracted, reason)
 
     return each(judge)
-
-
-def own_words(conversation: str) -> str:
-    """What the policy wrote, told by the tags of tools: for texts of which no tokens are at hand.
-
-    >>> own_words("<information><answer>Rome</answer></information><answer>Oslo</answer>")
-    '<answer>Oslo</answer>'
-    """
-    for tags in TOOL_OUTPUT:
-        conversation = without_blocks(conversation, *tags)
-    return conversation
 
 
 REWARDS: dict[str, Judge] = {

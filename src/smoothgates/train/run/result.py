@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from smoothgates.errors import BadInput
-from smoothgates.io.files import flush, place, read_json, temporaries
-from smoothgates.provenance.run_record import RUN_SCHEMA
+from smoothgates.io.files import flush, place, temporaries
+from smoothgates.io.manifests.manifest import read_manifest
+from smoothgates.io.manifests.run_record import RunRecord
 
 FOLDERS = ("checkpoints", "weights")
 
@@ -46,7 +47,7 @@ class Result:
     def is_made_by(self, facts: dict) -> bool:
         """Whether it is there, whole, made of and by what an execution's facts say."""
         try:
-            made = read_json(self.record, RUN_SCHEMA)
+            made = read_manifest(self.record, RunRecord)
         except BadInput:
             return False
         same = all(made[key] == facts[key] for key in ("spec_sha256", "code_sha256", "lock_sha256", "inputs"))

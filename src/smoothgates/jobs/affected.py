@@ -1,0 +1,106 @@
+"""Which jobs of a study a change of some files reruns."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from smoothgates.jobs.dag import Job, jobs_of, listed
+from smoothgates.provenance.code_closure import SOURCE, code_of
+from smoothgates.provenance.environments import FOLDER, environment_of
+from smoothgates.study.loader import LoadedStudy, load_study
+
+ROOT = SOURCE.parent
+DAG = [ROOT / "Snakefile", ROOT / "workflow", SOURCE / "smoothgates/study", SOURCE / "smoothgates/jobs"]
+"""What turns a study into jobs."""
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What a change of one file does."""
+
+    path: Path
+    direct: list[Job] | None
+    """Jobs that depend on the file itself: as code, as the lock of their environment, or as an input. None if this
+    depends on the change: a config, or what turns it into jobs, reaches each job as its spec and its rule.
+    """
+    downstream: list[Job]
+    """Jobs that read what those make. They run again only if their inputs change."""
+
+
+def run(paths: list[Path], study_name: str, names: bool, as_json: bool) -> None:
+    """Print the effect of a change of each file, then of all together."""
+    study = load_study(study_name)
+    jobs = jobs_of(study, planned=True)
+    effects = [effect_of(path, study, jobs) for path in paths]
+    if as_json:
+        print(json.dumps({"study": study.name, "jobs": len(jobs), "files": [facts(effect) for effect in effects]}))
+        return
+    for effect in effects:
+        print(f"{effect.path}: {sentence(effect, len(jobs))}")
+        for job in (effect.direct or []) if names else ():
+            print(f"  {title(job)}")
+    if len(effects) > 1:
+        direct = [job for job in jobs if any(job in (effect.direct or []) for effect in effects)]
+        print(f"together: {counted(direct)} of {len(jobs)} jobs")
+
+
+def effect_of(path: Path, study: LoadedStudy, jobs: list[Job]) -> Effect:
+    """The effect of a change of a file on these jobs, which are all jobs of the study."""
+    file = path.resolve()
+    if file in (study.file.resolve(), study.table.resolve()) or any(file.is_relative_to(part) for part in DAG):
+        return Effect(path, None, [])
+    direct = [
+        job
+        for job in jobs
+        if file in code_files(job.stage, job.parts)
+        or file == (FOLDER / f"{environment_of(job.stage, study.config.device)}.lock").resolve()
+        or file in map(Path.resolve, map(Path, listed(job.sources)))
+    ]
+    return Effect(path, direct, followers(direct, jobs))
+
+
+@cache
+def code_files(stage: str, parts: tuple[str, ...]) -> frozenset[Path]:
+    return frozenset(Path(file).resolve() for file in code_of(stage, parts))
+
+
+def followers(changed: Iterable[Job], jobs: list[Job]) -> list[Job]:
+    """Jobs that are made from what these make, directly or not, without these. `jobs` are in an order to run in."""
+    changed = {id(job) for job in changed}
+    made = {output for job in jobs if id(job) in changed for output in job.writes}
+    found = []
+    for job in jobs:
+        if id(job) not in changed and not made.isdisjoint(listed(job.sources)):
+            found.append(job)
+            made.update(job.writes)
+    return found
+
+
+def sentence(effect: Effect, every: int) -> str:
+    if effect.direct is None:
+        return "the jobs whose spec or rule the change alters; `make pending` lists them after it"
+    after = f"; if their results change, also {counted(effect.downstream)}" if effect.downstream else ""
+    return f"{counted(effect.direct)} of {every} jobs{after}"
+
+
+def counted(jobs: Iterable[Job]) -> str:
+    """How many jobs there are of each stage: `54 train, 90 evaluate`, or `none`."""
+    counts = Counter(job.stage for job in jobs)
+    return ", ".join(f"{count} {stage}" for stage, count in counts.items()) or "none"
+
+
+def facts(effect: Effect) -> dict:
+    """The effect as JSON; `direct` is null where it depends on the change."""
+    return {
+        "path": str(effect.path),
+        "direct": None if effect.direct is None else [title(job) for job in effect.direct],
+        "downstream": [title(job) for job in effect.downstream],
+    }
+
+
+def title(job: Job) -> str:
+    """`train math/near/erf/seed0`."""
+    return f"{job.rule} {job.name}".rstrip()

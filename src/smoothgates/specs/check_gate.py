@@ -1,0 +1,10 @@
+"""Spec of `check-gate`."""
+
+from smoothgates.io.records import Record
+from smoothgates.methods.gate_name import GateName
+
+
+class CheckGateSpec(Record):
+    """The gate to check. Nothing else of a study: one check serves all methods that use the gate."""
+
+    gate: GateName
