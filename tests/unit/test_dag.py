@@ -84,7 +84,7 @@ def test_a_place_that_cannot_be_written_is_named_before_anything_runs(here, name
     check_writable("mine")
     able = os.access
     monkeypatch.setattr(os, "access", lambda path, mode: path != folder and able(path, mode))
-    with pytest.raises(BadInput, match=f"^{name}: expected a folder that can be written to"):
+    with pytest.raises(BadInput, match=f"^{name}: expected a writable folder"):
         check_writable("mine")
     folder.rmdir()
     folder.touch()
@@ -119,8 +119,8 @@ def test_causes_are_told_last_and_like_ones_once(here, capsys):
     assert told[0] == "stopped train/a: try again: stopped at update 3; run me again"
     assert "failed policy/math/seed0 and 1 more: error: data: no such file" in told
     assert "       see logs/mine/policy/math/seed0.log" in told
-    assert "failed train/b: killed by SIGKILL; its last words: rollouts: 3/60" in told
-    assert "failed train/c: exit code 255, and nothing in its log" in told
+    assert "failed train/b: killed by SIGKILL; last line of its log: rollouts: 3/60" in told
+    assert "failed train/c: exit code 255; its log is empty" in told
     assert told[-1].startswith("       see logs/mine/")
     assert not any("--spec" in line for line in told)
 
@@ -142,7 +142,7 @@ def test_what_ctrl_c_ended_did_not_fail(here, capsys):
     said(causes, "train/a", "returned non-zero exit status 75", "try again: run me again")
     assert causes.tell() == 75
     assert "KeyboardInterrupt" not in (told := capsys.readouterr().err)
-    assert told.splitlines()[-1] == "stopped: run me again to go on"
+    assert told.splitlines()[-1] == "stopped: run me again to resume"
 
 
 def test_other_messages_stay_as_they_are(here):

@@ -23,14 +23,15 @@ def test_the_table_agrees_with_the_dry_run_and_names_what_changed(checkout):
     assert pending(checkout) == {}
     checkout.edit("config/methods.yaml", "erf:        {gate: erf, tau: [10, 12]}", "erf: {gate: erf, tau: [9, 12]}")
     (checkout.folder / "results/smoke/gates/erf/check.json").unlink()
-    checkout.edit("src/smoothgates/stages/report.py", "def run(", "TITLE = None\n\n\ndef run(")
+    checkout.edit("src/smoothgates/stages/gates.py", "def run(", "TITLE = None\n\n\ndef run(")
     found = pending(checkout)
     counted = checkout.pending()
     assert counted.pop("all") == 1
     assert {rule: sum(n for (of, _), n in found.items() if of == rule) for rule, _ in found} == counted
     assert found["train", "config changed"] == 2
     assert found["check_gate", "no result yet"] == 1
-    assert found["report", "config and code changed"] == 1
+    assert found["gates", "code changed"] == 1
+    assert found["analyse", "reads what a job above makes"] == 1
 
 
 def test_a_study_that_is_missing_is_one_line(clone):

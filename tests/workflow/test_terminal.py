@@ -77,7 +77,7 @@ def test_a_study_at_work_is_named_a_killed_one_is_cleared_and_ctrl_c_says_to_go_
     assert f"cleared the lock of process {first.process.pid}" in second.said()
     assert second.end(signal.SIGINT) == 75
     told = second.said().splitlines()
-    assert told[-1] == "stopped: run me again to go on"
+    assert told[-1] == "stopped: run me again to resume"
     assert re.search(
         r"^stopped train/\S+: try again: stopped at update \d+ .* SIGINT; run me again$", second.said(), re.M
     )
@@ -114,8 +114,8 @@ def test_an_unfinished_study_has_no_report_yet_and_loses_nothing(checkout):
     done = checkout.snakemake("--config", "study=smoke", *arguments, ok=False)
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1] == (
-        "error: results/smoke/evaluate/math/near/erf/seed0/heldout.json: missing, and no rule that may run makes it:"
-        " `make study` first"
+        "error: results/smoke/evaluate/math/near/erf/seed0/heldout.json: is missing, and none of the allowed rules makes it:"
+        " run `make study` first"
     )
     assert page.read_bytes() == before
 

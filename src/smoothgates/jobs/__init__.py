@@ -1,1 +1,1 @@
-"""The jobs of a study, and what the Snakefile needs beside its rules."""
+"""The jobs of a study, and Snakemake, which runs them."""

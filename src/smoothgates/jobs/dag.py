@@ -152,7 +152,7 @@ class Jobs:
         )
 
     def train(self, task: str, regime: str, method: str, seed: int) -> Job:
-        """The code of a run holds the one gate of its method, and the one task that it trains on with its rewards."""
+        """Its code includes the one gate of its method, and the one task that it trains on with its rewards."""
         gate = self.study.methods[method].gate
         inputs = {
             "data": self.data(task),

@@ -57,7 +57,9 @@ def test_work_of_an_unfinished_run_stays(made, capsys):
     prune.run(made.study, yes=True)
     assert needed.exists()
     assert not finished.exists()
-    assert capsys.readouterr().out.endswith("freed 2.0 MB\n")
+    out = capsys.readouterr().out
+    assert f"left  {needed}: an unfinished run goes on from it\n" in out
+    assert out.endswith("freed 2.0 MB\n")
 
 
 @pytest.mark.parametrize(

@@ -1,1 +1,1 @@
-"""What the Snakefile does beside its rules: one Snakemake at a time for a study, and causes where its output ends."""
+"""Snakemake as this project runs it: one for each study, with the causes of failures at the end."""

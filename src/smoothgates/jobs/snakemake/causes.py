@@ -1,4 +1,4 @@
-"""Why jobs failed or stopped, from the last lines of their logs: what the terminal ends with."""
+"""Why jobs failed or stopped, taken from the last lines of their logs and printed last."""
 
 import logging
 import re
@@ -10,19 +10,19 @@ from pathlib import Path
 LOG = re.compile(r">> '?(logs/[^\s']+)'? 2>&1")
 STATUS = re.compile(r"returned non-zero exit status (\d+)|died with <Signals\.\w+: (\d+)>")
 STOPPING = ("Terminating processes on user request", "Will exit after finishing currently running jobs")
-"""How Snakemake answers SIGINT and SIGTERM."""
+"""How Snakemake's messages begin after SIGINT and SIGTERM."""
 AGAIN = 75
 SHOWN = 5
-"""Causes that are shown; many jobs may share one."""
+"""Most causes to print. Many jobs may share one cause."""
 
 
 class Causes(logging.Filter):
-    """In Snakemake's messages, puts the cause in the place of a failed job's whole command, and remembers it."""
+    """Replaces the command of a failed job in Snakemake's messages by the cause, and collects these jobs."""
 
     def __init__(self) -> None:
         super().__init__()
         self.ended: dict[str, int] = {}
-        """Exit code of each job that did not finish, by its log; of one killed by a signal, as a shell says it."""
+        """Exit code of each job that did not finish, by its log. It is 128 + N if signal N killed the job."""
         self.stopping = False
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -36,12 +36,12 @@ class Causes(logging.Filter):
         return True
 
     def word(self, code: int) -> str:
-        """A job that Ctrl-C or SIGTERM ended has not failed."""
+        """`stopped` or `failed`. A job that Ctrl-C or SIGTERM ended did not fail."""
         asked = self.stopping and code in (128 + signal.SIGINT, 128 + signal.SIGTERM)
         return "stopped" if asked or code == AGAIN else "failed"
 
     def tell(self) -> int:
-        """Print the causes, failures last, and return the exit code: 1, or 75 where all that is missing is time."""
+        """Print the causes, failures last. Return the exit code: 1 if a job failed, 75 if all jobs only stopped."""
         logs = defaultdict(list)
         for log, code in self.ended.items():
             if self.word(code) == "failed" or code == AGAIN:
@@ -55,12 +55,12 @@ class Causes(logging.Filter):
             print(f"       see {first}", file=sys.stderr)
         if "failed" in map(self.word, self.ended.values()):
             return 1
-        print("stopped: run me again to go on", file=sys.stderr)
+        print("stopped: run me again to resume", file=sys.stderr)
         return AGAIN
 
 
 def name_of(log: str) -> str:
-    """What a job is called, by its log.
+    """The name of a job, from the path of its log.
 
     >>> name_of("logs/laptop/train/math/near/erf/seed0.log")
     'train/math/near/erf/seed0'
@@ -71,12 +71,12 @@ def name_of(log: str) -> str:
 def cause_of(log: str, code: int) -> str:
     last = last_line(Path(log))
     if code - 128 in set(signal.Signals):
-        return f"killed by {signal.Signals(code - 128).name}{f'; its last words: {last}' if last else ''}"
-    return last or f"exit code {code}, and nothing in its log"
+        return f"killed by {signal.Signals(code - 128).name}{f'; last line of its log: {last}' if last else ''}"
+    return last or f"exit code {code}; its log is empty"
 
 
 def last_line(path: Path) -> str:
-    """The last line of a file that says something; empty where there is none."""
+    """The last line of a file that is not blank; empty if there is none."""
     lines = text_of(path).strip().splitlines()
     return lines[-1] if lines else ""
 

@@ -1,4 +1,4 @@
-"""One Snakemake at a time for a study in a working directory. What a killed one left locked is cleared."""
+"""One Snakemake at a time for each study in a working directory. The locks of a killed one are removed."""
 
 import json
 import os
@@ -15,17 +15,17 @@ from smoothgates.io.files import lock
 from smoothgates.io.paths import Paths
 
 FOLDER = Path(".snakemake/studies")
-"""Who is at work on a study, one file each: held while its Snakemake lives, empty after an orderly end."""
+"""One file for each study, locked while its Snakemake runs. It names that process, and is empty after a regular end."""
 LOCKS = Path(".snakemake/locks")
-"""Snakemake's own, which outlive a kill: they list files and name nobody."""
+"""Snakemake's own locks. They remain after a kill, and list files without naming a process."""
 AT_WORK = "is at work on this study"
 
 
 @contextmanager
 def alone(study: str) -> Iterator[None]:
-    """Hold a study for this process. Raises BadInput that says who else holds it, or that there are no locks here.
+    """Hold a study for this process. Raises BadInput if another process holds it or the file system has no locks.
 
-    The kernel ends the hold with the process, however that ends, and no child inherits it.
+    The kernel releases the hold when the process ends, in whatever way. Child processes do not inherit it.
     """
     path = FOLDER / study
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -34,7 +34,7 @@ def alone(study: str) -> Iterator[None]:
             raise BadInput(f"{Paths(study).results}: {_who(_read(file))} {AT_WORK}")
         left = _read(file)
         if left and left["host"] != platform.node():
-            # Not every file system shares its locks among hosts, so holding the file does not tell.
+            # Some file systems do not share locks among hosts, so our lock does not prove that the other one is gone.
             raise BadInput(
                 f"{Paths(study).results}: {_who(left)} {AT_WORK}, as far as {platform.node()} can tell;"
                 f" if it is not, remove {path}"
@@ -49,13 +49,13 @@ def alone(study: str) -> Iterator[None]:
 
 
 def release(study: str) -> None:
-    """Forget who held a study. The caller must know that nobody is at work on it any more, on another host either."""
+    """Remove the hold and the locks of a study. The caller must know that no process on any host is running it."""
     clear(study)
     (FOLDER / study).unlink(missing_ok=True)
 
 
 def clear(study: str) -> bool:
-    """Remove Snakemake's locks on files of a study, whose Snakemake must be dead; whether there were some."""
+    """Remove Snakemake's locks on the files of a study, whose Snakemake must be dead. Return whether there were any."""
     paths = Paths(study)
     own = (f"{paths.results}/", f"{paths.reports}/")
     found = [

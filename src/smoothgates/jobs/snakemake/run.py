@@ -1,4 +1,4 @@
-"""Around Snakemake's run of a study: alone, and the terminal ends with what matters."""
+"""Run a study in Snakemake: no other Snakemake may run it, and the causes of failures are printed last."""
 
 import os
 import sys
@@ -16,12 +16,14 @@ from smoothgates.jobs.snakemake.exclusive import alone
 Execute = Callable[..., None]
 
 FAILED = "At least one job did not complete successfully"
-"""All that Snakemake says in the end, whatever went wrong."""
+"""Snakemake's last message, whatever the cause."""
 
 
 def watched(workflow, study: str) -> Execute:
-    """The method `execute` of a Snakemake workflow, for one process at a time. Where jobs fail or are stopped, their
-    causes are the last that the terminal shows. A dry run runs nothing, and is as it was.
+    """A replacement for the method `execute` of a Snakemake workflow.
+
+    Only one process at a time may run the study. If jobs fail or stop, their causes are printed last. A dry run takes
+    no lock and prints what Snakemake prints.
     """
     execute, causes = workflow.execute, Causes()
 
@@ -49,24 +51,23 @@ def watched(workflow, study: str) -> Execute:
 
 
 def check_writable(study: str, dry: bool = False) -> None:
-    """Raise BadInput if a folder that jobs write to cannot be written, before any of them starts. A `dry` run writes to
-    Snakemake's own alone.
-    """
+    """Raise BadInput if a folder that jobs write to is not writable. A `dry` run writes to Snakemake's folder only."""
     paths = Paths(study)
     jobs = () if dry else (paths.results, paths.logs, paths.reports, "work")
     for path in map(Path, (".snakemake", *jobs)):
         there = next(each for each in (path, *path.parents) if each.exists())
         if not there.is_dir() or not os.access(there, os.W_OK):
-            raise BadInput(f"{there}: expected a folder that can be written to, for {path}")
+            raise BadInput(f"{there}: expected a writable folder, for {path}")
 
 
 def missing(text: str) -> str:
-    """What `make report` lacks while its study is unfinished, in one line instead of one for each file."""
+    """One line about the files that `make report` needs from an unfinished study, instead of one line for each."""
     files = [line.strip() for line in text.partition("affected files:")[2].splitlines() if line.strip()]
     more = f" and {len(files) - 1} more" if len(files) > 1 else ""
-    return f"{files[0] if files else text}{more}: missing, and no rule that may run makes it: `make study` first"
+    return f"{files[0] if files else text}{more}: is missing, and none of the allowed rules makes it: run `make study` first"
 
 
 def refuse(text: str) -> None:
+    """Print an error and exit with code 2."""
     print(f"error: {text}", file=sys.stderr)
     sys.exit(2)

@@ -78,7 +78,7 @@ class Needs:
         """Runs of which that cannot be told yet, by the path of their result: what they wait for. The name of their
         directory depends on bytes that are to be made first.
         """
-        ready = {path for job in audit.jobs("done") for path in job.outputs}
+        ready = {path for job in audit.jobs("done") for path in job.writes}
         for job in (job for job, state in audit.states if job.stage == "train" and state != "done"):
             sources = listed(job.sources)
             waits = [path for path in sources if path not in ready]
