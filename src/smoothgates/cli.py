@@ -88,7 +88,9 @@ def train(
     """Train a policy by RL with one method, or go on where an earlier attempt ended."""
     from smoothgates.stages import train as stage
 
-    stage.run(spec, data, policy, out, metrics, index, stage.How(work, wall_minutes, save_seconds, fresh, wait), gate)
+    stage.run(
+        spec, data, policy, out, metrics, index, stage.RunOptions(work, wall_minutes, save_seconds, fresh, wait), gate
+    )
 
 
 @app.command()

@@ -13,7 +13,7 @@ import torch
 
 from smoothgates.errors import BadInput, TryAgain
 from smoothgates.stages import policy, prepare
-from smoothgates.stages.train import How
+from smoothgates.stages.train import RunOptions
 from smoothgates.stages.train import run as train
 from smoothgates.train import loop
 
@@ -56,7 +56,7 @@ class Run:
         out = self.folder / "result"
         paths = [self.inputs / "data/manifest.json", self.inputs / "policy/model.json"]
         outputs = [out / "model.json", out / "metrics.parquet"]
-        train(json.dumps(self.spec), *paths, *outputs, how=How(work=self.work, **how))
+        train(json.dumps(self.spec), *paths, *outputs, how=RunOptions(work=self.work, **how))
 
     def command(self, *flags: str) -> list[str]:
         """The same as a command."""

@@ -27,9 +27,9 @@ from smoothgates.specs.rollout import Protocol, SamplerConfig, Sampling
 from smoothgates.specs.train import Regime, TrainSpec
 from smoothgates.study.loader import load_methods
 from smoothgates.tasks.task import Verdict, each
+from smoothgates.train.context import RunContext
 from smoothgates.train.engine.torch_engine import TorchEngine
 from smoothgates.train.loop import train
-from smoothgates.train.means import Means
 from smoothgates.train.run.state import State
 from smoothgates.train.sync import make_sync
 
@@ -222,7 +222,7 @@ def run(policy, sampler, tokenizer, problems, start, folder):
 
     probe = prompt_ids(tokenizer, [p.question for p in problems[:4]])
     sync = make_sync(engine, sampler, "float32", probe, place, start, lambda: state.history.steps)
-    train(state, Means(engine, sampler, compact_text(tokenizer), setting, problems, sync), spec)
+    train(state, RunContext(engine, sampler, compact_text(tokenizer), setting, problems, sync), spec)
     sync()
     return state.history.updates
 

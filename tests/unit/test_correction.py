@@ -19,9 +19,9 @@ from smoothgates.specs.optimizer import Adam
 from smoothgates.specs.rollout import Protocol, SamplerConfig, Sampling
 from smoothgates.specs.train import EngineConfig, Regime, TrainSpec
 from smoothgates.study.loader import load_methods
+from smoothgates.train.context import RunContext
 from smoothgates.train.engine.torch_engine import TorchEngine
 from smoothgates.train.loop import correction, correction_facts, minibatches, train, update
-from smoothgates.train.means import Means
 from smoothgates.train.run.state import State
 
 PROTOCOL = Protocol(reward="exact", max_new_tokens=8, toss=True)
@@ -152,9 +152,9 @@ class Rounding(TorchSampler):
 def test_its_mean_is_logged_before_and_after_the_cap_where_it_is_on(cap, policy, tokenizer, problems):
     chosen = spec(cap)
     engine = TorchEngine(policy, chosen.engine, chosen.regime.optimizer, Ranks())
-    means = Means(engine, Rounding(policy), compact_text(tokenizer), setting_of("math", PROTOCOL), problems)
+    context = RunContext(engine, Rounding(policy), compact_text(tokenizer), setting_of("math", PROTOCOL), problems)
     state = State.first(engine, chosen)
-    train(state, means, chosen)
+    train(state, context, chosen)
     for row in state.history.updates:
         assert ("correction_mean" in row) == ("correction_capped" in row) == (cap is not None)
         if cap:

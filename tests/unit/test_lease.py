@@ -11,7 +11,7 @@ from contextlib import suppress
 import pytest
 
 from smoothgates.errors import TryAgain
-from smoothgates.train.run.lease import PATIENCE, Lease, read
+from smoothgates.train.run.lease import PATIENCE, Lease, read_lease
 
 BEAT = 0.05
 CHANGES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link"}
@@ -88,7 +88,7 @@ def test_the_heartbeat_beats_and_the_file_is_whole_at_every_moment(tmp_path):
     with Lease(tmp_path, 0, interval=0.002):
         beats, until = set(), time.monotonic() + 0.5
         while time.monotonic() < until:
-            beats.add(read(tmp_path / "lease.json")["heartbeat"])
+            beats.add(read_lease(tmp_path / "lease.json")["heartbeat"])
     assert len(beats) > 10
 
 
@@ -133,7 +133,7 @@ def test_clocks_that_differ_do_not_matter(offset, tmp_path, monkeypatch):
         work(tmp_path, seconds=1)
 
     child = fork(hold, "elsewhere")
-    while not read(tmp_path / "lease.json"):
+    while not read_lease(tmp_path / "lease.json"):
         time.sleep(0.01)
     with pytest.raises(TryAgain):
         Lease(tmp_path, 0.5, BEAT)

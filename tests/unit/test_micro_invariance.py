@@ -26,10 +26,10 @@ from smoothgates.specs.rollout import Protocol, Sampling
 from smoothgates.specs.train import EngineConfig, Regime, TrainSpec
 from smoothgates.study.loader import load_study
 from smoothgates.train import loop
-from smoothgates.train.churn import CHURN
 from smoothgates.train.engine.torch_engine import TorchEngine
 from smoothgates.train.loop import old_logprobs, orders, update
 from smoothgates.train.microbatch import deal
+from smoothgates.train.routing_replay import CHURN
 
 METHODS = load_methods("config/methods.yaml")
 RATIOS = ("token", "sequence", "sequence_token")

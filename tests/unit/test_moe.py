@@ -27,10 +27,10 @@ from smoothgates.specs.rollout import Protocol, Sampling
 from smoothgates.specs.train import EngineConfig, Regime, TrainSpec
 from smoothgates.study.loader import load_study
 from smoothgates.tasks.task import Verdict, each
-from smoothgates.train.churn import changed
+from smoothgates.train.context import RunContext
 from smoothgates.train.engine.torch_engine import TorchEngine
 from smoothgates.train.loop import minibatches, sample, train, update
-from smoothgates.train.means import Means
+from smoothgates.train.routing_replay import changed
 from smoothgates.train.run.state import State, pack, unpack
 
 PROTOCOL = Protocol(reward="exact", max_new_tokens=8)
@@ -198,19 +198,19 @@ def spec(lr=3e-4, replay=True, epochs=1, engine=None, minibatches=2):
     )
 
 
-def means_of(policy, tokenizer, problems, chosen, rewards=(1.0, 0.0, 0.0)):
+def context_of(policy, tokenizer, problems, chosen, rewards=(1.0, 0.0, 0.0)):
     """Rewards come in turn, whatever the policy says."""
     cycle = itertools.cycle(rewards)
     judge = each(lambda text, example, cut: Verdict(next(cycle), {}, None, "wrong"))
     setting = dataclasses.replace(setting_of("math", PROTOCOL), judge=judge)
     engine = TorchEngine(policy, chosen.engine, chosen.regime.optimizer, Ranks())
-    return Means(engine, TorchSampler(policy), compact_text(tokenizer), setting, problems)
+    return RunContext(engine, TorchSampler(policy), compact_text(tokenizer), setting, problems)
 
 
 def run(policy, tokenizer, problems, chosen, **how):
-    means = means_of(policy, tokenizer, problems, chosen, **how)
-    state = State.first(means.engine, chosen)
-    train(state, means, chosen)
+    context = context_of(policy, tokenizer, problems, chosen, **how)
+    state = State.first(context.engine, chosen)
+    train(state, context, chosen)
     return state.history.updates
 
 
@@ -246,9 +246,9 @@ def test_a_large_step_changes_experts(moe, tokenizer, problems):
 def test_micro_batches_replay_the_same_routes(engine, moe, tokenizer, problems):
     """After routers have moved away from the rollout, an update gives the same numbers however it is divided."""
     plain = spec(minibatches=1)
-    means = means_of(copy.deepcopy(moe), tokenizer, problems, plain)
-    state = State.first(means.engine, plain)
-    sample(state, means, plain)
+    context = context_of(copy.deepcopy(moe), tokenizer, problems, plain)
+    state = State.first(context.engine, plain)
+    sample(state, context, plain)
     rollout = state.waiting[0]
     with torch.no_grad():
         for i, parameter in enumerate(moe.parameters()):
@@ -282,13 +282,13 @@ def test_replay_without_experts_is_refused(policy, tokenizer, problems):
 
 def test_routes_survive_a_checkpoint(moe, tokenizer, problems):
     chosen = spec()
-    means = means_of(moe, tokenizer, problems, chosen)
-    state = State.first(means.engine, chosen)
-    sample(state, means, chosen)
+    context = context_of(moe, tokenizer, problems, chosen)
+    state = State.first(context.engine, chosen)
+    sample(state, context, chosen)
     routes = state.waiting[0].routes
     assert routes.shape[2:] == (2, 2)
     assert len(routes.unique()) == 8
-    other = State.first(means.engine, chosen)
+    other = State.first(context.engine, chosen)
     unpack(other, *pack(state))
     assert torch.equal(other.waiting[0].routes, routes)
 

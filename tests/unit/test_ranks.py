@@ -64,7 +64,7 @@ atexit.register(lambda: print(dist.is_initialized()))  # registered first, calle
 from smoothgates.distributed.ranks import Ranks
 ranks = Ranks()
 ranks.gather(None)  # both have met
-with ranks.as_one():
+with ranks.failing_together():
     raise SystemExit(2)
 """
 
@@ -82,16 +82,16 @@ def test_torchs_threads_are_ended_before_the_process(tmp_path):
 def test_alone_nothing_is_met(monkeypatch):
     monkeypatch.setattr(torch.distributed, "all_gather", None)
     ranks, stream = Ranks(), torch.Generator()
-    assert ranks.leads
-    assert ranks.share([1, 2, 3]) == [1, 2, 3]
-    assert (ranks.gather("all"), ranks.first("one")) == (["all"], "one")
-    assert ranks.own(stream) is stream
-    with pytest.raises(BadInput, match="alone"), ranks.noticing_losses(), ranks.as_one():
+    assert ranks.is_main
+    assert ranks.shard([1, 2, 3]) == [1, 2, 3]
+    assert (ranks.gather("all"), ranks.broadcast("one")) == (["all"], "one")
+    assert ranks.generator(stream) is stream
+    with pytest.raises(BadInput, match="alone"), ranks.reporting_lost_ranks(), ranks.failing_together():
         raise BadInput("alone")
 
 
 def test_each_has_its_share_and_all_have_the_whole(two):
-    shares, wholes = zip(*two(lambda ranks: (ranks.share([1, 2, 3, 4]), ranks.gather(ranks.share([1, 2, 3, 4])))))
+    shares, wholes = zip(*two(lambda ranks: (ranks.shard([1, 2, 3, 4]), ranks.gather(ranks.shard([1, 2, 3, 4])))))
     assert shares == ([1, 2], [3, 4])
     assert wholes == ([[1, 2], [3, 4]],) * 2
 
@@ -99,7 +99,7 @@ def test_each_has_its_share_and_all_have_the_whole(two):
 def test_streams_differ_and_what_they_come_from_moves_on_alike(two):
     def act(ranks: Ranks):
         shared = torch.Generator().manual_seed(3)
-        return torch.rand(4, generator=ranks.own(shared)).tolist(), shared.get_state().tolist()
+        return torch.rand(4, generator=ranks.generator(shared)).tolist(), shared.get_state().tolist()
 
     (mine, state), (other, state_of_other) = two(act)
     assert mine != other
@@ -110,7 +110,7 @@ def test_streams_differ_and_what_they_come_from_moves_on_alike(two):
 @pytest.mark.parametrize("failing", [(0,), (1,), (0, 1)])
 def test_what_fails_on_one_fails_on_all_with_the_first_ones_words(kind, failing, two):
     def act(ranks: Ranks):
-        with ranks.as_one():
+        with ranks.failing_together():
             if ranks.rank in failing:
                 raise kind(f"rank {ranks.rank} cannot")
 
@@ -119,7 +119,7 @@ def test_what_fails_on_one_fails_on_all_with_the_first_ones_words(kind, failing,
 
 def test_a_block_in_which_none_fails_is_gone_through(two):
     def act(ranks: Ranks):
-        with ranks.as_one():
+        with ranks.failing_together():
             found = ranks.rank
         return ranks.gather(found)
 
@@ -129,7 +129,7 @@ def test_a_block_in_which_none_fails_is_gone_through(two):
 @pytest.mark.parametrize("gone", [0, 1])
 def test_who_has_lost_another_is_to_be_run_again(gone, two, tmp_path):
     def act(ranks: Ranks):
-        with ranks.noticing_losses():
+        with ranks.reporting_lost_ranks():
             ranks.gather(None)
             if ranks.rank == gone:
                 torch.save("gone", tmp_path / str(gone))
@@ -143,7 +143,7 @@ def test_who_has_lost_another_is_to_be_run_again(gone, two, tmp_path):
 
 def test_other_errors_are_not_taken_for_a_loss(two):
     def act(ranks: Ranks):
-        with ranks.noticing_losses():
+        with ranks.reporting_lost_ranks():
             raise RuntimeError("shapes differ")
 
     assert two(act) == [(RuntimeError, "shapes differ")] * 2

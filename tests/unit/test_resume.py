@@ -20,9 +20,9 @@ from smoothgates.specs.rollout import Protocol, Sampling
 from smoothgates.specs.train import Regime, TrainSpec
 from smoothgates.study.loader import load_study
 from smoothgates.tasks.task import Verdict, each
+from smoothgates.train.context import RunContext
 from smoothgates.train.engine.torch_engine import TorchEngine
 from smoothgates.train.loop import train
-from smoothgates.train.means import Means
 from smoothgates.train.run import checkpoint
 from smoothgates.train.run.state import State, pack, unpack
 from smoothgates.train.run.stop import Stop
@@ -70,7 +70,7 @@ def go_on(tokenizer, problems, setting):
 
     def go_on(state: State, spec: TrainSpec, **between) -> None:
         sampler = TorchSampler(state.engine.policy)
-        train(state, Means(state.engine, sampler, compact_text(tokenizer), setting, problems), spec, **between)
+        train(state, RunContext(state.engine, sampler, compact_text(tokenizer), setting, problems), spec, **between)
 
     return go_on
 

@@ -22,9 +22,9 @@ from smoothgates.specs.optimizer import Adam
 from smoothgates.specs.rollout import Protocol, Sampling
 from smoothgates.specs.train import Regime, TrainSpec
 from smoothgates.tasks.task import Verdict, each
+from smoothgates.train.context import RunContext
 from smoothgates.train.engine.torch_engine import TorchEngine
 from smoothgates.train.loop import minibatches, orders, train, update
-from smoothgates.train.means import Means
 from smoothgates.train.optimizer import AdamW
 from smoothgates.train.run.state import State
 
@@ -57,15 +57,15 @@ def engine_of(policy, chosen):
     return TorchEngine(policy, chosen.engine, chosen.regime.optimizer, Ranks())
 
 
-def means_of(policy, tokenizer, problems, chosen, *rewards):
+def context_of(policy, tokenizer, problems, chosen, *rewards):
     engine = engine_of(policy, chosen)
-    return Means(engine, TorchSampler(policy), compact_text(tokenizer), setting(*rewards), problems)
+    return RunContext(engine, TorchSampler(policy), compact_text(tokenizer), setting(*rewards), problems)
 
 
 def run(policy, tokenizer, problems, chosen, rewards=(1.0, 0.0, 0.0)):
-    means = means_of(policy, tokenizer, problems, chosen, *rewards)
-    state = State.first(means.engine, chosen)
-    train(state, means, chosen)
+    context = context_of(policy, tokenizer, problems, chosen, *rewards)
+    state = State.first(context.engine, chosen)
+    train(state, context, chosen)
     return state.history
 
 

@@ -40,11 +40,11 @@ class Ranks:
             self.group = dist.new_group(backend="gloo")
 
     @property
-    def leads(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this is the one that writes files."""
         return self.rank == 0
 
-    def share(self, items: list[T]) -> list[T]:
+    def shard(self, items: list[T]) -> list[T]:
         """This rank's part of a list whose length the ranks divide: neighbours stay together."""
         part = len(items) // self.size
         return items[self.rank * part : (self.rank + 1) * part]
@@ -66,12 +66,12 @@ class Ranks:
         dist.all_gather(found, torch.nn.functional.pad(own, (0, longest - len(own))), group=self.group)
         return [unpacked(each[:size].numpy().tobytes()) for each, size in zip(found, map(int, sizes), strict=True)]
 
-    def first(self, item: T) -> T:
+    def broadcast(self, item: T) -> T:
         """Rank 0's."""
-        return self.gather(item if self.leads else None)[0]
+        return self.gather(item if self.is_main else None)[0]
 
     @contextmanager
-    def as_one(self) -> Iterator[None]:
+    def failing_together(self) -> Iterator[None]:
         """What each does by itself in here, no method of this class among it, succeeds or fails for all.
 
         Every rank leaves when all are done. Raises the first one's BadInput or TryAgain in all of them.
@@ -88,7 +88,7 @@ class Ranks:
             raise FAILURES[kind](text)
 
     @contextmanager
-    def noticing_losses(self) -> Iterator[None]:
+    def reporting_lost_ranks(self) -> Iterator[None]:
         """Where torch finds in here that another rank is gone, raise TryAgain: why it went, that one has told."""
         if self.size == 1:
             yield
@@ -102,7 +102,7 @@ class Ranks:
                 raise
             raise TryAgain(f"rank {self.rank} has lost another one: {str(error).splitlines()[0]}") from None
 
-    def own(self, generator: "torch.Generator") -> "torch.Generator":
+    def generator(self, generator: "torch.Generator") -> "torch.Generator":
         """A random stream for this rank, from one that all ranks share and that moves on in all of them alike."""
         if self.size == 1:
             return generator

@@ -16,14 +16,14 @@ from smoothgates.specs.gates import GATE_CHECK
 from smoothgates.specs.train import TrainSpec
 from smoothgates.train.run.result import Result
 from smoothgates.train.run.stop import Stop
-from smoothgates.train.run.workdir import FINISHED, Work, fingerprint, marking_failures
+from smoothgates.train.run.workdir import FINISHED, WorkDir, fingerprint, marking_failures
 
 if TYPE_CHECKING:
-    from smoothgates.train.run.attempt import Session
+    from smoothgates.train.run.attempt import Attempt
 
 
 @dataclass(frozen=True)
-class How:
+class RunOptions:
     """How a run is carried out. Nothing of it reaches the result."""
 
     work: Path = Path("work")
@@ -45,7 +45,7 @@ def run(
     out: Path,
     metrics: Path,
     index: Path | None = None,
-    how: How | None = None,
+    how: RunOptions | None = None,
     gate: Path | None = None,
 ) -> None:
     """Train from the warm start `policy`, or go on where an earlier attempt ended; write `metrics`, policies and `out`.
@@ -54,7 +54,7 @@ def run(
 
     Raises TryAgain if it stopped before its end, BadInput if an earlier attempt failed in a way that repeats itself.
     """
-    how = how or How()
+    how = how or RunOptions()
     stop, ranks = Stop(how.wall_minutes), Ranks()
     spec = parse_spec(TrainSpec, spec_text)
     parts = (f"gates.{spec.method.gate}", f"tasks.{spec.task}")
@@ -65,8 +65,8 @@ def run(
     inputs = [facts["inputs"][path.as_posix()] if path else None for path in (data, policy, index)]
     name = fingerprint(facts["spec_sha256"], facts["code_sha256"], facts["lock_sha256"], filter(None, inputs))
     folder = how.work / name
-    with ranks.noticing_losses(), at_work(folder, out, how, ranks) as work, stop:
-        if ranks.first(work and (work.lease.waited or work.finished) and result.is_made_by(facts)):
+    with ranks.reporting_lost_ranks(), at_work(folder, out, how, ranks) as work, stop:
+        if ranks.broadcast(work and (work.lease.waited or work.finished) and result.is_made_by(facts)):
             if work:
                 print(f"{out}: finished already by another process", file=sys.stderr)
                 work.clear()
@@ -74,56 +74,56 @@ def run(
         # Torch comes this late so that a run that has failed before is refused at once.
         from smoothgates.rollout.task_setup import setting_of
         from smoothgates.train.loop import train
-        from smoothgates.train.run.attempt import Session
+        from smoothgates.train.run.attempt import Attempt
         from smoothgates.train.run.memory import naming_what_to_lower
 
-        session = Session(spec, policy, folder, work, ranks, stop, how.save_seconds)
-        means = session.means(setting_of(spec.task, spec.protocol, index), data)
-        with marking_failures(folder, work), naming_what_to_lower(spec), closing(session.sampler):
-            train(session.state, means, spec, session.between)
-        session.keep("weights")
+        attempt = Attempt(spec, policy, folder, work, ranks, stop, how.save_seconds)
+        context = attempt.context(setting_of(spec.task, spec.protocol, index), data)
+        with marking_failures(folder, work), naming_what_to_lower(spec), closing(attempt.sampler):
+            train(attempt.state, context, spec, attempt.between)
+        attempt.keep("weights")
         try:
-            with ranks.as_one():
+            with ranks.failing_together():
                 if work:
-                    publish(session, work, result, execution, inputs)
+                    publish(attempt, work, result, execution, inputs)
         except TryAgain:
             with suppress(TryAgain):
-                session.save()
+                attempt.save()
             raise
-        with ranks.as_one():
+        with ranks.failing_together():
             if work:
-                work.retire(session.steps)
+                work.retire(attempt.steps)
 
 
 @contextmanager
-def at_work(folder: Path, out: Path, how: How, ranks: Ranks) -> Iterator[Work | None]:
+def at_work(folder: Path, out: Path, how: RunOptions, ranks: Ranks) -> Iterator[WorkDir | None]:
     """A run's directory on rank 0, which alone writes there; None on all others. If one is refused, all are."""
     work = None
-    with ranks.as_one():
-        if ranks.leads:
-            work = Work(folder, out, how.wait, how.fresh)
+    with ranks.failing_together():
+        if ranks.is_main:
+            work = WorkDir(folder, out, how.wait, how.fresh)
     with work or nullcontext():
         yield work
 
 
-def publish(session: "Session", work: Work, result: Result, execution: Execution, inputs: list[str | None]) -> None:
+def publish(attempt: "Attempt", work: WorkDir, result: Result, execution: Execution, inputs: list[str | None]) -> None:
     """Put the result in its place, or raise TryAgain and leave nothing of it."""
     work.lease.check()
     try:
-        place(session, work, result, execution, inputs)
+        place(attempt, work, result, execution, inputs)
     except OSError as error:
         with suppress(OSError):
             result.clear()
         raise TryAgain(f"{result.out.parent}: the result cannot be written ({error.strerror})") from None
 
 
-def place(session: "Session", work: Work, result: Result, execution: Execution, inputs: list[str | None]) -> None:
+def place(attempt: "Attempt", work: WorkDir, result: Result, execution: Execution, inputs: list[str | None]) -> None:
     """The manifest after all that it names, then the record of how it was made."""
     from smoothgates.policy.folder import MODEL_SCHEMA
 
-    history, out, metrics = session.state.history, result.out, result.metrics
+    history, out, metrics = attempt.state.history, result.out, result.metrics
     result.clear()
-    for folder in session.folders:
+    for folder in attempt.folders:
         result.place(work.result / folder, folder)
     write_parquet(metrics, history.updates)
     write_json(
@@ -131,18 +131,18 @@ def place(session: "Session", work: Work, result: Result, execution: Execution, 
         {
             "schema": MODEL_SCHEMA,
             "schema_version": 1,
-            "spec": session.spec.model_dump(mode="json"),
+            "spec": attempt.spec.model_dump(mode="json"),
             **dict(zip(("data_sha256", "start_sha256", "index_sha256"), inputs, strict=True)),
             "metrics_sha256": digest(metrics),
             "status": history.status,
             "updates": history.steps,
             "rollouts": history.rollouts,
             "final": "weights",
-            "checkpoints": session.curve,
-            "folders": session.folders,
+            "checkpoints": attempt.curve,
+            "folders": attempt.folders,
         },
     )
-    files = {out.parent / name: sha256 for name, sha256 in session.files().items()}
+    files = {out.parent / name: sha256 for name, sha256 in attempt.files().items()}
     attempts = work.attempts(FINISHED, history.steps)
     execution.write(result.record, [out, metrics, *files], files, attempts=attempts, rollouts=history.seconds)
     flush(out.parent)

@@ -15,23 +15,23 @@ from smoothgates.objective.diagnostics import DIAGNOSTICS
 from smoothgates.policy.routing import no_routes, routing, sparse_shape
 from smoothgates.rollout.collect import Rollout, collect
 from smoothgates.specs.train import Regime, TrainSpec
-from smoothgates.train.churn import Routers, no_facts
+from smoothgates.train.context import RunContext
 from smoothgates.train.engine.engine import Engine
-from smoothgates.train.means import Means
 from smoothgates.train.microbatch import deal
+from smoothgates.train.routing_replay import Routers, no_facts
 from smoothgates.train.run.state import State
 
 NO_UPDATE = dict.fromkeys([*DIAGNOSTICS, "loss", "policy_entropy", "grad_norm"], math.nan)
 
 
-def train(state: State, means: Means, spec: TrainSpec, between: Callable[[], None] = lambda: None) -> None:
+def train(state: State, context: RunContext, spec: TrainSpec, between: Callable[[], None] = lambda: None) -> None:
     """Train on from `state`, in place, until the run has finished or diverged.
 
     A run is a chain of acts: sample a rollout, take one up, make one optimiser step. `between()` is called after each:
     there the state is whole and may be saved. What it raises ends the training. Raises BadInput where the method is
     for policies of another kind.
     """
-    if spec.method.routing_replay and not any(sparse_shape(means.engine.policy)):
+    if spec.method.routing_replay and not any(sparse_shape(context.engine.policy)):
         raise BadInput(f"methods.{spec.method_name}.routing_replay: expected a policy with experts, this one has none")
     regime, history = spec.regime, state.history
     for n in track(range(history.rollouts + 1, regime.rollouts + 1), f"{spec.method_name} rollouts"):
@@ -39,34 +39,34 @@ def train(state: State, means: Means, spec: TrainSpec, between: Callable[[], Non
             if history.status == "diverged":
                 return
             if state.batches:
-                learn(state, means.engine, spec)
+                learn(state, context.engine, spec)
             elif len(state.waiting) <= regime.lag:  # at first, a queue of rollouts: `lag` old when trained on
-                sample(state, means, spec)
+                sample(state, context, spec)
             else:
                 take_up(state, regime)
             between()
 
 
-def sample(state: State, means: Means, spec: TrainSpec) -> None:
+def sample(state: State, context: RunContext, spec: TrainSpec) -> None:
     """Add a rollout to those that wait."""
     began = time.perf_counter()
-    means.sync()
-    chosen = state.prompts.sample(means.examples, spec.sampling.prompts)
+    context.sync()
+    chosen = state.prompts.sample(context.examples, spec.sampling.prompts)
 
     def score(ids: Tensor, starts: Tensor, lengths: Tensor, width: int) -> tuple[Tensor, Tensor, Tensor]:
         order = orders(len(ids), spec.regime, state.shuffle)
-        old_logp, routes = old_logprobs(means.engine, ids, starts, lengths, width, order, spec)
+        old_logp, routes = old_logprobs(context.engine, ids, starts, lengths, width, order, spec)
         return old_logp, order, routes
 
     rollout = collect(
-        means.sampler,
-        means.text,
-        means.setting,
+        context.sampler,
+        context.text,
+        context.setting,
         chosen,
         spec.sampling.group,
         state.samples,
         score,
-        means.engine.ranks,
+        context.engine.ranks,
     )
     if spec.sampler.correction:
         rollout.facts.update(correction_facts(rollout, spec.sampler.correction))

@@ -91,11 +91,11 @@ class Sync:
         """The engine's weights to every rank's sampler."""
         ranks, weights = self.engine.ranks, self.engine.weights()
         folder = None
-        with ranks.as_one():
-            if ranks.leads:
+        with ranks.failing_together():
+            if ranks.is_main:
                 folder = str(self.write(weights))
-        folder = Path(ranks.first(folder))
-        with ranks.as_one():
+        folder = Path(ranks.broadcast(folder))
+        with ranks.failing_together():
             self.sampler.load(folder)
         self.held = self.steps()
 
@@ -114,7 +114,7 @@ class Sync:
         ids = pad_sequence([torch.tensor(row) for row in self.probe], batch_first=True)
         with torch.no_grad():
             logp, _ = self.engine.score(ids, torch.ones_like(lengths), lengths - 1)
-        with self.engine.ranks.as_one():
+        with self.engine.ranks.failing_together():
             theirs = self.sampler.score(self.probe)
         ours = [x for row, length in zip(logp.tolist(), lengths.tolist(), strict=True) for x in row[: length - 1]]
         return ours, [x for row in theirs for x in row]

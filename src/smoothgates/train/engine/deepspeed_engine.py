@@ -49,7 +49,7 @@ class DeepSpeedEngine:
         for name, module in self.policy.named_modules():
             own = list(module.parameters(recurse=False))
             with self.deepspeed.zero.GatheredParameters(own):
-                if own and self.ranks.leads:  # children that have parameters, too, follow and take their places
+                if own and self.ranks.is_main:  # children that have parameters, too, follow and take their places
                     state = module.state_dict(prefix=f"{name}.")
                     found |= {key: tensor.to("cpu", copy=True) for key, tensor in state.items()}
         return found

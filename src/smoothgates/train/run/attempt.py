@@ -18,16 +18,16 @@ from smoothgates.rollout.prompt_limit import fitting
 from smoothgates.rollout.task_setup import Setting
 from smoothgates.specs.train import TrainSpec
 from smoothgates.tasks.task import Example
+from smoothgates.train.context import RunContext
 from smoothgates.train.engine.make import loaded_dtype, make_engine
-from smoothgates.train.means import Means
 from smoothgates.train.run import checkpoint
 from smoothgates.train.run.state import State, pack, unpack
 from smoothgates.train.run.stop import Stop
-from smoothgates.train.run.workdir import CHECKPOINTS, Work
+from smoothgates.train.run.workdir import CHECKPOINTS, WorkDir
 from smoothgates.train.sync import PROBE, make_sync
 
 
-class Session:
+class Attempt:
     """The state of a run, and its keeping."""
 
     def __init__(
@@ -35,7 +35,7 @@ class Session:
         spec: TrainSpec,
         start: Path,
         folder: Path,
-        work: Work | None,
+        work: WorkDir | None,
         ranks: Ranks,
         stop: Stop,
         save_seconds: float,
@@ -47,12 +47,12 @@ class Session:
         torch.set_num_threads(1)  # sums over threads differ in their last bits
         self.spec, self.work, self.ranks, self.stop, self.save_seconds = spec, work, ranks, stop, save_seconds
         self.folder, self.checkpoints = folder, folder / CHECKPOINTS
-        with ranks.as_one():
+        with ranks.failing_together():
             self.start = verified_folder(start)
             policy, self.text = load_policy(self.start, spec.published, loaded_dtype(spec.engine))
         self.engine = make_engine(policy, spec, ranks)
         shared = policy if spec.engine.kind == "torch" else None  # DeepSpeed may divide it among the ranks
-        with ranks.as_one():
+        with ranks.failing_together():
             self.sampler = make_sampler(spec.sampler, self.start, spec.engine.dtype, shared)
         self.state = State.first(self.engine, spec)
         self.folders: dict[str, list[dict]] = {}
@@ -62,7 +62,7 @@ class Session:
         self.saved, self.cost = time.monotonic(), 0.0
         """When the last checkpoint was made, and the seconds that one took."""
         self.go_on()
-        with ranks.as_one():
+        with ranks.failing_together():
             if work:
                 work.starts_from(self.steps)
 
@@ -80,17 +80,17 @@ class Session:
         unpack(self.state, tensors, plain)
         self.engine.load(checkpoint.read_part(path, self.ranks))
         self.folders, self.curve = plain["folders"], plain["curve"]
-        if self.ranks.leads:
+        if self.ranks.is_main:
             where = f"update {self.steps}, rollout {self.state.history.rollouts} of {self.spec.regime.rollouts}"
             print(f"going on from checkpoint {path.name}: {where}", file=sys.stderr, flush=True)
 
-    def means(self, setting: Setting, data: Path) -> Means:
+    def context(self, setting: Setting, data: Path) -> RunContext:
         examples = read_examples(data)
         chosen = fitting(examples, self.text, setting, self.spec.sampling.prompts)
-        if len(chosen) < len(examples) and self.ranks.leads:
+        if len(chosen) < len(examples) and self.ranks.is_main:
             left, limit = len(examples) - len(chosen), setting.protocol.max_prompt_tokens
             print(f"{left} of {len(examples)} examples left out: more than {limit} tokens of prompt", file=sys.stderr)
-        return Means(self.engine, self.sampler, self.text, setting, chosen, self.sync(setting, chosen))
+        return RunContext(self.engine, self.sampler, self.text, setting, chosen, self.sync(setting, chosen))
 
     def sync(self, setting: Setting, examples: list[Example]) -> Callable[[], None]:
         """What keeps the sampler up to date; its probe is the prompts of the first examples."""
@@ -141,12 +141,12 @@ class Session:
     def keep(self, name: str) -> None:
         """Write the policy as it is now into a folder of the result."""
         weights, records = self.engine.weights(), None
-        with self.ranks.as_one():
+        with self.ranks.failing_together():
             if self.work:
                 records = self.write(self.work, name, weights)
-        self.folders[name] = self.ranks.first(records)
+        self.folders[name] = self.ranks.broadcast(records)
 
-    def write(self, work: Work, name: str, weights: dict[str, Tensor]) -> list[dict]:
+    def write(self, work: WorkDir, name: str, weights: dict[str, Tensor]) -> list[dict]:
         work.lease.check()
         try:
             folder = work.folder_of(name)
@@ -159,7 +159,7 @@ class Session:
 
     def save(self) -> None:
         """Make a checkpoint."""
-        with self.ranks.as_one():
+        with self.ranks.failing_together():
             self.check()
         began = time.monotonic()
         tensors, plain = pack(self.state)
@@ -168,12 +168,12 @@ class Session:
         try:
             checkpoint.save(self.checkpoints, tensors, plain, files, self.ranks, self.engine.tensors())
         except TryAgain:
-            with self.ranks.as_one():
+            with self.ranks.failing_together():
                 self.check()  # if it is lost, then that is why
             raise
         self.saved = time.monotonic()
         self.cost = self.saved - began
-        with self.ranks.as_one():
+        with self.ranks.failing_together():
             if self.work:
                 self.work.note(self.steps)
 

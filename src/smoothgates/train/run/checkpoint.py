@@ -47,26 +47,26 @@ def save(
     `files` are others that it relies on, with their sha256. Raises TryAgain if the disk does not take it: nothing of it
     stays behind, and the checkpoint before it is as it was.
     """
-    serial = ranks.first(1 + max((int(each.name) for each in complete(folder)), default=0))
+    serial = ranks.broadcast(1 + max((int(each.name) for each in complete(folder)), default=0))
     target = folder / f"{serial:06d}"
     partial = target.with_suffix(UNFINISHED)
     try:
-        with ranks.as_one(), told(folder):
-            if ranks.leads:
+        with ranks.failing_together(), told(folder):
+            if ranks.is_main:
                 folder.mkdir(exist_ok=True)
                 shutil.rmtree(partial, ignore_errors=True)
                 partial.mkdir()
         own, sha256 = part_of(partial, ranks), ""
-        with ranks.as_one(), told(folder):
+        with ranks.failing_together(), told(folder):
             save_file(whole(part), own)
             flush(own)
             sha256 = digest(own)
         parts = dict(ranks.gather((own.name, sha256)))
-        with ranks.as_one(), told(folder):
-            if ranks.leads:
+        with ranks.failing_together(), told(folder):
+            if ranks.is_main:
                 finish(partial, target, tensors, plain, files, parts)
     except TryAgain:
-        if ranks.leads:
+        if ranks.is_main:
             shutil.rmtree(partial, ignore_errors=True)
             with suppress(OSError):
                 (folder / f"{LATEST}{UNFINISHED}").unlink()
@@ -120,17 +120,17 @@ def load(folder: Path, ranks: Ranks) -> tuple[dict[str, torch.Tensor], dict, Pat
     """
 
     def tell(line: str) -> None:
-        if ranks.leads:
+        if ranks.is_main:
             print(line, file=sys.stderr, flush=True)
 
-    found = [folder / name for name in ranks.first(sorted((each.name for each in complete(folder)), reverse=True))]
+    found = [folder / name for name in ranks.broadcast(sorted((each.name for each in complete(folder)), reverse=True))]
     with suppress(OSError, UnicodeDecodeError):
         latest = folder / (folder / LATEST).read_text(encoding="utf-8").strip()
         if latest not in found:
             tell(f"{latest}: no such checkpoint, though {LATEST} names it")
     for path in found:
         try:
-            with ranks.as_one():
+            with ranks.failing_together():
                 tensors, plain = read(path, ranks)
         except BadInput as error:
             tell(f"{error}; passed over")

@@ -52,9 +52,9 @@ class Lease:
 
     def check(self) -> None:
         """Raises TryAgain if the lease is no longer ours. To be called before anything is written."""
-        found = read(self.path)
+        found = read_lease(self.path)
         if found is None or found["token"] != self.entry.token:
-            whose = f"now {name(found)} is at work here" if found else "it is gone"
+            whose = f"now {holder_name(found)} is at work here" if found else "it is gone"
             raise TryAgain(f"{self.path}: lost while this process was held up: {whose}; nothing more is written")
 
     def release(self) -> None:
@@ -65,7 +65,7 @@ class Lease:
         with suppress(OSError):  # the directory may be gone
             if last := Entry.link(claim):
                 last.close()
-                found = read(self.path)
+                found = read_lease(self.path)
                 if found and found["token"] == self.entry.token:
                     self.path.unlink()
                 claim.unlink()
@@ -86,10 +86,12 @@ class Lease:
                 return entry
             if dead := self._dead(self.path):
                 if entry := self._replace(dead):
-                    print(f"{self.path}: taken over from {name(dead)}, which is dead", file=sys.stderr, flush=True)
+                    print(
+                        f"{self.path}: taken over from {holder_name(dead)}, which is dead", file=sys.stderr, flush=True
+                    )
                     return entry
             elif self.path.exists():
-                holder = name(read(self.path))
+                holder = holder_name(read_lease(self.path))
                 if time.monotonic() - began >= wait:
                     raise TryAgain(f"{self.path}: {holder} is at work here; waited {wait:g} s for it")
                 if not self.waited:
@@ -101,21 +103,21 @@ class Lease:
         """A lease of ours in the place of a dead one, unless another process has that or does that."""
         claim = self._claim(holder["token"])
         if entry := Entry.link(claim):
-            if (read(self.path) or {}).get("token") == holder["token"]:
+            if (read_lease(self.path) or {}).get("token") == holder["token"]:
                 with suppress(FileNotFoundError):  # another has moved it for us
                     claim.replace(self.path)
-                if (read(self.path) or {}).get("token") == entry.token:
+                if (read_lease(self.path) or {}).get("token") == entry.token:
                     return entry
             claim.unlink(missing_ok=True)
             entry.close()
-        elif self._dead(claim) and read(self.path) == holder:
+        elif self._dead(claim) and read_lease(self.path) == holder:
             with suppress(FileNotFoundError):
                 claim.replace(self.path)
         return None
 
     def _dead(self, path: Path) -> dict | None:
         """The lease in this file if its process is dead: as this host knows, or as its heartbeat tells."""
-        found, now = read(path), time.monotonic()
+        found, now = read_lease(path), time.monotonic()
         before, since = self.watched.get(path, (None, now))
         self.watched[path] = (found, since if found == before else now)
         if found and (ended_here(found) or (found == before and now - since > PATIENCE * self.interval)):
@@ -178,7 +180,7 @@ class Entry:
         os.close(self.file)
 
 
-def read(path: Path) -> dict | None:
+def read_lease(path: Path) -> dict | None:
     """What a lease file says; None if there is none."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
@@ -219,7 +221,7 @@ def pid_space() -> str:
         return ""
 
 
-def name(lease: dict | None) -> str:
+def holder_name(lease: dict | None) -> str:
     """Its holder, for people."""
     if lease is None:
         return "a process that cannot be told"

@@ -14,9 +14,9 @@ SCHEMA = "smoothgates.work"
 MARK = "mark.json"
 
 
-def mark(folder: Path, result: Path) -> None:
+def add_mark(folder: Path, result: Path) -> None:
     """Note that a directory is for this result too, a path of its manifest. Raises OSError."""
-    known = marked_for(folder) or frozenset()
+    known = marked_results(folder) or frozenset()
     if (whole := Path(os.path.normpath(result.absolute()))) not in known:
         # Relative to the directory: a checkout that is moved or copied takes its marks along.
         named = sorted(os.path.relpath(each, folder.resolve()) for each in {whole, *known})
@@ -24,7 +24,7 @@ def mark(folder: Path, result: Path) -> None:
         write_json(folder / MARK, sealed(facts), parents=False)
 
 
-def marked_for(folder: Path) -> frozenset[Path] | None:
+def marked_results(folder: Path) -> frozenset[Path] | None:
     """Absolute paths of the results that a directory is for; None if no intact mark says so of this very directory."""
     try:
         facts = read_json(folder / MARK, SCHEMA)

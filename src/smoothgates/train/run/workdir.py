@@ -24,7 +24,7 @@ from pathlib import Path
 from smoothgates.errors import BadInput, TryAgain
 from smoothgates.io.files import read_json, write_atomically, write_json
 from smoothgates.train.run.lease import Lease
-from smoothgates.train.run.mark import MARK, mark
+from smoothgates.train.run.mark import MARK, add_mark
 
 FAILED = "smoothgates.failed"
 MARKER = "failed.json"
@@ -48,7 +48,7 @@ def fingerprint(spec: str, code: str, lock: str, inputs: Iterable[str]) -> str:
     return hashlib.sha256(json.dumps([spec, code, lock, *inputs]).encode()).hexdigest()[:16]
 
 
-class Work:
+class WorkDir:
     """A run's directory, while this process alone works there; a context manager."""
 
     def __init__(self, folder: Path, result: Path, wait: float, fresh: bool = False):
@@ -68,7 +68,7 @@ class Work:
         try:
             if fresh:
                 self.clear()
-            mark(folder, result)
+            add_mark(folder, result)
             if self.failed.exists():
                 cause = read_json(self.failed, FAILED)["cause"]
                 raise BadInput(f"{self.failed}: this run has failed before: {cause}; delete the file, or give --fresh")
@@ -79,7 +79,7 @@ class Work:
                 raise TryAgain(f"{folder}: {error.strerror}") from None
             raise
 
-    def __enter__(self) -> "Work":
+    def __enter__(self) -> "WorkDir":
         return self
 
     def __exit__(self, _, error: BaseException | None, __) -> None:
@@ -147,10 +147,10 @@ class Work:
     def clear(self) -> None:
         """Forget all attempts."""
         self.lease.check()
-        empty(self.folder)
+        empty_workdir(self.folder)
 
 
-def empty(folder: Path) -> None:
+def empty_workdir(folder: Path) -> None:
     """Delete what is in a work directory, but for the lease, which the caller must hold. Whoever is killed on the way
     leaves a directory that still says how its run ended, and, to the last, what it is for.
     """
@@ -163,7 +163,7 @@ def empty(folder: Path) -> None:
 
 
 @contextmanager
-def marking_failures(folder: Path, work: Work | None) -> Iterator[None]:
+def marking_failures(folder: Path, work: WorkDir | None) -> Iterator[None]:
     """Leave the marker by which later attempts are refused, if an error will repeat itself.
 
     Any rank may do so, but only rank 0 has the directory's `work`, and can tell whether it is still theirs.

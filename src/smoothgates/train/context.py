@@ -11,7 +11,7 @@ from smoothgates.train.engine.engine import Engine
 
 
 @dataclass(frozen=True)
-class Means:
+class RunContext:
     """Engine and sampler, and what is asked."""
 
     engine: Engine
