@@ -13,7 +13,7 @@ import torch
 
 from smoothgates.errors import BadInput, TryAgain
 from smoothgates.stages import policy, prepare
-from smoothgates.stages.train import RunOptions
+from smoothgates.stages.train import Inputs, Result, RunOptions
 from smoothgates.stages.train import run as train
 from smoothgates.train import loop
 
@@ -54,9 +54,9 @@ class Run:
         """In this process."""
         how = {"save_seconds": 0, "wait": 0} | how
         out = self.folder / "result"
-        paths = [self.inputs / "data/manifest.json", self.inputs / "policy/model.json"]
-        outputs = [out / "model.json", out / "metrics.parquet"]
-        train(json.dumps(self.spec), *paths, *outputs, how=RunOptions(work=self.work, **how))
+        inputs = Inputs(self.inputs / "data/manifest.json", self.inputs / "policy/model.json")
+        result = Result(out / "model.json", out / "metrics.parquet")
+        train(json.dumps(self.spec), inputs, result, RunOptions(work=self.work, **how))
 
     def command(self, *flags: str) -> list[str]:
         """The same as a command."""

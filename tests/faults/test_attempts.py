@@ -34,7 +34,7 @@ def half(run):
 def test_another_run_never_goes_on_from_it(half, changes):
     other = type(half)(half.inputs, half.folder, {**half.spec, **changes})
     assert attempt(other) == 0
-    assert "going on" not in other.log
+    assert "resuming" not in other.log
     apart = half.elsewhere("apart", **changes)
     assert attempt(apart) == 0
     assert other.result() == apart.result()
@@ -46,12 +46,12 @@ def test_other_data_are_another_run(half, tmp_path):
     manifest = inputs / "data/manifest.json"
     manifest.write_text(manifest.read_text().replace('"seed": 0', '"seed": 7'))
     assert attempt(type(half)(inputs, half.folder, half.spec)) == 0
-    assert "going on" not in half.log
+    assert "resuming" not in half.log
 
 
 def test_fresh_starts_over(half, undisturbed):
     assert attempt(half, fresh=True) == 0
-    assert "going on" not in half.log
+    assert "resuming" not in half.log
     assert half.result() == undisturbed[0]
     assert len(half.attempts) == 1
 
@@ -84,7 +84,7 @@ def test_a_result_that_was_whole_when_its_process_died_is_not_made_twice(run, un
     assert attempt(again, die_at=changes - 12) == KILLED
     assert '"finished"' in only(again.work).joinpath("attempts.jsonl").read_text()
     assert attempt(again) == 0
-    assert "finished already" in again.log
+    assert "already finished" in again.log
     assert again.updates == undisturbed[1]
     assert again.result() == undisturbed[0]
     assert list(again.work.iterdir()) == []
@@ -147,7 +147,7 @@ def test_a_damaged_checkpoint_is_passed_over(half, undisturbed, harm, name):
     assert attempt(half) == 0, half.log
     assert half.result() == undisturbed[0]
     if name != "LATEST":
-        assert "passed over" in half.log
+        assert "trying an earlier checkpoint" in half.log
         assert str(path) in half.log
 
 
@@ -171,7 +171,7 @@ def test_two_at_once_make_one_result(run, undisturbed):
         children = [start(pair), start(pair)]
         ends = [wait(child) for child in children]
         assert sorted(ends) == [0, 75], pair.log
-        assert "is at work here" in pair.log
+        assert ": held by process" in pair.log
         assert pair.updates == undisturbed[1]
         assert pair.result() == undisturbed[0]
 
@@ -181,7 +181,7 @@ def test_the_second_waits_if_told_to_and_finds_the_work_done(run, undisturbed):
         pair = run.elsewhere(f"pair{time}")
         children = [start(pair, wait=60), start(pair, wait=60)]
         assert [wait(child) for child in children] == [0, 0], pair.log
-        assert "finished already by another process" in pair.log
+        assert "already finished by another process" in pair.log
         assert pair.updates == undisturbed[1]
         assert pair.result() == undisturbed[0]
         assert list(pair.work.iterdir()) == []

@@ -61,9 +61,9 @@ def test_asked_to_stop(number, long, expected):
     assert process.wait(20) == 75
     last = long.log.splitlines()[-1]
     assert last.startswith("try again: stopped at update ")
-    assert f"asked to by {number.name}; run me again" in last
+    assert f"received {number.name}; run me again" in last
     finish(long)
-    assert "going on from checkpoint 000001" in long.log
+    assert "resuming from checkpoint 000001" in long.log
     assert long.result() == expected
     ends = [each["end"] for each in long.attempts]
     assert len(ends) == 2
@@ -90,7 +90,7 @@ def test_asked_twice_by_a_cluster_it_stops_in_order(long):
         os.kill(process.pid, signal.SIGTERM)
         time.sleep(0.002)
     assert process.wait(20) == 75
-    assert "asked to by SIGTERM; run me again" in long.log.splitlines()[-1]
+    assert "received SIGTERM; run me again" in long.log.splitlines()[-1]
     finish(long)
 
 
@@ -101,7 +101,7 @@ def test_out_of_time(long):
     began = time.monotonic()
     assert begin(run, "--wall-minutes", "0.1", "--save-seconds", "600").wait(60) == 75
     assert time.monotonic() - began < 6
-    assert "its time is nearly up; run me again" in run.log
+    assert "the time limit is near; run me again" in run.log
     assert attempt(run, save_seconds=600) == 0
     assert attempt(undisturbed, save_seconds=600) == 0
     assert run.result() == undisturbed.result()
@@ -119,6 +119,6 @@ def test_a_suspended_trainer_that_was_overtaken_writes_nothing_more(long, expect
     assert "taken over from" in long.log
     os.kill(process.pid, signal.SIGCONT)
     assert process.wait(20) == 75
-    assert "nothing more is written" in long.log.splitlines()[-1]
+    assert "writing stops" in long.log.splitlines()[-1]
     assert long.result() == expected
     assert list(long.work.iterdir()) == []

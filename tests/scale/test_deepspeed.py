@@ -24,12 +24,13 @@ from smoothgates.specs.policy import Architecture, ExpertsConfig
 from smoothgates.specs.rollout import Protocol, Sampling
 from smoothgates.specs.train import EngineConfig, Regime, TrainSpec
 from smoothgates.study.loader import load_study
+from smoothgates.train.accumulate import Sequences, old_logprobs
 from smoothgates.train.engine import deepspeed_engine
 from smoothgates.train.engine.deepspeed_engine import DeepSpeedEngine
 from smoothgates.train.engine.make import loaded_dtype
 from smoothgates.train.engine.torch_engine import TorchEngine
-from smoothgates.train.loop import old_logprobs, update
 from smoothgates.train.run import checkpoint
+from smoothgates.train.step import update
 
 from .world import world
 
@@ -58,7 +59,7 @@ def spec_of(**engine) -> TrainSpec:
         regime_name="reuse",
         method_name="erf",
         seed=0,
-        method=load_study("laptop").methods["erf"],
+        method=load_study("laptop").methods["erf"].model_copy(update={"aggregation": "token_mean"}),
         regime=Regime(rollouts=UPDATES, minibatches=1, optimizer=Adam(lr=1e-3, weight_decay=0.1, warmup=3)),
         protocol=Protocol(reward="exact", max_new_tokens=12),
         sampling=Sampling(prompts=4, group=2),
@@ -67,8 +68,8 @@ def spec_of(**engine) -> TrainSpec:
     )
 
 
-def rollout_of(number: int) -> tuple[Rollout, torch.Tensor]:
-    """A rollout as might have been sampled by an earlier policy, and Â of its rows."""
+def rollout_of(number: int) -> Rollout:
+    """A rollout like those that an earlier policy might have sampled."""
     random = torch.Generator().manual_seed(number)
     starts = torch.randint(1, 9, (ROWS,), generator=random)
     lengths = torch.randint(1, 20, (ROWS,), generator=random)
@@ -77,21 +78,19 @@ def rollout_of(number: int) -> tuple[Rollout, torch.Tensor]:
     mask = torch.arange(width) < lengths.unsqueeze(1)
     old = (-4 + 0.5 * torch.randn(ROWS, width, generator=random)) * mask
     rows = torch.arange(ROWS)
-    rollout = Rollout(ids, starts, lengths, mask, old, old, rows.unsqueeze(0), rows, torch.zeros(1, ROWS), mask, {})
-    return rollout, torch.randn(ROWS, generator=random)
+    rewards = torch.randn(1, ROWS, generator=random)
+    return Rollout(ids, starts, lengths, mask, old, old, rows.unsqueeze(0), rows, rewards, mask, {})
 
 
 def updates(engine, spec: TrainSpec, numbers) -> list[dict[str, float]]:
-    """Diagnostics of an update on each of these rollouts; before it the policy is asked without being trained."""
+    """Metrics of an update on each of these rollouts. The policy scores each one first, without a gradient."""
     made = []
     for number in numbers:
-        rollout, advantage = rollout_of(number)
-        asked = rollout.ids, rollout.starts, rollout.lengths, rollout.mask.shape[1], rollout.order
+        rollout, rows = rollout_of(number), torch.arange(ROWS)
+        sequences = Sequences(rollout.ids, rollout.starts, rollout.lengths)
         with torch.no_grad():
-            _, routes = old_logprobs(engine, *asked, spec)
-        denominator, rows = rollout.mask.sum().item(), torch.arange(ROWS)
-        rollout = dataclasses.replace(rollout, routes=routes)
-        made.append(update(engine, rollout, rows, advantage, denominator, spec, number))
+            _, routes = old_logprobs(engine, sequences, rollout.mask.shape[1], [rows], spec.engine)
+        made.append(update(engine, dataclasses.replace(rollout, routes=routes), rows, spec, number))
     return made
 
 
@@ -173,7 +172,7 @@ def test_a_step_that_is_not_finite_is_not_taken(poison, tmp_path):
                 engine = divided(ranks, spec)
                 updates(engine, spec, range(2))
                 before = [dict_of(engine.memory(part)) for part in engine.parts()], engine.weights()
-                rollout, _ = rollout_of(0)
+                rollout = rollout_of(0)
                 logp, _ = engine.score(rollout.ids, rollout.starts, rollout.lengths)
                 factor = poison if ranks.rank else 1.0
                 engine.backward((logp * factor).sum(), last=True)

@@ -71,7 +71,7 @@ def ranks_of(process: subprocess.Popen) -> dict[int, int]:
 
 def finish(run: Run) -> None:
     assert begin(run).wait(300) == 0, run.log
-    assert "going on from checkpoint" in run.log
+    assert "resuming from checkpoint" in run.log
 
 
 @pytest.mark.parametrize("killed", [0, 1])
@@ -96,14 +96,14 @@ def test_all_ranks_stop_together(asked, run, undisturbed):
     wait_for_checkpoint(run, process)
     os.kill(process.pid if asked == "launch" else ranks_of(process)[asked], signal.SIGTERM)
     assert process.wait(300) == 75, run.log
-    assert "asked to by SIGTERM; run me again" in run.log
+    assert "received SIGTERM; run me again" in run.log
     finish(run)
     assert run.result() == undisturbed
 
 
 def test_a_run_out_of_time_stops_on_all_ranks(run):
     assert begin(run, "--wall-minutes", "0.02").wait(300) == 75, run.log
-    assert "its time is nearly up; run me again" in run.log
+    assert "the time limit is near; run me again" in run.log
 
 
 def test_another_number_of_ranks_is_refused(run):

@@ -127,7 +127,7 @@ def test_cut_or_missing_files_are_noticed(name, tmp_path, capsys):
     told = capsys.readouterr().err.splitlines()
     assert len(told) == 1
     assert str(path) in told[0]
-    assert "passed over" in told[0]
+    assert "trying an earlier checkpoint" in told[0]
 
 
 def test_a_folder_that_is_gone_is_told_of(tmp_path, capsys):
@@ -135,7 +135,7 @@ def test_a_folder_that_is_gone_is_told_of(tmp_path, capsys):
         save(tmp_path, number)
     checkpoint.shutil.rmtree(tmp_path / "000002")
     assert number_of(tmp_path) == 1
-    assert "000002: no such checkpoint" in capsys.readouterr().err
+    assert "000002: this checkpoint is missing" in capsys.readouterr().err
 
 
 def test_with_none_whole_it_is_over(tmp_path, capsys):

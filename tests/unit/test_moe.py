@@ -11,7 +11,6 @@ from rounding import APART, FORWARD, NEAR, assert_gradients_rounded, assert_roun
 from smoothgates.distributed.ranks import Ranks
 from smoothgates.errors import BadInput
 from smoothgates.methods.table import load_methods
-from smoothgates.objective import group_advantages, step_denominator
 from smoothgates.policy.decoder import Cache, Decoder
 from smoothgates.policy.folder import load_policy, save_policy
 from smoothgates.policy.logprob import completion_logprobs
@@ -29,9 +28,10 @@ from smoothgates.study.loader import load_study
 from smoothgates.tasks.task import Verdict, each
 from smoothgates.train.context import RunContext
 from smoothgates.train.engine.torch_engine import TorchEngine
-from smoothgates.train.loop import minibatches, sample, train, update
-from smoothgates.train.routing_replay import changed
+from smoothgates.train.loop import train
+from smoothgates.train.routing_replay import changed_experts
 from smoothgates.train.run.state import State, pack, unpack
+from smoothgates.train.step import minibatches, sample_rollout, update
 
 PROTOCOL = Protocol(reward="exact", max_new_tokens=8)
 
@@ -198,19 +198,19 @@ def spec(lr=3e-4, replay=True, epochs=1, engine=None, minibatches=2):
     )
 
 
-def context_of(policy, tokenizer, problems, chosen, rewards=(1.0, 0.0, 0.0)):
-    """Rewards come in turn, whatever the policy says."""
+def start_of(policy, tokenizer, problems, chosen, rewards=(1.0, 0.0, 0.0)):
+    """A run's state and context. The rewards take turns, whatever the policy writes."""
     cycle = itertools.cycle(rewards)
     judge = each(lambda text, example, cut: Verdict(next(cycle), {}, None, "wrong"))
     setting = dataclasses.replace(setting_of("math", PROTOCOL), judge=judge)
     engine = TorchEngine(policy, chosen.engine, chosen.regime.optimizer, Ranks())
-    return RunContext(engine, TorchSampler(policy), compact_text(tokenizer), setting, problems)
+    context = RunContext(chosen, TorchSampler(policy), compact_text(tokenizer), setting, problems)
+    return State.first(engine, chosen), context
 
 
 def run(policy, tokenizer, problems, chosen, **how):
-    context = context_of(policy, tokenizer, problems, chosen, **how)
-    state = State.first(context.engine, chosen)
-    train(state, context, chosen)
+    state, context = start_of(policy, tokenizer, problems, chosen, **how)
+    train(state, context)
     return state.history.updates
 
 
@@ -246,10 +246,7 @@ def test_a_large_step_changes_experts(moe, tokenizer, problems):
 def test_micro_batches_replay_the_same_routes(engine, moe, tokenizer, problems):
     """After routers have moved away from the rollout, an update gives the same numbers however it is divided."""
     plain = spec(minibatches=1)
-    context = context_of(copy.deepcopy(moe), tokenizer, problems, plain)
-    state = State.first(context.engine, plain)
-    sample(state, context, plain)
-    rollout = state.waiting[0]
+    rollout = sample_rollout(*start_of(copy.deepcopy(moe), tokenizer, problems, plain))
     with torch.no_grad():
         for i, parameter in enumerate(moe.parameters()):
             parameter.add_(torch.randn(parameter.shape, generator=torch_stream(i, "noise")), alpha=3e-3)
@@ -257,10 +254,8 @@ def test_micro_batches_replay_the_same_routes(engine, moe, tokenizer, problems):
     for how in (EngineConfig(), engine):
         chosen = spec(engine=how, minibatches=1)
         trainer = TorchEngine(copy.deepcopy(moe), how, chosen.regime.optimizer, Ranks())
-        advantage = group_advantages(rollout.rewards, chosen.method.advantage).flatten()[rollout.rows]
-        denominator = step_denominator(rollout.sampled, chosen.method).item()
         (rows,) = minibatches(rollout.order, chosen.regime)
-        found.append(update(trainer, rollout, rows, advantage[rows], denominator, chosen, 0))
+        found.append(update(trainer, rollout, rows, chosen, 0))
     assert found[0]["routing_drift"] > 0
     for name in ("loss", "grad_norm", "kl", "routing_drift"):
         assert found[1][name] == pytest.approx(found[0][name], rel=NEAR, abs=NEAR), name
@@ -282,13 +277,12 @@ def test_replay_without_experts_is_refused(policy, tokenizer, problems):
 
 def test_routes_survive_a_checkpoint(moe, tokenizer, problems):
     chosen = spec()
-    context = context_of(moe, tokenizer, problems, chosen)
-    state = State.first(context.engine, chosen)
-    sample(state, context, chosen)
+    state, context = start_of(moe, tokenizer, problems, chosen)
+    state.waiting.append(sample_rollout(state, context))
     routes = state.waiting[0].routes
     assert routes.shape[2:] == (2, 2)
     assert len(routes.unique()) == 8
-    other = State.first(context.engine, chosen)
+    other = State.first(state.engine, chosen)
     unpack(other, *pack(state))
     assert torch.equal(other.waiting[0].routes, routes)
 
@@ -302,5 +296,5 @@ def test_what_changed_is_counted_behind_sampled_tokens_alone():
     rollout = Rollout(torch.zeros(1, 5), starts, torch.tensor([3]), mask, empty, empty, *facts)
     one = torch.tensor([[[[0, 1]], [[0, 1]], [[0, 1]], [[0, 1]]]])
     other = torch.tensor([[[[5, 6]], [[1, 2]], [[5, 6]], [[1, 0]]]])
-    assert changed(one, other, rollout, torch.tensor([0]), 1).tolist() == [1, 4]
-    assert changed(one, other, rollout, torch.tensor([0]), 0).tolist() == [0, 0]
+    assert changed_experts(one, other, rollout, torch.tensor([0])).tolist() == [1, 4]
+    assert changed_experts(one, other, rollout, torch.tensor([], dtype=torch.long)).tolist() == [0, 0]

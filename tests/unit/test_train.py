@@ -11,7 +11,7 @@ from rounding import APART, BACKWARD, ulps
 from smoothgates.distributed.ranks import Ranks
 from smoothgates.methods.method import Method
 from smoothgates.methods.table import load_methods
-from smoothgates.objective import group_advantages, policy_loss, step_denominator
+from smoothgates.objective import group_advantages, policy_loss
 from smoothgates.policy.logprob import completion_logprobs
 from smoothgates.policy.text import compact_text
 from smoothgates.rollout.collect import Rollout
@@ -24,9 +24,10 @@ from smoothgates.specs.train import Regime, TrainSpec
 from smoothgates.tasks.task import Verdict, each
 from smoothgates.train.context import RunContext
 from smoothgates.train.engine.torch_engine import TorchEngine
-from smoothgates.train.loop import minibatches, orders, train, update
+from smoothgates.train.loop import train
 from smoothgates.train.optimizer import AdamW
 from smoothgates.train.run.state import State
+from smoothgates.train.step import epoch_orders, minibatches, update
 
 METHODS = load_methods("config/methods.yaml")
 PROTOCOL = Protocol(reward="exact", max_new_tokens=8)
@@ -57,15 +58,10 @@ def engine_of(policy, chosen):
     return TorchEngine(policy, chosen.engine, chosen.regime.optimizer, Ranks())
 
 
-def context_of(policy, tokenizer, problems, chosen, *rewards):
-    engine = engine_of(policy, chosen)
-    return RunContext(engine, TorchSampler(policy), compact_text(tokenizer), setting(*rewards), problems)
-
-
 def run(policy, tokenizer, problems, chosen, rewards=(1.0, 0.0, 0.0)):
-    context = context_of(policy, tokenizer, problems, chosen, *rewards)
-    state = State.first(context.engine, chosen)
-    train(state, context, chosen)
+    context = RunContext(chosen, TorchSampler(policy), compact_text(tokenizer), setting(*rewards), problems)
+    state = State.first(engine_of(policy, chosen), chosen)
+    train(state, context)
     return state.history
 
 
@@ -128,7 +124,7 @@ def rollout_of(policy, rewards):
     with torch.no_grad():
         old, _ = completion_logprobs(policy, ids, starts, 8)
     rows = (rewards.amax(1) > rewards.amin(1)).repeat_interleave(rewards.shape[1]).nonzero().squeeze(1)
-    order = orders(len(rows), spec().regime, generator)
+    order = epoch_orders(len(rows), spec().regime, generator)
     kept = (ids[rows], starts[rows], mask.sum(1)[rows], mask[rows], old[rows], old[rows], order, rows)
     return Rollout(*kept, rewards, mask, {}), (ids, starts, mask, old)
 
@@ -142,11 +138,8 @@ def test_leaving_out_flat_groups_keeps_the_gradient(method, policy):
     chosen = spec(method, minibatches=1)
     advantage = group_advantages(rewards, chosen.method.advantage).flatten()
     (rows,) = minibatches(rollout.order, chosen.regime)
-    denominator = step_denominator(rollout.sampled, chosen.method).item()
     optimizer = AdamW(policy, Adam(lr=1e-30))
-    kept = update(
-        engine_of(policy, spec(lr=1e-30)), rollout, rows, advantage[rollout.rows][rows], denominator, chosen, 0
-    )
+    kept = update(engine_of(policy, spec(lr=1e-30)), rollout, rows, chosen, 0)
     logp, _ = completion_logprobs(policy, ids, starts, 8)
     loss, _ = policy_loss(logp, old, advantage, mask, chosen.method)
     # A log-ratio is off by rounding, and φ by that times its slope, at most erf's temperature and a little.

@@ -8,7 +8,7 @@ from smoothgates.errors import TryAgain
 from smoothgates.train.run.workdir import WorkDir
 
 
-@pytest.mark.parametrize("write", [lambda work: work.note(1), lambda work: work.folder_of("weights")])
+@pytest.mark.parametrize("write", [lambda work: work.note(1), lambda work: work.empty_folder("weights")])
 def test_whoever_was_suspended_between_check_and_write_leaves_nothing_behind(write, tmp_path, monkeypatch):
     work = WorkDir(tmp_path / "work", tmp_path / "model.json", wait=0)
     shutil.rmtree(work.folder)

@@ -1,4 +1,4 @@
-"""What a run is carried out with."""
+"""What stays the same during a run; `State` is what changes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,19 +6,20 @@ from dataclasses import dataclass
 from smoothgates.policy.text import Text
 from smoothgates.rollout.sampler import Sampler
 from smoothgates.rollout.task_setup import Setting
+from smoothgates.specs.train import TrainSpec
 from smoothgates.tasks.task import Example
-from smoothgates.train.engine.engine import Engine
 
 
 @dataclass(frozen=True)
 class RunContext:
-    """Engine and sampler, and what is asked."""
+    """The spec of a run, the prompts that it trains on, and what samples and judges completions."""
 
-    engine: Engine
+    spec: TrainSpec
     sampler: Sampler
     text: Text
     setting: Setting
     examples: list[Example]
-    sync: Callable[[], None] = lambda: None
-    """Gives the engine's weights to the sampler. Called before each rollout that follows an update, and before the
-    first; nothing to do where both share one policy."""
+    update_sampler: Callable[[int], None] = lambda steps: None
+    """Copies the engine's weights to the sampler; takes the number of optimiser steps so far.
+
+    All ranks call it before each rollout. Does nothing where engine and sampler share one policy."""

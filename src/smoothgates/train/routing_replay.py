@@ -1,4 +1,4 @@
-"""How often tokens change experts: through one update, and since their rollout was sampled."""
+"""Routing of tokens to experts during one update: replay of a rollout's routes, and how much routes change."""
 
 import math
 
@@ -11,65 +11,74 @@ from smoothgates.rollout.collect import Rollout
 from smoothgates.train.engine.engine import Engine
 
 CHURN, DRIFT = "routing_churn", "routing_drift"
-PROBE = 2
-"""Most rows of an update, on each rank, that are routed once more after it."""
+CHURN_ROWS = 2
+"""Rows of an update, on each rank, that are routed again after it to measure churn."""
 
 Batch = tuple[Tensor, Tensor, Tensor]
-"""What `Engine.score` takes."""
+"""The arguments of `Engine.score`."""
 
 
-class Routers:
-    """The routers of a policy during one update of it: watched, and overruled where the method replays routes."""
+class RoutingReplay:
+    """Scores the rows of one update, and notes which experts the routers choose.
+
+    With `replay`, tokens take the routes of the rollout instead of the routers' choice. For a policy without experts it
+    only scores.
+    """
 
     def __init__(self, engine: Engine, rollout: Rollout, replay: bool):
         self.engine, self.rollout, self.replay = engine, rollout, replay
         self.sparse = any(sparse_shape(engine.policy))
         self.drifted = torch.zeros(2)
+        """Experts that changed since sampling, and experts counted, in all rows scored so far."""
         self.first: tuple[Tensor, Batch, Tensor] | None = None
-        """Of the first micro-batch: some rows, what is scored of them, and the choice of experts before the update."""
+        """From the first micro-batch: some rows, their arguments of `score`, and their experts before the update."""
 
     def score(self, rows: Tensor, batch: Batch, count: int) -> tuple[Tensor, Tensor]:
-        """`Engine.score` of these rows, of which the first `count` count."""
-        found, choice = self._route(rows, batch)
+        """`Engine.score` of some rows (n,). Drift is counted in the first `count` of them."""
+        scored, choice = self._route(rows, batch)
         if self.sparse:
-            self.drifted += changed(self.rollout.routes[rows], choice, self.rollout, rows, count)
-            self.first = self.first or (rows[:PROBE], tuple(tensor[:PROBE] for tensor in batch), choice[:PROBE])
-        return found
+            self.drifted += changed_experts(self.rollout.routes[rows], choice, self.rollout, rows[:count])
+            few = slice(CHURN_ROWS)
+            self.first = self.first or (rows[few], tuple(tensor[few] for tensor in batch), choice[few])
+        return scored
 
     @torch.no_grad()
-    def facts(self) -> dict[str, float]:
-        """After the update: the share of experts that it changed, and the share that have changed since sampling.
+    def metrics(self) -> dict[str, float]:
+        """The share of experts that the update changed, and the share that has changed since sampling.
 
-        Experts are those that routers choose, overruled or not. Of a policy without experts there are no facts.
+        To be called after the update, by all ranks. Counts the routers' choice, also where a replayed route overrules
+        it. Empty for a policy without experts.
         """
         if not self.sparse:
             return {}
         rows, batch, before = self.first
         _, after = self._route(rows, batch)
-        tallies = torch.stack([changed(before, after, self.rollout, rows, len(rows)), self.drifted])
-        changes, experts = torch.stack(self.engine.ranks.gather(tallies)).sum(0).unbind(1)
-        return dict(zip((CHURN, DRIFT), (changes / experts).tolist(), strict=True))
+        churned = changed_experts(before, after, self.rollout, rows)
+        tallies = torch.stack([churned, self.drifted])
+        changed, counted = torch.stack(self.engine.ranks.gather(tallies)).sum(0).unbind(1)
+        return dict(zip((CHURN, DRIFT), (changed / counted).tolist(), strict=True))
 
     def _route(self, rows: Tensor, batch: Batch) -> tuple[tuple[Tensor, Tensor], Tensor]:
-        """Log-probabilities and entropies of these rows, and what their routers choose (n, t, L, K)."""
+        """Log-probabilities and entropies of some rows, and the experts (n, t, L, K) that their routers choose."""
         width = batch[0].shape[1]
         given = self.rollout.routes[rows, :width] if self.replay else None
         with routing(self.engine.policy, len(rows), width, given) as choice:
-            found = self.engine.score(*batch)
-        return found, choice.cpu()
+            scored = self.engine.score(*batch)
+        return scored, choice.cpu()
 
 
-def no_facts(policy: Policy) -> dict[str, float]:
-    """What is logged where no update was made."""
+def no_routing_metrics(policy: Policy) -> dict[str, float]:
+    """The same metrics where no update was made: NaN."""
     return dict.fromkeys((CHURN, DRIFT), math.nan) if any(sparse_shape(policy)) else {}
 
 
-def changed(one: Tensor, other: Tensor, rollout: Rollout, rows: Tensor, count: int) -> Tensor:
-    """Of the experts behind the sampled tokens of the first `count` of some rows, how many are others, and of how many.
+def changed_experts(before: Tensor, after: Tensor, rollout: Rollout, rows: Tensor) -> Tensor:
+    """The number of experts that differ, and the number of experts, behind the sampled tokens of some rows: (2,).
 
-    one, other: (n, t, L, K). A token is written by the experts of the place before it. Returns (2,).
+    before, after: (m, t, L, K); the first n of the m rows are `rows` (n,). A token at position p is predicted by the
+    experts of position p − 1.
     """
-    row, column = rollout.mask[rows[:count]].nonzero(as_tuple=True)
-    place = rollout.starts[rows][row] + column - 1
-    kept = (one[row, place].unsqueeze(-1) == other[row, place].unsqueeze(-2)).any(-1)
+    row, column = rollout.mask[rows].nonzero(as_tuple=True)
+    position = rollout.starts[rows][row] + column - 1
+    kept = (before[row, position].unsqueeze(-1) == after[row, position].unsqueeze(-2)).any(-1)
     return torch.tensor([float((~kept).sum()), float(kept.numel())])
