@@ -171,13 +171,13 @@ def test_a_step_that_is_not_finite_is_not_taken(poison, tmp_path):
                 spec = spec_of(zero=zero, dtype=dtype)
                 engine = divided(ranks, spec)
                 updates(engine, spec, range(2))
-                before = [dict_of(engine.memory(part)) for part in engine.parts()], engine.weights()
+                before = [dict_of(engine.part_state(part)) for part in engine.parts()], engine.weights()
                 rollout = rollout_of(0)
                 logp, _ = engine.score(rollout.ids, rollout.starts, rollout.lengths)
                 factor = poison if ranks.rank else 1.0
                 engine.backward((logp * factor).sum(), last=True)
                 norm = engine.step(1.0)
-                after = [dict_of(engine.memory(part)) for part in engine.parts()], engine.weights()
+                after = [dict_of(engine.part_state(part)) for part in engine.parts()], engine.weights()
                 found.append((norm, same(before, after)))
                 made = updates(engine, spec, range(2, 3))  # and nothing of it is left in the next one's gradient
                 found.append((0.0 if math.isfinite(made[0]["grad_norm"]) else math.nan, True))
@@ -191,8 +191,8 @@ def test_a_step_that_is_not_finite_is_not_taken(poison, tmp_path):
             assert next_norm == 0.0
 
 
-def dict_of(memory: dict) -> dict:
-    return {name: torch.as_tensor(tensor).clone() for name, tensor in memory.items()}
+def dict_of(state: dict) -> dict:
+    return {name: torch.as_tensor(tensor).clone() for name, tensor in state.items()}
 
 
 def same(a, b) -> bool:

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from smoothgates.distributed import launch
-from smoothgates.distributed.launch import Place, place_of, rank_environments, step_command, supervise
+from smoothgates.distributed.launch import Launcher, find_launcher, rank_environments, step_command, supervise
 from smoothgates.errors import BadInput
 
 STEP = {
@@ -25,24 +25,24 @@ STEP = {
     "SLURM_STEP_NODELIST": "n[4-6]",
     "SMOOTHGATES_PORT": "20321",
 }
-ALONE = Place(1, 0, "file:///private/meeting")
+ALONE = Launcher(1, 0, "file:///private/meeting")
 
 
 def no_gpus() -> int:
     return 0
 
 
-def place(environment: dict[str, str]) -> Place:
-    return place_of(environment, lambda nodes: f"first-of-{nodes}", Path("/private"))
+def launcher(environment: dict[str, str]) -> Launcher:
+    return find_launcher(environment, lambda nodes: f"first-of-{nodes}", Path("/private"))
 
 
 def test_a_plain_shell_is_one_node():
-    assert place({}) == place({"SLURM_JOB_ID": "31", "SLURM_STEP_NUM_NODES": "1"}) == ALONE
+    assert launcher({}) == launcher({"SLURM_JOB_ID": "31", "SLURM_STEP_NUM_NODES": "1"}) == ALONE
 
 
 def test_a_launcher_knows_its_place_from_its_step():
-    assert place(STEP) == Place(3, 1, "tcp://first-of-n[4-6]:20321")
-    assert place_of(STEP, lambda _: "fd00::4", Path("/private")).meeting == "tcp://[fd00::4]:20321"
+    assert launcher(STEP) == Launcher(3, 1, "tcp://first-of-n[4-6]:20321")
+    assert find_launcher(STEP, lambda _: "fd00::4", Path("/private")).meeting == "tcp://[fd00::4]:20321"
 
 
 def test_all_nodes_of_a_step_come_to_one_port_that_nobody_can_know_beforehand(monkeypatch):
@@ -53,7 +53,7 @@ def test_all_nodes_of_a_step_come_to_one_port_that_nobody_can_know_beforehand(mo
         with pytest.raises(SystemExit):
             launch.run(["probe"], lambda: None, nodes=3)
         port = os.environ["SMOOTHGATES_PORT"]
-        meetings = {place({**STEP, "SLURM_NODEID": node, "SMOOTHGATES_PORT": port}).meeting for node in "012"}
+        meetings = {launcher({**STEP, "SLURM_NODEID": node, "SMOOTHGATES_PORT": port}).meeting for node in "012"}
         assert meetings == {f"tcp://first-of-n[4-6]:{port}"}
         drawn.add(port)
     assert len(drawn) > 5  # of 10,000: the same job draws another each time
@@ -64,12 +64,12 @@ def test_a_step_without_a_drawn_port_is_refused(port):
     with pytest.raises(
         BadInput, match=rf"SMOOTHGATES_PORT: expected the port drawn by `launch --nodes 3`, got '{port}'"
     ):
-        place({**STEP, "SMOOTHGATES_PORT": port})
+        launcher({**STEP, "SMOOTHGATES_PORT": port})
 
 
 def test_two_launchers_on_a_node_are_refused():
     with pytest.raises(BadInput, match="srun -N 3 -n 3"):
-        place({**STEP, "SLURM_STEP_NUM_TASKS": "6"})
+        launcher({**STEP, "SLURM_STEP_NUM_TASKS": "6"})
 
 
 def test_the_first_node_is_where_slurm_says_it_is(tmp_path, monkeypatch):
@@ -83,8 +83,8 @@ def test_the_first_node_is_where_slurm_says_it_is(tmp_path, monkeypatch):
 
 
 def test_ranks_number_the_world_without_gaps():
-    places = [Place(2, node, "tcp://10.0.0.4:20000") for node in (0, 1)]
-    ranks = [rank for place in places for rank in rank_environments(place, {}, 4, no_gpus)]
+    launchers = [Launcher(2, node, "tcp://10.0.0.4:20000") for node in (0, 1)]
+    ranks = [rank for launcher in launchers for rank in rank_environments(launcher, {}, 4, no_gpus)]
     assert [int(rank["RANK"]) for rank in ranks] == list(range(8))
     assert [int(rank["LOCAL_RANK"]) for rank in ranks] == [0, 1, 2, 3] * 2
     assert {(rank["WORLD_SIZE"], rank["LOCAL_WORLD_SIZE"], rank["SMOOTHGATES_MEETING"]) for rank in ranks} == {
@@ -151,8 +151,8 @@ def test_ranks_that_succeed(tmp_path):
 @pytest.mark.parametrize(
     ("end", "code", "named"),
     [
-        ("raise SystemExit(2)", 2, "exit code 2"),
-        ("print('no such file', file=sys.stderr); raise SystemExit(1)", 1, "exit code 1: no such file"),
+        ("raise SystemExit(2)", 2, "code 2"),
+        ("print('no such file', file=sys.stderr); raise SystemExit(1)", 1, "code 1: no such file"),
         ("os.kill(os.getpid(), 9)", 137, "killed by SIGKILL"),
     ],
 )
@@ -169,7 +169,7 @@ def test_a_dead_rank_ends_the_others_and_is_named(tmp_path, capfd, count, end, c
     began = time.monotonic()
     assert python(body, count) == code
     assert time.monotonic() - began < 5
-    assert f"rank 1 {'was ' if code == 137 else 'ended with '}{named}" in capfd.readouterr().err
+    assert f"rank 1 {'was ' if code == 137 else 'exited with '}{named}" in capfd.readouterr().err
     for path in tmp_path.iterdir():
         assert not psutil.pid_exists(int(path.read_text()))
 
@@ -177,7 +177,7 @@ def test_a_dead_rank_ends_the_others_and_is_named(tmp_path, capfd, count, end, c
 def test_of_several_that_ended_the_cause_is_named():
     """Who has lost another says 75, or fails as a program does; who was killed, or refused, did not."""
     ends = [SimpleNamespace(process=SimpleNamespace(returncode=code)) for code in (75, 1, 2, -9)]
-    assert [rank.process.returncode for rank in sorted(ends, key=launch.Rank.follows)] == [-9, 2, 1, 75]
+    assert [rank.process.returncode for rank in sorted(ends, key=launch.Rank.cause_order)] == [-9, 2, 1, 75]
 
 
 def test_a_rank_that_ignores_being_asked_is_killed(monkeypatch):
@@ -204,8 +204,8 @@ def test_signals_reach_every_rank_and_75_is_kept(tmp_path):
     )
     main = (
         "import sys\n"
-        "from smoothgates.distributed.launch import Place, rank_environments, supervise\n"
-        "ranks = rank_environments(Place(1, 0, ''), {}, 2, lambda: 0)\n"
+        "from smoothgates.distributed.launch import Launcher, rank_environments, supervise\n"
+        "ranks = rank_environments(Launcher(1, 0, ''), {}, 2, lambda: 0)\n"
         f"sys.exit(supervise([sys.executable, '-c', {body!r}], ranks))\n"
     )
     process = subprocess.Popen([sys.executable, "-c", main], env={**os.environ})

@@ -15,8 +15,8 @@ import pytest
 import torch
 from safetensors import SafetensorError
 
-from smoothgates.distributed.launch import Place, rank_environments
-from smoothgates.distributed.message import packed, unpacked
+from smoothgates.distributed.launch import Launcher, rank_environments
+from smoothgates.distributed.message import decode, encode
 from smoothgates.distributed.ranks import MEETING, Ranks, begin_group
 from smoothgates.errors import BadInput, TryAgain
 
@@ -70,7 +70,7 @@ with ranks.failing_together():
 
 
 def test_torchs_threads_are_ended_before_the_process(tmp_path):
-    ranks = rank_environments(Place(1, 0, f"file://{tmp_path}/meeting"), {}, 2, lambda: 0)
+    ranks = rank_environments(Launcher(1, 0, f"file://{tmp_path}/meeting"), {}, 2, lambda: 0)
     started = [
         subprocess.Popen([sys.executable, "-c", ENDING], env={**os.environ, **rank}, stdout=subprocess.PIPE, text=True)
         for rank in ranks
@@ -138,7 +138,7 @@ def test_who_has_lost_another_is_to_be_run_again(gone, two, tmp_path):
 
     left = two(act)[1 - gone]
     assert left[0] is TryAgain
-    assert left[1].startswith(f"rank {1 - gone} has lost another one: ")
+    assert left[1].startswith(f"rank {1 - gone} has lost contact with another rank: ")
 
 
 def test_other_errors_are_not_taken_for_a_loss(two):
@@ -196,9 +196,9 @@ def test_only_plain_things_are_exchanged(two):
 def test_a_parcel_that_is_none_runs_nothing(tmp_path):
     """A pickle whose reading would leave a file."""
     evil = pickle.dumps(Leaving(tmp_path / "mark"))
-    for data in (evil, packed(None)[:-1], b""):
+    for data in (evil, encode(None)[:-1], b""):
         with pytest.raises((SafetensorError, ValueError, LookupError)):
-            unpacked(data)
+            decode(data)
     assert not any(tmp_path.iterdir())
 
 
@@ -218,5 +218,5 @@ def test_a_taken_port_is_drawn_again_and_ranks_without_a_meeting_are_refused(mon
     with socket.create_server(("", 0)) as taken:
         place = f"tcp://127.0.0.1:{taken.getsockname()[1]}"
         monkeypatch.setenv(MEETING, place)
-        with pytest.raises(TryAgain, match=f"the port of {place} is already in use"):
+        with pytest.raises(TryAgain, match=f"the port of {place} is in use"):
             begin_group(10)
