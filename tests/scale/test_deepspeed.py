@@ -1,4 +1,4 @@
-"""Two ranks of DeepSpeed are one process of torch: the same updates from the same rollouts, whatever is divided."""
+"""Two ranks of DeepSpeed make the same updates as one process of torch, whatever is divided among them."""
 
 import dataclasses
 import math
@@ -95,7 +95,7 @@ def updates(engine, spec: TrainSpec, numbers) -> list[dict[str, float]]:
 
 
 def divided(ranks: Ranks, spec: TrainSpec, whole: Policy | None = None) -> DeepSpeedEngine:
-    """An engine that really divides: DeepSpeed leaves small weights on all ranks unless told otherwise."""
+    """An engine that divides all weights; by default, DeepSpeed keeps small ones on all ranks."""
     settings = deepspeed_engine.settings
 
     def strict(*what):
@@ -131,7 +131,7 @@ def alone():
 
 @pytest.fixture(scope="module")
 def together(tmp_path_factory):
-    """The same of each case, as the ranks have it."""
+    """The same for each case, on each rank."""
 
     def act(ranks: Ranks) -> dict:
         found = {}
@@ -179,7 +179,7 @@ def test_a_step_that_is_not_finite_is_not_taken(poison, tmp_path):
                 norm = engine.step(1.0)
                 after = [dict_of(engine.part_state(part)) for part in engine.parts()], engine.weights()
                 found.append((norm, same(before, after)))
-                made = updates(engine, spec, range(2, 3))  # and nothing of it is left in the next one's gradient
+                made = updates(engine, spec, range(2, 3))  # the next gradient must not contain it
                 found.append((0.0 if math.isfinite(made[0]["grad_norm"]) else math.nan, True))
         return found
 
@@ -204,7 +204,7 @@ def same(a, b) -> bool:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_saved_and_restored_it_goes_on_to_the_bit(dtype, tmp_path):
+def test_saved_and_restored_it_resumes_to_the_bit(dtype, tmp_path):
     def act(ranks: Ranks) -> list[bool]:
         found = []
         for zero, offload in ((1, False), (2, False), (3, False), (2, True), (3, True)):
@@ -225,7 +225,7 @@ def test_saved_and_restored_it_goes_on_to_the_bit(dtype, tmp_path):
     assert world(2, act, tmp_path / "world") == [[True] * 10] * 2
 
 
-def test_a_part_that_is_damaged_is_passed_over_by_all(tmp_path):
+def test_no_rank_uses_a_checkpoint_with_a_damaged_part(tmp_path):
     def act(ranks: Ranks) -> str:
         spec = spec_of(zero=2)
         engine = divided(ranks, spec)
@@ -244,7 +244,7 @@ def test_a_part_that_is_damaged_is_passed_over_by_all(tmp_path):
 
 
 def test_a_bfloat16_policy_follows_the_exact_one(alone, tmp_path):
-    """Master weights are exact: over 20 steps, rounding moves a weight by less than it moved in them."""
+    """Master weights are exact: over 20 steps, rounding changes the weights less than training does."""
 
     def act(ranks: Ranks) -> list:
         found = []
@@ -275,7 +275,7 @@ def transformer(folder: Path) -> Policy:
 @pytest.mark.parametrize("zero", [1, 2, 3])
 @pytest.mark.parametrize("kind", ["experts", "transformers"])
 def test_other_policies_take_the_same_steps(kind, zero, tmp_path):
-    """Experts that only one rank's rows choose, and models that transformers runs."""
+    """Experts that only the rows of one rank use, and models that transformers runs."""
     made_by = {"experts": lambda: policy(EXPERTS), "transformers": lambda: transformer(tmp_path / "model")}[kind]
     spec = spec_of(zero=zero, tokens=40)
     reference = TorchEngine(made_by(), EngineConfig(), spec.regime.optimizer, Ranks())
@@ -287,15 +287,15 @@ def test_other_policies_take_the_same_steps(kind, zero, tmp_path):
 
     (found, weights), _ = world(2, act, tmp_path / "world")
     for mine, theirs in zip(found, made, strict=True):
-        mine.pop("routing_churn", None), theirs.pop("routing_churn", None)  # of a few rows, others on other ranks
+        mine.pop("routing_churn", None), theirs.pop("routing_churn", None)  # measured on a few rows, which differ
         assert mine == pytest.approx(theirs, rel=1e-5, abs=1e-5, nan_ok=True)
     assert list(weights) == list(reference.weights())
-    for name, tensor in reference.weights().items():  # Adam's first steps enlarge the rounding of small gradients
+    for name, tensor in reference.weights().items():  # Adam's first steps amplify the rounding of small gradients
         torch.testing.assert_close(weights[name], tensor, rtol=0, atol=5e-5)
 
 
-def test_a_policy_that_comes_rounded_is_the_same_to_it(tmp_path):
-    """It rounds weights before it copies its master weights from them: they need never be read in single precision."""
+def test_loading_a_rounded_policy_gives_the_same_result(tmp_path):
+    """DeepSpeed rounds weights before it copies master weights from them, so they need not be loaded in float32."""
     transformer(tmp_path / "model")
 
     def act(ranks: Ranks) -> list[bool]:

@@ -1,4 +1,4 @@
-"""Every rank is told the same of the world and its own place in it, and none is left alone."""
+"""Launching ranks: their environment, how they meet, and how a failure of one ends the others."""
 
 import os
 import re
@@ -40,12 +40,12 @@ def test_a_plain_shell_is_one_node():
     assert launcher({}) == launcher({"SLURM_JOB_ID": "31", "SLURM_STEP_NUM_NODES": "1"}) == ALONE
 
 
-def test_a_launcher_knows_its_place_from_its_step():
+def test_a_launcher_derives_its_node_from_its_step():
     assert launcher(STEP) == Launcher(3, 1, "tcp://first-of-n[4-6]:20321")
     assert find_launcher(STEP, lambda _: "fd00::4", Path("/private")).meeting == "tcp://[fd00::4]:20321"
 
 
-def test_all_nodes_of_a_step_come_to_one_port_that_nobody_can_know_beforehand(monkeypatch):
+def test_all_nodes_of_a_step_use_one_port_that_is_drawn_at_random(monkeypatch):
     drawn, variables = set(), {**os.environ}
     for _ in range(20):
         monkeypatch.setattr(os, "environ", {**variables, "SLURM_JOB_ID": "31"})
@@ -56,7 +56,7 @@ def test_all_nodes_of_a_step_come_to_one_port_that_nobody_can_know_beforehand(mo
         meetings = {launcher({**STEP, "SLURM_NODEID": node, "SMOOTHGATES_PORT": port}).meeting for node in "012"}
         assert meetings == {f"tcp://first-of-n[4-6]:{port}"}
         drawn.add(port)
-    assert len(drawn) > 5  # of 10,000: the same job draws another each time
+    assert len(drawn) > 5  # out of 10,000: each launch of the same job draws a new one
 
 
 @pytest.mark.parametrize("port", ["", "80", "http"])
@@ -102,7 +102,7 @@ def test_ranks_number_the_world_without_gaps():
         ("5", None, ["5"]),
     ],
 )
-def test_gpus_are_dealt_out_as_they_are_named(visible, processes, expected):
+def test_gpus_are_divided_in_the_order_in_which_they_are_named(visible, processes, expected):
     ranks = rank_environments(ALONE, {"CUDA_VISIBLE_DEVICES": visible}, processes, no_gpus)
     assert [rank["CUDA_VISIBLE_DEVICES"] for rank in ranks] == expected
 
@@ -125,7 +125,7 @@ def test_gpus_are_counted_by_the_driver(tmp_path, monkeypatch):
     assert launch.installed_gpus() == 2
 
 
-def test_gpus_that_cannot_be_dealt_out_are_an_error():
+def test_gpus_that_cannot_be_divided_evenly_are_an_error():
     with pytest.raises(BadInput, match="3 GPUs"):
         rank_environments(ALONE, {"CUDA_VISIBLE_DEVICES": "0,1,2"}, 2, no_gpus)
 
@@ -174,13 +174,13 @@ def test_a_dead_rank_ends_the_others_and_is_named(tmp_path, capfd, count, end, c
         assert not psutil.pid_exists(int(path.read_text()))
 
 
-def test_of_several_that_ended_the_cause_is_named():
-    """Who has lost another says 75, or fails as a program does; who was killed, or refused, did not."""
+def test_of_several_ranks_that_ended_the_cause_is_named():
+    """A killed rank, or one that refused its input, is a cause. One that exits with 75 or 1 may have lost another."""
     ends = [SimpleNamespace(process=SimpleNamespace(returncode=code)) for code in (75, 1, 2, -9)]
     assert [rank.process.returncode for rank in sorted(ends, key=launch.Rank.cause_order)] == [-9, 2, 1, 75]
 
 
-def test_a_rank_that_ignores_being_asked_is_killed(monkeypatch):
+def test_a_rank_that_ignores_sigterm_is_killed(monkeypatch):
     monkeypatch.setattr(launch, "GRACE", 0.5)
     body = (
         "import os, signal, time\n"
@@ -193,7 +193,7 @@ def test_a_rank_that_ignores_being_asked_is_killed(monkeypatch):
 
 
 def test_signals_reach_every_rank_and_75_is_kept(tmp_path):
-    """At 75 the others are saving, too: they get the time that they need."""
+    """With 75, the other ranks are saving as well, and get the time to finish."""
     body = (
         "import os, pathlib, signal, sys, time\n"
         "def stop(*_): time.sleep(float(os.environ['RANK'])); "
@@ -217,7 +217,7 @@ def test_signals_reach_every_rank_and_75_is_kept(tmp_path):
 
 
 def test_ranks_of_one_machine_meet_in_a_private_folder_that_goes_with_them(tmp_path):
-    """The whole way by the command line, as two processes that must find each other."""
+    """The whole path from the command line: two processes that must connect."""
     command = [sys.executable, "-m", "smoothgates", "launch", "--processes", "2", "--", "probe"]
     variables = {**os.environ, "TMPDIR": str(tmp_path), "GLOO_SOCKET_IFNAME": "no-such-interface"}
     done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=120)

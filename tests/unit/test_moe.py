@@ -1,4 +1,4 @@
-"""The compact decoder with experts against transformers' Qwen3-MoE; what routers choose, noted and replayed."""
+"""The compact decoder with experts equals transformers' Qwen3-MoE; routes are noted and replayed."""
 
 import copy
 import dataclasses
@@ -38,7 +38,7 @@ PROTOCOL = Protocol(reward="exact", max_new_tokens=8)
 
 @pytest.fixture
 def moe():
-    """The laptop policy with experts, untrained but for routers that tell tokens apart."""
+    """The untrained laptop policy with experts; its routers are scaled so that they distinguish tokens."""
     arch = load_study("laptop").config.architecture
     arch = arch.model_copy(update={"experts": ExpertsConfig(count=8, chosen=2, intermediate_size=24)})
     policy = Decoder(arch).initialise(torch_stream(0, "initialise"))
@@ -160,7 +160,7 @@ def test_a_replayed_route_is_followed_and_the_router_keeps_its_gradient(moe):
     others = (choice + 1) % 8
     replayed, still = scored(moe, ids, others)
     assert not torch.allclose(logp, replayed, atol=1e-3)
-    assert torch.equal(choice[:, :, 0], still[:, :, 0]), "the choice that was overruled is noted"
+    assert torch.equal(choice[:, :, 0], still[:, :, 0]), "the router's own choice is noted"
     for layer in moe.model.layers:
         (gradient,) = torch.autograd.grad(replayed.sum(), layer.mlp.gate.weight, retain_graph=True)
         assert gradient.abs().max() > 0
@@ -168,7 +168,7 @@ def test_a_replayed_route_is_followed_and_the_router_keeps_its_gradient(moe):
 
 
 def test_replay_makes_the_ratio_continuous(moe):
-    """A tiny step moves log-probabilities a little with replay, and without by a jump where an expert changes."""
+    """A tiny step changes log-probabilities little with replay; without it, they jump where an expert changes."""
     ids = tokens(64, 40)
     with torch.no_grad():
         logp, choice = scored(moe, ids)
@@ -244,7 +244,7 @@ def test_a_large_step_changes_experts(moe, tokenizer, problems):
 
 @pytest.mark.parametrize("engine", MICRO_BATCHES[1:])
 def test_micro_batches_replay_the_same_routes(engine, moe, tokenizer, problems):
-    """After routers have moved away from the rollout, an update gives the same numbers however it is divided."""
+    """An update gives the same numbers however it is divided, also after routers have changed since the rollout."""
     plain = spec(minibatches=1)
     rollout = sample_rollout(*start_of(copy.deepcopy(moe), tokenizer, problems, plain))
     with torch.no_grad():
@@ -288,7 +288,7 @@ def test_routes_survive_a_checkpoint(moe, tokenizer, problems):
 
 
 def test_what_changed_is_counted_behind_sampled_tokens_alone():
-    """One row, its prompt two tokens long: the first sampled token is written by the experts of place 1."""
+    """One row with a prompt of two tokens: the experts of position 1 predict the first sampled token."""
     mask = torch.tensor([[True, False, True]])
     empty = torch.zeros(1, 3)
     starts = torch.tensor([2])

@@ -1,4 +1,4 @@
-"""The loop: determinism, the null run, and the bookkeeping of updates."""
+"""The training loop: determinism, runs with a learning rate of almost 0, and the counting of updates."""
 
 import dataclasses
 import itertools
@@ -48,7 +48,7 @@ def spec(method="grpo", lr=3e-4, minibatches=2, epochs=1, lag=0, rollouts=2, see
 
 
 def setting(*rewards):
-    """Rewards that come whatever the policy says."""
+    """A setting whose rewards take turns, whatever the policy writes."""
     cycle = itertools.cycle(rewards)
     judge = each(lambda text, example, cut: Verdict(next(cycle), {}, None, "wrong"))
     return dataclasses.replace(setting_of("math", PROTOCOL), judge=judge)
@@ -78,19 +78,19 @@ def test_same_seed_same_bits(policy, tokenizer, problems):
 
 @pytest.mark.parametrize("method", [name for name, method in METHODS.items() if not method.routing_replay])
 def test_null_run(method, policy, tokenizer, problems):
-    """With a learning rate of next to nothing the policy never leaves r = 1, and no gate acts."""
+    """With a learning rate of almost 0 the policy stays at r = 1, and no gate acts."""
     history = run(policy, tokenizer, problems, spec(method, lr=1e-30, epochs=2))
     outside = METHODS[method].weights is None or METHODS[method].weights.placement == "outside"
     for row in history.updates:
-        assert row["log_ratio_max"] <= APART  # forward passes of other shapes
+        assert row["log_ratio_max"] <= APART  # forward passes have other shapes
         assert row["clamped"] == 0
         if outside:
-            # At the steepest temperature of the table, 15, such a ratio costs (15 · APART)² / 2 = 1e-7.
+            # At the highest temperature in the table, 15, such a ratio lowers f′ by (15 · APART)² / 2 = 1e-7.
             assert row["eur"] == pytest.approx(1, abs=1e-6)
             assert row["attenuated"] == 0
 
 
-def test_on_a_null_step_all_gates_have_one_gradient(policy, tokenizer, problems):
+def test_all_gates_have_the_same_gradient_at_ratio_1(policy, tokenizer, problems):
     gradients = {}
     for name in ("grpo", "sapo", "sigmoid", "erf", "arctan", "softsign", "none", "sigmoid_one_sided", "dual_clip"):
         history = run(policy, tokenizer, problems, spec(name, lr=1e-30, minibatches=1, rollouts=1))
@@ -131,7 +131,7 @@ def rollout_of(policy, rewards):
 
 @pytest.mark.parametrize("method", ["grpo", "dapo", "dr_grpo", "gspo", "erf"])
 def test_leaving_out_flat_groups_keeps_the_gradient(method, policy):
-    """The denominator still counts them."""
+    """The denominator counts them."""
     rewards = torch.tensor([[1.0, 0.0, 0.0, 1.0], [1.0, 1.0, 1.0, 1.0], [0.0, 0.0, 0.0, 1.0]])
     rollout, (ids, starts, mask, old) = rollout_of(policy, rewards)
     assert rollout.rows.tolist() == [0, 1, 2, 3, 8, 9, 10, 11]
@@ -142,13 +142,13 @@ def test_leaving_out_flat_groups_keeps_the_gradient(method, policy):
     kept = update(engine_of(policy, spec(lr=1e-30)), rollout, rows, chosen, 0)
     logp, _ = completion_logprobs(policy, ids, starts, 8)
     loss, _ = policy_loss(logp, old, advantage, mask, chosen.method)
-    # A log-ratio is off by rounding, and φ by that times its slope, at most erf's temperature and a little.
+    # The error of φ is the rounding of a log-ratio times the slope of φ: little more than erf's temperature.
     near = 13 * APART + ulps(BACKWARD, 1)
     assert kept["loss"] == pytest.approx(loss.item(), abs=APART)
     assert kept["grad_norm"] == pytest.approx(optimizer.gradients(loss)[1].item(), rel=near)
 
 
-def test_a_rollout_without_any_signal_makes_no_update_but_leaves_its_facts(policy, tokenizer, problems):
+def test_a_rollout_without_signal_makes_no_update_but_logs_its_metrics(policy, tokenizer, problems):
     before = [p.clone() for p in policy.parameters()]
     history = run(policy, tokenizer, problems, spec(rollouts=3), rewards=(1.0,))
     assert (history.steps, history.rollouts, len(history.updates)) == (0, 3, 3)
@@ -162,7 +162,7 @@ def test_divergence_is_a_result(policy, tokenizer, problems):
     chosen = spec(Method(gate="none"))
     with torch.no_grad():
         policy.model.layers[0].mlp.down_proj.weight[0, 0] = math.nan
-    # Sampling from NaN logits still returns ids; what matters is that the run ends with a status and no exception.
+    # Sampling from NaN logits still returns ids. The run must end with a status, not with an exception.
     history = run(policy, tokenizer, problems, chosen)
     assert history.status == "diverged"
     assert math.isnan(history.updates[-1]["grad_norm"])
