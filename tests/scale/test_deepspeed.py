@@ -24,9 +24,10 @@ from smoothgates.specs.policy import Architecture, ExpertsConfig
 from smoothgates.specs.rollout import Protocol, Sampling
 from smoothgates.specs.train import EngineConfig, Regime, TrainSpec
 from smoothgates.study.loader import load_study
-from smoothgates.train.accumulate import Sequences, old_logprobs
+from smoothgates.train.accumulate import old_logprobs
 from smoothgates.train.engine import deepspeed_engine
 from smoothgates.train.engine.deepspeed_engine import DeepSpeedEngine
+from smoothgates.train.engine.engine import Sequences
 from smoothgates.train.engine.make import loaded_dtype
 from smoothgates.train.engine.torch_engine import TorchEngine
 from smoothgates.train.run import checkpoint

@@ -26,7 +26,8 @@ from smoothgates.specs.rollout import Protocol, Sampling
 from smoothgates.specs.train import EngineConfig, Regime, TrainSpec
 from smoothgates.study.loader import load_study
 from smoothgates.train import step
-from smoothgates.train.accumulate import Sequences, old_logprobs
+from smoothgates.train.accumulate import old_logprobs
+from smoothgates.train.engine.engine import Sequences
 from smoothgates.train.engine.torch_engine import TorchEngine
 from smoothgates.train.microbatch import deal
 from smoothgates.train.routing_replay import CHURN

@@ -4,7 +4,6 @@ How the rows are divided changes results by rounding only.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -14,28 +13,12 @@ from smoothgates.distributed.ranks import Ranks
 from smoothgates.policy.routing import no_routes, routing
 from smoothgates.rollout.collect import Rollout
 from smoothgates.specs.train import EngineConfig, TrainSpec
-from smoothgates.train.engine.engine import Engine
+from smoothgates.train.engine.engine import Engine, Sequences
 from smoothgates.train.microbatch import deal
 from smoothgates.train.routing_replay import RoutingReplay
 
 Loss = Callable[[Tensor, Tensor], tuple[Tensor, dict[str, Tensor]]]
 """Rows (n,) of a rollout and their log-probabilities (n, w) → the loss, (), and diagnostics, each ()."""
-
-
-class Sequences(NamedTuple):
-    """Rows of prompt + completion, as `Engine.score` takes them."""
-
-    ids: Tensor
-    """(N, T) right-padded."""
-    starts: Tensor
-    """(N,) first completion position."""
-    lengths: Tensor
-    """(N,) completion tokens."""
-
-    def select(self, rows: Tensor) -> "Sequences":
-        """Some rows (n,), cut to the longest of them."""
-        ends = self.starts[rows] + self.lengths[rows]
-        return Sequences(self.ids[rows, : int(ends.max())], self.starts[rows], self.lengths[rows])
 
 
 def accumulate(

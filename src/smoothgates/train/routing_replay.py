@@ -8,14 +8,11 @@ from torch import Tensor
 from smoothgates.policy.policy import Policy
 from smoothgates.policy.routing import routing, sparse_shape
 from smoothgates.rollout.collect import Rollout
-from smoothgates.train.engine.engine import Engine
+from smoothgates.train.engine.engine import Engine, Sequences
 
 CHURN, DRIFT = "routing_churn", "routing_drift"
 CHURN_ROWS = 2
 """Rows of an update, on each rank, that are routed again after it to measure churn."""
-
-Batch = tuple[Tensor, Tensor, Tensor]
-"""The arguments of `Engine.score`."""
 
 
 class RoutingReplay:
@@ -30,16 +27,16 @@ class RoutingReplay:
         self.sparse = any(sparse_shape(engine.policy))
         self.drifted = torch.zeros(2)
         """Experts that changed since sampling, and experts counted, in all rows scored so far."""
-        self.first: tuple[Tensor, Batch, Tensor] | None = None
-        """From the first micro-batch: some rows, their arguments of `score`, and their experts before the update."""
+        self.first: tuple[Tensor, Sequences, Tensor] | None = None
+        """From the first micro-batch: some rows, their sequences, and their experts before the update."""
 
-    def score(self, rows: Tensor, batch: Batch, count: int) -> tuple[Tensor, Tensor]:
+    def score(self, rows: Tensor, sequences: Sequences, count: int) -> tuple[Tensor, Tensor]:
         """`Engine.score` of some rows (n,). Drift is counted in the first `count` of them."""
-        scored, choice = self._route(rows, batch)
+        scored, choice = self._route(rows, sequences)
         if self.sparse:
             self.drifted += changed_experts(self.rollout.routes[rows], choice, self.rollout, rows[:count])
             few = slice(CHURN_ROWS)
-            self.first = self.first or (rows[few], tuple(tensor[few] for tensor in batch), choice[few])
+            self.first = self.first or (rows[few], Sequences(*(tensor[few] for tensor in sequences)), choice[few])
         return scored
 
     @torch.no_grad()
@@ -51,19 +48,19 @@ class RoutingReplay:
         """
         if not self.sparse:
             return {}
-        rows, batch, before = self.first
-        _, after = self._route(rows, batch)
+        rows, sequences, before = self.first
+        _, after = self._route(rows, sequences)
         churned = changed_experts(before, after, self.rollout, rows)
         tallies = torch.stack([churned, self.drifted])
         changed, counted = torch.stack(self.engine.ranks.gather(tallies)).sum(0).unbind(1)
         return dict(zip((CHURN, DRIFT), (changed / counted).tolist(), strict=True))
 
-    def _route(self, rows: Tensor, batch: Batch) -> tuple[tuple[Tensor, Tensor], Tensor]:
+    def _route(self, rows: Tensor, sequences: Sequences) -> tuple[tuple[Tensor, Tensor], Tensor]:
         """Log-probabilities and entropies of some rows, and the experts (n, t, L, K) that their routers choose."""
-        width = batch[0].shape[1]
+        width = sequences.ids.shape[1]
         given = self.rollout.routes[rows, :width] if self.replay else None
         with routing(self.engine.policy, len(rows), width, given) as choice:
-            scored = self.engine.score(*batch)
+            scored = self.engine.score(*sequences)
         return scored, choice.cpu()
 
 

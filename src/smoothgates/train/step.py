@@ -11,10 +11,10 @@ from torch import Tensor
 from smoothgates.objective import group_advantages, policy_loss, step_denominator
 from smoothgates.rollout.collect import Rollout, collect
 from smoothgates.specs.train import Regime, TrainSpec
-from smoothgates.train.accumulate import Sequences, accumulate, old_logprobs
+from smoothgates.train.accumulate import accumulate, old_logprobs
 from smoothgates.train.context import RunContext
 from smoothgates.train.correction import correction_metrics, correction_weights
-from smoothgates.train.engine.engine import Engine
+from smoothgates.train.engine.engine import Engine, Sequences
 from smoothgates.train.run.state import State
 
 

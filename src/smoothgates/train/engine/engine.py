@@ -1,11 +1,27 @@
 """The interface of an engine, which computes gradients and takes optimiser steps."""
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from torch import Tensor
 
 from smoothgates.distributed.ranks import Ranks
 from smoothgates.policy.policy import Policy
+
+
+class Sequences(NamedTuple):
+    """Rows of prompt + completion, the arguments of `Engine.score`."""
+
+    ids: Tensor
+    """(N, T) right-padded."""
+    starts: Tensor
+    """(N,) first completion position."""
+    lengths: Tensor
+    """(N,) completion tokens."""
+
+    def select(self, rows: Tensor) -> "Sequences":
+        """Some rows (n,), cut to the longest of them."""
+        ends = self.starts[rows] + self.lengths[rows]
+        return Sequences(self.ids[rows, : int(ends.max())], self.starts[rows], self.lengths[rows])
 
 
 class Engine(Protocol):
