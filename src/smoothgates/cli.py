@@ -88,7 +88,8 @@ def train(
     """Train a policy by RL with one method, or go on where an earlier attempt ended."""
     from smoothgates.stages import train as stage
 
-    stage.run(spec, data, policy, out, metrics, index, stage.How(work, wall_minutes, save_seconds, fresh, wait), gate)
+    inputs, result = stage.Inputs(data, policy, index, gate), stage.Result(out, metrics)
+    stage.run(spec, inputs, result, stage.RunOptions(work, wall_minutes, save_seconds, fresh, wait))
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""A training run to be disturbed, and the same run left in peace."""
+"""A training run to interrupt, and the result of the same run without interruption."""
 
 import os
 import subprocess
@@ -24,7 +24,7 @@ def run(inputs, tmp_path) -> Run:
 
 @pytest.fixture(scope="session")
 def undisturbed(inputs, tmp_path_factory):
-    """Digests of the result, and the updates that it takes."""
+    """Digests of the result, and the number of updates."""
     run = Run(inputs, tmp_path_factory.mktemp("undisturbed"), SPEC)
     assert attempt(run, save_seconds=60) == 0, run.log
     return run.result(), run.updates
@@ -32,7 +32,7 @@ def undisturbed(inputs, tmp_path_factory):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """Makes a file system of some KiB below the test's folder."""
+    """Mounts a file system of some KiB in the test's folder."""
     made = []
 
     def make(kib: int):
@@ -43,7 +43,7 @@ def small_disk(tmp_path):
         return folder
 
     if os.geteuid():
-        pytest.fail("a small disk can be mounted by root only: run these tests as root")
+        pytest.fail("only root can mount a small disk: run these tests as root")
     yield make
     for folder in made:
         subprocess.run(["umount", folder], check=True)

@@ -1,4 +1,4 @@
-"""A run of a second or so, and processes that carry it out: forked, so that each starts in milliseconds."""
+"""A run of about a second, and the processes that make attempts at it. They are forked, to start in milliseconds."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ import torch
 
 from smoothgates.errors import BadInput, TryAgain
 from smoothgates.stages import policy, prepare
-from smoothgates.stages.train import How
+from smoothgates.stages.train import Inputs, Result, RunOptions
 from smoothgates.stages.train import run as train
 from smoothgates.train import loop
 
@@ -39,12 +39,12 @@ SPEC = {
     "checkpoint_every": 1,
 }
 WRITES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link"}
-"""Audit events of operations that change a directory; files opened for writing come to it."""
+"""Audit events of operations that change a directory. Files opened for writing count as well."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """A training run with its inputs, in a folder of its own."""
+    """A training run: its inputs, its spec, and the folder of its result and work directories."""
 
     inputs: Path
     folder: Path
@@ -54,9 +54,9 @@ class Run:
         """In this process."""
         how = {"save_seconds": 0, "wait": 0} | how
         out = self.folder / "result"
-        paths = [self.inputs / "data/manifest.json", self.inputs / "policy/model.json"]
-        outputs = [out / "model.json", out / "metrics.parquet"]
-        train(json.dumps(self.spec), *paths, *outputs, how=How(work=self.work, **how))
+        inputs = Inputs(self.inputs / "data/manifest.json", self.inputs / "policy/model.json")
+        result = Result(out / "model.json", out / "metrics.parquet")
+        train(json.dumps(self.spec), inputs, result, RunOptions(work=self.work, **how))
 
     def command(self, *flags: str) -> list[str]:
         """The same as a command."""
@@ -68,8 +68,8 @@ class Run:
             "--metrics": out / "metrics.parquet",
             "--work": self.work,
         }
-        told = [str(word) for pair in paths.items() for word in pair]
-        return [sys.executable, "-m", "smoothgates", "train", "--spec", json.dumps(self.spec), *told, *flags]
+        words = [str(word) for pair in paths.items() for word in pair]
+        return [sys.executable, "-m", "smoothgates", "train", "--spec", json.dumps(self.spec), *words, *flags]
 
     @property
     def work(self) -> Path:
@@ -80,7 +80,7 @@ class Run:
         return json.loads((self.folder / "result/run.json").read_text())["attempts"]
 
     def result(self) -> dict[str, str]:
-        """Digest of every file of the result but the record of how it was made; temporary ones would show."""
+        """Digest of every file of the result, temporary files included, except run.json."""
         out = self.folder / "result"
         return {
             path.relative_to(out).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
@@ -90,28 +90,28 @@ class Run:
 
     @property
     def updates(self) -> int:
-        """Updates that all attempts made, those that were lost and made again included."""
+        """Number of updates that all attempts made, including those that were lost and repeated."""
         made = self.folder / "updates"
         return made.stat().st_size if made.exists() else 0
 
     @property
     def log(self) -> str:
-        """What the attempts said."""
+        """Output of the attempts."""
         return (self.folder / "log").read_text()
 
     def elsewhere(self, name: str, **changes) -> "Run":
-        """In a folder of its own, with changes to what it is told."""
+        """The same run in another folder, with changes to its spec."""
         (self.folder / name).mkdir()
         return Run(self.inputs, self.folder / name, {**self.spec, **changes})
 
 
 def make_inputs(folder: Path) -> None:
-    """Data, and a warm start that guesses: some of its answers are right."""
+    """Make data, and a warm start that guesses: some of its answers are right."""
     rows = {"source": "word_problems", "rows": 300}
-    told = {"task": "math", "train": [rows], "benchmarks": {}, "seed": 0}
-    prepare.run(json.dumps(told), folder / "data/manifest.json")
+    spec = {"task": "math", "train": [rows], "benchmarks": {}, "seed": 0}
+    prepare.run(json.dumps(spec), folder / "data/manifest.json")
     phase = {"steps": 60, "hasty": 1.0, "optimizer": {"lr": 1e-2}}
-    told = {
+    spec = {
         "task": "math",
         "method_name": "warm_start",
         "seed": 0,
@@ -119,11 +119,11 @@ def make_inputs(folder: Path) -> None:
         "tokenizer": "words",
         "supervised": {"batch_size": 16, "phases": [phase]},
     }
-    policy.run(json.dumps(told), folder / "data/manifest.json", folder / "policy/model.json")
+    policy.run(json.dumps(spec), folder / "data/manifest.json", folder / "policy/model.json")
 
 
 def fork(act: Callable[[], None], log: Path) -> int:
-    """Process id of a child that does this, and ends with the exit code of the command line."""
+    """Process id of a child that calls `act` and exits with the code that the command line would."""
     if child := os.fork():
         return child
     code = 1
@@ -150,17 +150,17 @@ def fork(act: Callable[[], None], log: Path) -> int:
 
 
 def wait(child: int) -> int:
-    """Its exit code, or minus the signal that ended it."""
+    """Exit code of a child, or minus the signal that ended it."""
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 def attempt(run: Run, die_at: int | None = None, **how) -> int:
-    """An attempt by a child, which is killed before its n-th change of a file or folder; returns how it ended."""
+    """Make an attempt in a child that is killed before its n-th change of a file or folder. Returns its exit code."""
     return wait(start(run, die_at, **how))
 
 
 def start(run: Run, die_at: int | None = None, **how) -> int:
-    """The child of an attempt. It marks every update that it makes in the file `updates`."""
+    """Start the child of an attempt. It adds a byte to the file `updates` for each update."""
 
     def act():
         made, update = os.open(run.folder / "updates", os.O_WRONLY | os.O_CREAT | os.O_APPEND), loop.update

@@ -1,4 +1,4 @@
-"""What an attempt takes over from earlier ones, and what never."""
+"""What an attempt resumes from earlier ones, and what it does not."""
 
 import json
 import shutil
@@ -16,14 +16,14 @@ KILLED = -signal.SIGKILL
 
 
 def only(folder: Path) -> Path:
-    """The one thing in it."""
+    """The only entry of a folder."""
     [found] = folder.iterdir()
     return found
 
 
 @pytest.fixture
 def half(run):
-    """Killed half-way, its folder ready for another attempt."""
+    """A run that was killed half-way."""
     assert attempt(run, die_at=250) == KILLED
     return run
 
@@ -31,10 +31,10 @@ def half(run):
 @pytest.mark.parametrize(
     "changes", [{"seed": 1}, {"checkpoint_every": 2}, {"method": {"gate": "erf", "tau": [9.0, 9.0]}}]
 )
-def test_another_run_never_goes_on_from_it(half, changes):
+def test_a_changed_run_does_not_resume_from_it(half, changes):
     other = type(half)(half.inputs, half.folder, {**half.spec, **changes})
     assert attempt(other) == 0
-    assert "going on" not in other.log
+    assert "resuming" not in other.log
     apart = half.elsewhere("apart", **changes)
     assert attempt(apart) == 0
     assert other.result() == apart.result()
@@ -46,17 +46,17 @@ def test_other_data_are_another_run(half, tmp_path):
     manifest = inputs / "data/manifest.json"
     manifest.write_text(manifest.read_text().replace('"seed": 0', '"seed": 7'))
     assert attempt(type(half)(inputs, half.folder, half.spec)) == 0
-    assert "going on" not in half.log
+    assert "resuming" not in half.log
 
 
 def test_fresh_starts_over(half, undisturbed):
     assert attempt(half, fresh=True) == 0
-    assert "going on" not in half.log
+    assert "resuming" not in half.log
     assert half.result() == undisturbed[0]
     assert len(half.attempts) == 1
 
 
-def test_a_finished_run_leaves_no_checkpoints_and_is_made_anew_when_asked_for(run, undisturbed):
+def test_a_finished_run_leaves_no_checkpoints_and_is_repeated_on_request(run, undisturbed):
     for times in (1, 2):
         assert attempt(run) == 0
         assert list(run.work.iterdir()) == []
@@ -77,21 +77,21 @@ def test_nothing_of_an_earlier_result_survives(run, undisturbed):
     assert run.result() == undisturbed[0]
 
 
-def test_a_result_that_was_whole_when_its_process_died_is_not_made_twice(run, undisturbed):
+def test_a_result_that_was_complete_when_its_process_died_is_not_made_twice(run, undisturbed):
     assert attempt(run) == 0
     changes = int(run.log.rpartition("changes: ")[2])
     again = run.elsewhere("again")
     assert attempt(again, die_at=changes - 12) == KILLED
     assert '"finished"' in only(again.work).joinpath("attempts.jsonl").read_text()
     assert attempt(again) == 0
-    assert "finished already" in again.log
+    assert "already finished" in again.log
     assert again.updates == undisturbed[1]
     assert again.result() == undisturbed[0]
     assert list(again.work.iterdir()) == []
 
 
-def test_what_fails_for_good_is_refused_from_then_on(run):
-    tight = run.elsewhere("tight", protocol={"reward": "exact", "max_new_tokens": 200})  # the policy has 128 places
+def test_a_failure_that_a_retry_repeats_is_refused(run):
+    tight = run.elsewhere("tight", protocol={"reward": "exact", "max_new_tokens": 200})  # the policy has 128 positions
     assert attempt(tight) == 2
     marker = only(tight.work) / "failed.json"
     assert "max_position_embeddings: 128 is too few" in json.loads(marker.read_text())["cause"]
@@ -119,7 +119,7 @@ def test_out_of_memory_says_what_to_lower_and_is_not_tried_again(error, run, mon
     assert "failed before: engine.tokens: out of memory" in run.log.splitlines()[-1]
 
 
-def test_a_missing_input_is_no_failure_of_the_run(run, undisturbed, tmp_path):
+def test_a_missing_input_is_not_recorded_as_a_failure(run, undisturbed, tmp_path):
     inputs = tmp_path / "inputs"
     shutil.copytree(run.inputs, inputs)
     (inputs / "data/train.parquet").rename(tmp_path / "aside")
@@ -133,8 +133,8 @@ def test_a_missing_input_is_no_failure_of_the_run(run, undisturbed, tmp_path):
 
 @pytest.mark.parametrize("harm", ["cut", "flip", "delete"])
 @pytest.mark.parametrize("name", ["rank0.safetensors", "state.safetensors", "manifest.json", None, "LATEST"])
-def test_a_damaged_checkpoint_is_passed_over(half, undisturbed, harm, name):
-    """None: a policy of the learning curve, on which the newest checkpoints rely."""
+def test_a_damaged_checkpoint_is_not_used(half, undisturbed, harm, name):
+    """None stands for a policy of the learning curve, on which the newest checkpoints rely."""
     folder = only(half.work)
     newest = max(path for path in folder.joinpath("checkpoints").iterdir() if path.name.isdigit())
     path = newest / name if name else folder / "result/checkpoints/rollout0001/model.safetensors"
@@ -147,12 +147,12 @@ def test_a_damaged_checkpoint_is_passed_over(half, undisturbed, harm, name):
     assert attempt(half) == 0, half.log
     assert half.result() == undisturbed[0]
     if name != "LATEST":
-        assert "passed over" in half.log
+        assert "trying an earlier checkpoint" in half.log
         assert str(path) in half.log
 
 
 def test_a_policy_that_is_no_longer_finite_is_a_result(run):
-    """Whether it was disturbed or not."""
+    """With and without interruption."""
     wild = run.elsewhere("wild", regime={**run.spec["regime"], "optimizer": {"lr": 1e30}})
     assert attempt(wild) == 0
     manifest = json.loads((wild.folder / "result/model.json").read_text())
@@ -171,17 +171,17 @@ def test_two_at_once_make_one_result(run, undisturbed):
         children = [start(pair), start(pair)]
         ends = [wait(child) for child in children]
         assert sorted(ends) == [0, 75], pair.log
-        assert "is at work here" in pair.log
+        assert ": held by process" in pair.log
         assert pair.updates == undisturbed[1]
         assert pair.result() == undisturbed[0]
 
 
-def test_the_second_waits_if_told_to_and_finds_the_work_done(run, undisturbed):
+def test_a_second_process_that_waits_finds_the_run_finished(run, undisturbed):
     for time in range(5):
         pair = run.elsewhere(f"pair{time}")
         children = [start(pair, wait=60), start(pair, wait=60)]
         assert [wait(child) for child in children] == [0, 0], pair.log
-        assert "finished already by another process" in pair.log
+        assert "already finished by another process" in pair.log
         assert pair.updates == undisturbed[1]
         assert pair.result() == undisturbed[0]
         assert list(pair.work.iterdir()) == []

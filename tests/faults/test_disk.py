@@ -1,4 +1,4 @@
-"""A full disk: one line, exit code 75, nothing half-written; with room again, the undisturbed run's result."""
+"""A full disk gives one line, exit code 75 and no incomplete file. With space again, the result is the same."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from .rig import Run, attempt
 
 
 class Elsewhere(Run):
-    """A run whose work directories lie on another disk."""
+    """A run that has its work directories on another disk."""
 
     @property
     def work(self) -> Path:
@@ -20,7 +20,7 @@ class Elsewhere(Run):
 
 
 def fill(folder: Path, leave: int) -> Path:
-    """A file that leaves so many KiB free."""
+    """Write a file that leaves this many KiB free."""
     left = os.statvfs(folder)
     file = folder / "ballast"
     file.write_bytes(b"x" * max(0, left.f_bavail * left.f_frsize - 1024 * leave))
@@ -63,7 +63,7 @@ def test_the_disk_of_results_is_full(leave, save_seconds, run, undisturbed, smal
     ballast.unlink()
     assert attempt(run) == 0, run.log
     assert run.result() == undisturbed[0]
-    assert run.updates == undisturbed[1], "all of them were safe"
+    assert run.updates == undisturbed[1], "all of them had been saved"
     assert not any(run.work.iterdir())
 
 

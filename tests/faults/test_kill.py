@@ -1,4 +1,4 @@
-"""Killed at any moment and run again: the result is the one of a run that nothing disturbed, bit for bit."""
+"""A run that is killed at any moment and run again gives the same result, to the bit, as without interruption."""
 
 import os
 import random
@@ -14,12 +14,12 @@ KILLED = -signal.SIGKILL
 def assert_undisturbed(run, undisturbed, kills: int) -> None:
     result, updates = undisturbed
     assert run.result() == result
-    assert run.updates <= updates + kills, "there is a checkpoint after each update: one is lost at a time"
+    assert run.updates <= updates + kills, "there is a checkpoint after each update, so a kill loses at most one"
     assert not any(run.work.iterdir())
 
 
 def test_killed_before_each_of_many_changes(run, undisturbed):
-    """Every phase of lease, checkpoint, result and retirement is among them."""
+    """Every phase of lease, checkpoint, result and clearing is among them."""
     assert attempt(run) == 0
     changes = int(re.search(r"changes: (\d+)", run.log)[1])
     assert changes > 300
@@ -29,13 +29,13 @@ def test_killed_before_each_of_many_changes(run, undisturbed):
         over = disturbed.updates == undisturbed[1] and not list(disturbed.work.glob("*/attempts.jsonl"))
         assert attempt(disturbed) == 0, disturbed.log
         assert "Traceback" not in disturbed.log
-        if over:  # nothing was left to do but to exit, and so it was asked for anew
+        if over:  # it had finished, so the second attempt repeats it
             disturbed.folder.joinpath("updates").write_bytes(b"." * undisturbed[1])
         assert_undisturbed(disturbed, undisturbed, kills=1)
 
 
-def test_killed_on_the_way_back(run, undisturbed):
-    """A second time, while the lease of the first is taken over, its leftovers deleted and its checkpoint read."""
+def test_killed_while_it_resumes(run, undisturbed):
+    """Killed again while it takes over the lease, deletes leftovers and reads the checkpoint."""
     for moment in range(1, 26):
         disturbed = run.elsewhere(f"at{moment}")
         assert attempt(disturbed, die_at=150) == KILLED

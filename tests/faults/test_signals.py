@@ -1,4 +1,4 @@
-"""The command itself: killed, asked to stop, out of time. Few of each: it starts in seconds, not in milliseconds."""
+"""The command itself is killed, receives signals, or reaches its time limit. Few cases: it takes seconds to start."""
 
 import os
 import random
@@ -13,7 +13,7 @@ from .rig import Run, attempt
 
 @pytest.fixture
 def long(run) -> Run:
-    """A run that is not over before it can be disturbed."""
+    """A run that is long enough to be interrupted."""
     return run.elsewhere("long", regime={**run.spec["regime"], "rollouts": 60}, checkpoint_every=20)
 
 
@@ -52,7 +52,7 @@ def test_killed(long, expected):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_asked_to_stop(number, long, expected):
+def test_a_signal_stops_the_run(number, long, expected):
     process = begin(long, "--save-seconds", "600")
     time.sleep(0.2)
     while not list(long.work.glob("*/attempts.jsonl")):
@@ -61,19 +61,19 @@ def test_asked_to_stop(number, long, expected):
     assert process.wait(20) == 75
     last = long.log.splitlines()[-1]
     assert last.startswith("try again: stopped at update ")
-    assert f"asked to by {number.name}; run me again" in last
+    assert f"received {number.name}; run me again" in last
     finish(long)
-    assert "going on from checkpoint 000001" in long.log
+    assert "resuming from checkpoint 000001" in long.log
     assert long.result() == expected
     ends = [each["end"] for each in long.attempts]
     assert len(ends) == 2
     assert ends[0].startswith("stopped at update")
 
 
-def test_asked_twice_by_a_person_it_ends_at_once(long):
+def test_a_second_sigint_ends_it_at_once(long):
     process = begin(long)
     wait_for_checkpoint(long)
-    os.kill(process.pid, signal.SIGSTOP)  # both come before the run looks
+    os.kill(process.pid, signal.SIGSTOP)  # both arrive before the run checks
     os.kill(process.pid, signal.SIGINT)
     os.kill(process.pid, signal.SIGCONT)
     os.kill(process.pid, signal.SIGINT)
@@ -81,8 +81,8 @@ def test_asked_twice_by_a_person_it_ends_at_once(long):
     finish(long)
 
 
-def test_asked_twice_by_a_cluster_it_stops_in_order(long):
-    """SLURM tells every process of a job, and Snakemake tells its own."""
+def test_several_sigterms_stop_it_in_order(long):
+    """SLURM signals every process of a job, and Snakemake signals its own."""
     process = begin(long, "--save-seconds", "600")
     while not list(long.work.glob("*/attempts.jsonl")):
         time.sleep(0.02)
@@ -90,35 +90,35 @@ def test_asked_twice_by_a_cluster_it_stops_in_order(long):
         os.kill(process.pid, signal.SIGTERM)
         time.sleep(0.002)
     assert process.wait(20) == 75
-    assert "asked to by SIGTERM; run me again" in long.log.splitlines()[-1]
+    assert "received SIGTERM; run me again" in long.log.splitlines()[-1]
     finish(long)
 
 
 def test_out_of_time(long):
-    """A budget of 6 s leaves 4.5 s, of which starting takes about 2."""
+    """A quarter of the budget of 6 s is reserved, which leaves 4.5 s."""
     longer = {"regime": {**long.spec["regime"], "rollouts": 400}, "checkpoint_every": 150}
     undisturbed, run = long.elsewhere("undisturbed", **longer), long.elsewhere("longer", **longer)
     began = time.monotonic()
     assert begin(run, "--wall-minutes", "0.1", "--save-seconds", "600").wait(60) == 75
     assert time.monotonic() - began < 6
-    assert "its time is nearly up; run me again" in run.log
+    assert "the time limit is near; run me again" in run.log
     assert attempt(run, save_seconds=600) == 0
     assert attempt(undisturbed, save_seconds=600) == 0
     assert run.result() == undisturbed.result()
-    assert run.updates < undisturbed.updates, "what the first made was not made again"
+    assert run.updates < undisturbed.updates, "updates of the first attempt are not repeated"
 
 
 def test_a_suspended_trainer_that_was_overtaken_writes_nothing_more(long, expected):
     process = begin(long)
     wait_for_checkpoint(long)
     os.kill(process.pid, signal.SIGSTOP)
-    # To wait until its heartbeat counts as stopped takes most of a minute; on another host is where that happens.
+    # Edited to name a dead process: waiting for the heartbeat to count as stopped would take most of a minute.
     [lease] = long.work.glob("*/lease.json")
     lease.write_text(lease.read_text().replace(f'"pid": {process.pid}', f'"pid": {2**22 + 1}'))
     assert attempt(long) == 0
     assert "taken over from" in long.log
     os.kill(process.pid, signal.SIGCONT)
     assert process.wait(20) == 75
-    assert "nothing more is written" in long.log.splitlines()[-1]
+    assert "writing stops" in long.log.splitlines()[-1]
     assert long.result() == expected
     assert list(long.work.iterdir()) == []

@@ -1,7 +1,7 @@
-"""A small batch with losses and gradients that public trainers agree on, run in double precision.
+"""A small batch in double precision, with losses and gradients that public trainers agree on.
 
-The numbers for hard clips, SAPO and CISPO were produced by TRL, verl and Liger's own code (and agree among them);
-those for the other gates by autograd of their published f.
+The numbers for hard clips, SAPO and CISPO come from the code of TRL, verl and Liger, which agree. Those for the other
+gates come from autograd of their published f.
 """
 
 import torch
@@ -101,7 +101,7 @@ LOSSES = {
         ],
     ),
 }
-"""Loss and its gradient with respect to log π, by method. Printed to 8 decimals, so compare gradients to 1e-8."""
+"""Loss and its gradient with respect to log π, by method. Gradients are printed to 8 decimals: compare to 1e-8."""
 
 MEAN_WEIGHT = {
     "erf_1": 0.906215,
@@ -134,7 +134,7 @@ softsign: {gate: softsign, tau: [10, 12]}
 
 
 def batch(garbage: float = 0.0) -> dict[str, torch.Tensor]:
-    """The fixture's tensors, with `garbage` at every masked place; log π requires a gradient."""
+    """The batch, with `garbage` at every masked position; log π requires a gradient."""
     mask = torch.tensor(MASK)
     old = torch.tensor(OLD_LOGP, dtype=torch.float64)
     logp = old + torch.tensor(LOG_RATIO, dtype=torch.float64)

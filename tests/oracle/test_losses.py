@@ -20,7 +20,7 @@ def methods(tmp_path_factory):
 
 @pytest.mark.parametrize("garbage", [0.0, 7.0, 100.0, -math.inf, math.inf, NAN])
 @pytest.mark.parametrize("name", LOSSES)
-def test_loss_and_gradient_match_whatever_stands_at_masked_places(name, garbage, methods):
+def test_loss_and_gradient_match_with_any_values_at_masked_positions(name, garbage, methods):
     tensors = batch(garbage)
     loss, _ = policy_loss(**tensors, method=methods[name])
     loss.backward()
@@ -28,7 +28,7 @@ def test_loss_and_gradient_match_whatever_stands_at_masked_places(name, garbage,
     expected = torch.zeros(3, 5, dtype=torch.float64)
     for i, row in enumerate(rows):
         expected[i, : len(row)] = torch.tensor(row, dtype=torch.float64)
-    assert loss.item() == pytest.approx(value, abs=1e-10)  # as printed, and so below
+    assert loss.item() == pytest.approx(value, abs=1e-10)  # to the printed digits
     torch.testing.assert_close(tensors["logp"].grad, expected, atol=1e-8, rtol=0)
     assert (tensors["logp"].grad[tensors["mask"] == 0] == 0).all()
 

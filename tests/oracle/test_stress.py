@@ -1,4 +1,4 @@
-"""Extreme inputs in single precision: what should come out where public trainers give NaN, ∞ or 5e21."""
+"""Extreme inputs in single precision, for which public trainers return NaN, ∞ or 5e21."""
 
 import math
 
@@ -78,5 +78,15 @@ def test_softsign_keeps_its_sign_where_autograd_loses_it():
     # Autograd through f in single precision gives −8e-8 here; the truth is positive: φ·Â/denominator = 2e-9.
     _, gradient, _ = run([[10.0]], [1.0], [[1]], "softsign")
     truth = math.exp(10) * (1 + (10 * (math.exp(10) - 1)) ** 2) ** -1.5
-    # φ falls with the square of r, so that it is off by twice as much as the log-ratio of 10, and by what a power adds.
+    # φ falls with the square of r, so its error is twice that of the log-ratio of 10, plus that of a power.
     assert -gradient.item() == pytest.approx(truth, rel=ulps(8, 10))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_no_rows_give_a_loss_of_zero_with_a_gradient(method):
+    """An idle rank needs a loss to run its backward pass on."""
+    logp, none = torch.zeros(1, 3, requires_grad=True), torch.zeros(0, 3)
+    loss, _ = policy_loss(logp[:0], none, none, none, METHODS[method], 4.0)
+    loss.backward()
+    assert loss == 0
+    assert (logp.grad == 0).all()

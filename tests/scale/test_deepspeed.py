@@ -1,4 +1,4 @@
-"""Two ranks of DeepSpeed are one process of torch: the same updates from the same rollouts, whatever is divided."""
+"""Two ranks of DeepSpeed make the same updates as one process of torch, whatever is divided among them."""
 
 import dataclasses
 import math
@@ -24,12 +24,14 @@ from smoothgates.specs.optimizer import Adam
 from smoothgates.specs.rollout import Protocol
 from smoothgates.specs.train import EngineConfig, Regime, Sampling, TrainSpec
 from smoothgates.study.loader import load_study
+from smoothgates.train.accumulate import old_logprobs
 from smoothgates.train.engine import deepspeed_engine
 from smoothgates.train.engine.deepspeed_engine import DeepSpeedEngine
+from smoothgates.train.engine.engine import Sequences
 from smoothgates.train.engine.make import loaded_dtype
 from smoothgates.train.engine.torch_engine import TorchEngine
-from smoothgates.train.loop import old_logprobs, update
 from smoothgates.train.run import checkpoint
+from smoothgates.train.step import update
 
 from .world import world
 
@@ -58,7 +60,7 @@ def spec_of(**engine) -> TrainSpec:
         regime_name="reuse",
         method_name="erf",
         seed=0,
-        method=load_study("laptop").methods["erf"],
+        method=load_study("laptop").methods["erf"].model_copy(update={"aggregation": "token_mean"}),
         regime=Regime(rollouts=UPDATES, minibatches=1, optimizer=Adam(lr=1e-3, weight_decay=0.1, warmup=3)),
         protocol=Protocol(reward="exact", max_new_tokens=12),
         sampling=Sampling(prompts=4, group=2),
@@ -67,8 +69,8 @@ def spec_of(**engine) -> TrainSpec:
     )
 
 
-def rollout_of(number: int) -> tuple[Rollout, torch.Tensor]:
-    """A rollout as might have been sampled by an earlier policy, and Â of its rows."""
+def rollout_of(number: int) -> Rollout:
+    """A rollout like those that an earlier policy might have sampled."""
     random = torch.Generator().manual_seed(number)
     starts = torch.randint(1, 9, (ROWS,), generator=random)
     lengths = torch.randint(1, 20, (ROWS,), generator=random)
@@ -77,26 +79,24 @@ def rollout_of(number: int) -> tuple[Rollout, torch.Tensor]:
     mask = torch.arange(width) < lengths.unsqueeze(1)
     old = (-4 + 0.5 * torch.randn(ROWS, width, generator=random)) * mask
     rows = torch.arange(ROWS)
-    rollout = Rollout(ids, starts, lengths, mask, old, old, rows.unsqueeze(0), rows, torch.zeros(1, ROWS), mask, {})
-    return rollout, torch.randn(ROWS, generator=random)
+    rewards = torch.randn(1, ROWS, generator=random)
+    return Rollout(ids, starts, lengths, mask, old, old, rows.unsqueeze(0), rows, rewards, mask, {})
 
 
 def updates(engine, spec: TrainSpec, numbers) -> list[dict[str, float]]:
-    """Diagnostics of an update on each of these rollouts; before it the policy is asked without being trained."""
+    """Metrics of an update on each of these rollouts. The policy scores each one first, without a gradient."""
     made = []
     for number in numbers:
-        rollout, advantage = rollout_of(number)
-        asked = rollout.ids, rollout.starts, rollout.lengths, rollout.mask.shape[1], rollout.order
+        rollout, rows = rollout_of(number), torch.arange(ROWS)
+        sequences = Sequences(rollout.ids, rollout.starts, rollout.lengths)
         with torch.no_grad():
-            _, routes = old_logprobs(engine, *asked, spec)
-        denominator, rows = rollout.mask.sum().item(), torch.arange(ROWS)
-        rollout = dataclasses.replace(rollout, routes=routes)
-        made.append(update(engine, rollout, rows, advantage, denominator, spec, number))
+            _, routes = old_logprobs(engine, sequences, rollout.mask.shape[1], [rows], spec.engine)
+        made.append(update(engine, dataclasses.replace(rollout, routes=routes), rows, spec, number))
     return made
 
 
 def divided(ranks: Ranks, spec: TrainSpec, whole: Policy | None = None) -> DeepSpeedEngine:
-    """An engine that really divides: DeepSpeed leaves small weights on all ranks unless told otherwise."""
+    """An engine that divides all weights; by default, DeepSpeed keeps small ones on all ranks."""
     settings = deepspeed_engine.settings
 
     def strict(*what):
@@ -132,7 +132,7 @@ def alone():
 
 @pytest.fixture(scope="module")
 def together(tmp_path_factory):
-    """The same of each case, as the ranks have it."""
+    """The same for each case, on each rank."""
 
     def act(ranks: Ranks) -> dict:
         found = {}
@@ -172,15 +172,15 @@ def test_a_step_that_is_not_finite_is_not_taken(poison, tmp_path):
                 spec = spec_of(zero=zero, dtype=dtype)
                 engine = divided(ranks, spec)
                 updates(engine, spec, range(2))
-                before = [dict_of(engine.memory(part)) for part in engine.parts()], engine.weights()
-                rollout, _ = rollout_of(0)
+                before = [dict_of(engine.part_state(part)) for part in engine.parts()], engine.weights()
+                rollout = rollout_of(0)
                 logp, _ = engine.score(rollout.ids, rollout.starts, rollout.lengths)
                 factor = poison if ranks.rank else 1.0
                 engine.backward((logp * factor).sum(), last=True)
                 norm = engine.step(1.0)
-                after = [dict_of(engine.memory(part)) for part in engine.parts()], engine.weights()
+                after = [dict_of(engine.part_state(part)) for part in engine.parts()], engine.weights()
                 found.append((norm, same(before, after)))
-                made = updates(engine, spec, range(2, 3))  # and nothing of it is left in the next one's gradient
+                made = updates(engine, spec, range(2, 3))  # the next gradient must not contain it
                 found.append((0.0 if math.isfinite(made[0]["grad_norm"]) else math.nan, True))
         return found
 
@@ -192,8 +192,8 @@ def test_a_step_that_is_not_finite_is_not_taken(poison, tmp_path):
             assert next_norm == 0.0
 
 
-def dict_of(memory: dict) -> dict:
-    return {name: torch.as_tensor(tensor).clone() for name, tensor in memory.items()}
+def dict_of(state: dict) -> dict:
+    return {name: torch.as_tensor(tensor).clone() for name, tensor in state.items()}
 
 
 def same(a, b) -> bool:
@@ -205,7 +205,7 @@ def same(a, b) -> bool:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_saved_and_restored_it_goes_on_to_the_bit(dtype, tmp_path):
+def test_saved_and_restored_it_resumes_to_the_bit(dtype, tmp_path):
     def act(ranks: Ranks) -> list[bool]:
         found = []
         for zero, offload in ((1, False), (2, False), (3, False), (2, True), (3, True)):
@@ -226,14 +226,14 @@ def test_saved_and_restored_it_goes_on_to_the_bit(dtype, tmp_path):
     assert world(2, act, tmp_path / "world") == [[True] * 10] * 2
 
 
-def test_a_part_that_is_damaged_is_passed_over_by_all(tmp_path):
+def test_no_rank_uses_a_checkpoint_with_a_damaged_part(tmp_path):
     def act(ranks: Ranks) -> str:
         spec = spec_of(zero=2)
         engine = divided(ranks, spec)
         for _ in range(2):
             updates(engine, spec, range(1))
             checkpoint.save(tmp_path / "checkpoints", {}, {}, {}, ranks, engine.tensors())
-        if ranks.leads:
+        if ranks.is_main:
             part = tmp_path / "checkpoints/000002/rank1.safetensors"
             data = bytearray(part.read_bytes())
             data[-1] ^= 1
@@ -245,7 +245,7 @@ def test_a_part_that_is_damaged_is_passed_over_by_all(tmp_path):
 
 
 def test_a_bfloat16_policy_follows_the_exact_one(alone, tmp_path):
-    """Master weights are exact: over 20 steps, rounding moves a weight by less than it moved in them."""
+    """Master weights are exact: over 20 steps, rounding changes the weights less than training does."""
 
     def act(ranks: Ranks) -> list:
         found = []
@@ -276,7 +276,7 @@ def transformer(folder: Path) -> Policy:
 @pytest.mark.parametrize("zero", [1, 2, 3])
 @pytest.mark.parametrize("kind", ["experts", "transformers"])
 def test_other_policies_take_the_same_steps(kind, zero, tmp_path):
-    """Experts that only one rank's rows choose, and models that transformers runs."""
+    """Experts that only the rows of one rank use, and models that transformers runs."""
     made_by = {"experts": lambda: policy(EXPERTS), "transformers": lambda: transformer(tmp_path / "model")}[kind]
     spec = spec_of(zero=zero, tokens=40)
     reference = TorchEngine(made_by(), EngineConfig(), spec.regime.optimizer, Ranks())
@@ -288,15 +288,15 @@ def test_other_policies_take_the_same_steps(kind, zero, tmp_path):
 
     (found, weights), _ = world(2, act, tmp_path / "world")
     for mine, theirs in zip(found, made, strict=True):
-        mine.pop("routing_churn", None), theirs.pop("routing_churn", None)  # of a few rows, others on other ranks
+        mine.pop("routing_churn", None), theirs.pop("routing_churn", None)  # measured on a few rows, which differ
         assert mine == pytest.approx(theirs, rel=1e-5, abs=1e-5, nan_ok=True)
     assert list(weights) == list(reference.weights())
-    for name, tensor in reference.weights().items():  # Adam's first steps enlarge the rounding of small gradients
+    for name, tensor in reference.weights().items():  # Adam's first steps amplify the rounding of small gradients
         torch.testing.assert_close(weights[name], tensor, rtol=0, atol=5e-5)
 
 
-def test_a_policy_that_comes_rounded_is_the_same_to_it(tmp_path):
-    """It rounds weights before it copies its master weights from them: they need never be read in single precision."""
+def test_loading_a_rounded_policy_gives_the_same_result(tmp_path):
+    """DeepSpeed rounds weights before it copies master weights from them, so they need not be loaded in float32."""
     transformer(tmp_path / "model")
 
     def act(ranks: Ranks) -> list[bool]:

@@ -1,4 +1,4 @@
-"""A run on two ranks survives what a run alone survives, and nobody is left waiting for the dead."""
+"""A run on two ranks survives what a run on one survives, and no rank waits for a dead one."""
 
 import hashlib
 import json
@@ -62,20 +62,20 @@ def ranks_of(process: subprocess.Popen) -> dict[int, int]:
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     found = {}
     for child in children:
-        told = dict(
+        variables = dict(
             word.split("=", 1) for word in Path(f"/proc/{child}/environ").read_text().split("\0") if "=" in word
         )
-        found[int(told["RANK"])] = int(child)
+        found[int(variables["RANK"])] = int(child)
     return found
 
 
 def finish(run: Run) -> None:
     assert begin(run).wait(300) == 0, run.log
-    assert "going on from checkpoint" in run.log
+    assert "resuming from checkpoint" in run.log
 
 
 @pytest.mark.parametrize("killed", [0, 1])
-def test_a_killed_rank_ends_the_run_and_it_goes_on(killed, run, undisturbed):
+def test_a_killed_rank_ends_the_run_and_it_resumes(killed, run, undisturbed):
     process = begin(run)
     wait_for_checkpoint(run, process)
     others = ranks_of(process)
@@ -96,14 +96,14 @@ def test_all_ranks_stop_together(asked, run, undisturbed):
     wait_for_checkpoint(run, process)
     os.kill(process.pid if asked == "launch" else ranks_of(process)[asked], signal.SIGTERM)
     assert process.wait(300) == 75, run.log
-    assert "asked to by SIGTERM; run me again" in run.log
+    assert "received SIGTERM; run me again" in run.log
     finish(run)
     assert run.result() == undisturbed
 
 
 def test_a_run_out_of_time_stops_on_all_ranks(run):
     assert begin(run, "--wall-minutes", "0.02").wait(300) == 75, run.log
-    assert "its time is nearly up; run me again" in run.log
+    assert "the time limit is near; run me again" in run.log
 
 
 def test_another_number_of_ranks_is_refused(run):
@@ -113,11 +113,11 @@ def test_another_number_of_ranks_is_refused(run):
     assert process.wait(300) == 75
     assert begin(run, ranks=1).wait(300) == 2
     last = run.log.splitlines()[-1]
-    assert "made by 2 ranks, and now there are 1" in last
+    assert "made by 2 ranks, got 1" in last
 
 
 def test_a_failure_of_all_is_marked_and_refused_on_all_ranks(run):
-    tight = run.elsewhere("tight", protocol={"reward": "exact", "max_new_tokens": 200})  # the policy has 128 places
+    tight = run.elsewhere("tight", protocol={"reward": "exact", "max_new_tokens": 200})  # the policy has 128 positions
     for expected in ("max_position_embeddings: 128 is too few", "failed before"):
         assert begin(tight).wait(300) == 2
         assert expected in tight.log.splitlines()[-1]

@@ -27,9 +27,9 @@ from smoothgates.specs.rollout import Protocol, SamplerConfig
 from smoothgates.specs.train import Regime, Sampling, TrainSpec
 from smoothgates.study.loader import load_methods
 from smoothgates.tasks.task import Verdict, each
+from smoothgates.train.context import RunContext
 from smoothgates.train.engine.torch_engine import TorchEngine
 from smoothgates.train.loop import train
-from smoothgates.train.means import Means
 from smoothgates.train.run.state import State
 from smoothgates.train.sync import make_sync
 
@@ -215,15 +215,15 @@ def run(policy, sampler, tokenizer, problems, start, folder):
     engine = TorchEngine(policy, spec.engine, spec.regime.optimizer, Ranks())
     state = State.first(engine, spec)
 
-    def place():
+    def new_folder():
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         return folder
 
     probe = prompt_ids(tokenizer, [p.question for p in problems[:4]])
-    sync = make_sync(engine, sampler, "float32", probe, place, start, lambda: state.history.steps)
-    train(state, Means(engine, sampler, compact_text(tokenizer), setting, problems, sync), spec)
-    sync()
+    sync = make_sync(engine, sampler, "float32", probe, new_folder, start)
+    train(state, RunContext(spec, sampler, compact_text(tokenizer), setting, problems, sync))
+    sync(state.history.steps)
     return state.history.updates
 
 
@@ -241,7 +241,7 @@ def test_updates_reach_the_sampler(sampler, policy, tokenizer, problems, prompts
 
 def test_a_reload_that_does_nothing_stops_the_run(sampler, policy, tokenizer, problems, start, tmp_path, monkeypatch):
     monkeypatch.setattr(sampler, "load", lambda folder: None)
-    with pytest.raises(AssertionError, match="the sampler of rank 0 does not hold the trainer's weights"):
+    with pytest.raises(AssertionError, match="the sampler of rank 0 does not have the trainer's weights"):
         run(policy, sampler, tokenizer, problems, start, tmp_path / "weights")
 
 

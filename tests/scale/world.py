@@ -1,4 +1,4 @@
-"""Several ranks on this host, forked: each starts in milliseconds, with all that was imported here."""
+"""Several ranks on this host. They are forked, so they start in milliseconds with all imports of this process."""
 
 import os
 import traceback
@@ -11,7 +11,7 @@ from smoothgates.distributed.ranks import MEETING, Ranks
 
 
 def world(size: int, act: Callable[[Ranks], object], folder: Path) -> list:
-    """What `act` returns on each rank, in their order; fails with what a rank had to say if one fails."""
+    """Return what `act` returns on each rank, in their order. Fails with the errors of ranks that fail."""
     folder.mkdir(exist_ok=True)
     (folder / "meeting").unlink(missing_ok=True)
     children = [fork(rank, size, act, folder) for rank in range(size)]
@@ -22,13 +22,13 @@ def world(size: int, act: Callable[[Ranks], object], folder: Path) -> list:
 
 
 def fork(rank: int, size: int, act: Callable[[Ranks], object], folder: Path) -> int:
-    """Process id of a child that is one rank, and ends as soon as another cannot be heard of any more."""
+    """Process id of a child that is one rank."""
     if child := os.fork():
         return child
     try:
         place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": size, MEETING: f"file://{folder}/meeting"}
         os.environ.update({name: str(value) for name, value in place.items()})
-        for name in ("_object_to_tensor", "_tensor_to_object"):  # nor does DeepSpeed make ranks unpickle each other
+        for name in ("_object_to_tensor", "_tensor_to_object"):  # DeepSpeed must not make ranks unpickle messages
             setattr(torch.distributed.distributed_c10d, name, None)
         torch.save(act(Ranks()), folder / f"{rank}.pt")
         os._exit(0)

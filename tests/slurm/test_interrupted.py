@@ -11,7 +11,7 @@ from .checkout import SECONDS, Checkout
 from .cluster import wait_until
 
 TRAIN = ("--set-resources", "train:mem_mb=1000")
-TERMINATED = "asked to by SIGTERM"
+TERMINATED = "received SIGTERM"
 
 
 def assert_undisturbed(checkout: Checkout, undisturbed: dict[str, bytes], *ends: str) -> None:
@@ -65,7 +65,7 @@ def test_out_of_time(checkout, undisturbed):
     wait_until(lambda: checkout.elapsed("long") >= 46, 60, "its time to be nearly up")
     os.kill(trainer, signal.SIGCONT)
     assert run.end() == 0, run.text
-    assert_undisturbed(checkout, undisturbed, "its time is nearly up")
+    assert_undisturbed(checkout, undisturbed, "the time limit is near")
 
 
 def test_ended_at_its_time_limit(checkout, undisturbed):

@@ -14,7 +14,7 @@ from smoothgates.specs.supervised import SupervisedPhase
 from smoothgates.study.loader import load_study
 from smoothgates.tasks import load_rewards, load_task
 from smoothgates.tasks.task import Prompt
-from smoothgates.train.supervised import train_supervised
+from smoothgates.train.supervised import Demonstrations, train_supervised
 
 LAPTOP = load_study("laptop").config
 SIZE = {"words": LAPTOP.architecture.vocab_size, "bytes": 400}
@@ -81,7 +81,7 @@ def test_transformers_samples_answers_that_the_tasks_own_reward_takes(kind, tmp_
     known, others = examples_of("math", 200)[:2], examples_of("math", 200)
     policy, tokenizer = made(tmp_path, "math", kind, others)
     phase = SupervisedPhase(steps=150, optimizer=Adam(lr=1e-2, warmup=5))
-    train_supervised(policy, tokenizer, generator_of("math"), known, phase, 2, random.Random(0))
+    train_supervised(policy, Demonstrations(tokenizer, generator_of("math"), known), phase, 2, random.Random(0))
     save_policy(tmp_path, policy, tokenizer)
 
     model, theirs = AutoModelForCausalLM.from_pretrained(tmp_path), AutoTokenizer.from_pretrained(tmp_path)

@@ -1,4 +1,4 @@
-"""Checkpoints: whole or absent after a death at any moment, and never gone on from if a byte has changed."""
+"""Checkpoints are complete or absent after a kill at any moment, and are not used if a byte has changed."""
 
 import errno
 import os
@@ -24,7 +24,7 @@ def save(folder, number, files=None):
 
 
 def number_of(folder):
-    """Of the checkpoint that is loaded, its parts being of one mind."""
+    """The number of the checkpoint that is loaded; checks that its parts belong together."""
     found = checkpoint.load(folder, Ranks())
     if found is None:
         return None
@@ -51,7 +51,7 @@ def test_two_are_kept(tmp_path):
 
 
 def changes_in(act, die_at=0):
-    """A child that does this, killed before its n-th change of a folder or file; returns how many it made."""
+    """Call `act` in a child, killed before its n-th change of a file or folder. Returns the number of changes."""
     read, write = os.pipe()
     if not (child := os.fork()):
         made = 0
@@ -92,14 +92,14 @@ def test_death_before_any_change_leaves_the_old_or_the_new(tmp_path):
         seen.add(number_of(folder))
         save(folder, 4)
         assert number_of(folder) == 4
-        assert len(names(folder)) == 3, "what the dead left is gone"
+        assert len(names(folder)) == 3, "what killed processes left is deleted"
         assert {name for name in names(folder) if name != "LATEST"} == {*(p.name for p in checkpoint.complete(folder))}
         assert names(folder / names(folder)[1]) == FILES
     assert seen == {2, 3}
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_every_flipped_byte_is_noticed(name, tmp_path, capsys):
+def test_every_changed_byte_is_noticed(name, tmp_path, capsys):
     for number in (1, 2):
         save(tmp_path, number)
     path = tmp_path / "000002" / name
@@ -127,18 +127,18 @@ def test_cut_or_missing_files_are_noticed(name, tmp_path, capsys):
     told = capsys.readouterr().err.splitlines()
     assert len(told) == 1
     assert str(path) in told[0]
-    assert "passed over" in told[0]
+    assert "trying an earlier checkpoint" in told[0]
 
 
-def test_a_folder_that_is_gone_is_told_of(tmp_path, capsys):
+def test_a_missing_checkpoint_is_reported(tmp_path, capsys):
     for number in (1, 2):
         save(tmp_path, number)
     checkpoint.shutil.rmtree(tmp_path / "000002")
     assert number_of(tmp_path) == 1
-    assert "000002: no such checkpoint" in capsys.readouterr().err
+    assert "000002: this checkpoint is missing" in capsys.readouterr().err
 
 
-def test_with_none_whole_it_is_over(tmp_path, capsys):
+def test_without_an_intact_checkpoint_the_run_starts_over(tmp_path, capsys):
     for number in (1, 2):
         save(tmp_path, number)
         (tmp_path / f"{number:06d}/state.safetensors").write_bytes(b"")
@@ -146,7 +146,7 @@ def test_with_none_whole_it_is_over(tmp_path, capsys):
     assert "starting over" in capsys.readouterr().err
 
 
-def test_what_it_relies_on_is_verified(tmp_path, capsys):
+def test_files_that_a_checkpoint_relies_on_are_verified(tmp_path, capsys):
     folder, other = tmp_path / "checkpoints", tmp_path / "kept/model"
     other.parent.mkdir()
     other.write_bytes(b"weights")
@@ -161,7 +161,7 @@ def test_what_it_relies_on_is_verified(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("call", ["fsync", "mkdir", "rename"])
-def test_a_save_that_fails_leaves_what_there_was(call, tmp_path, monkeypatch):
+def test_a_failed_save_leaves_earlier_checkpoints_untouched(call, tmp_path, monkeypatch):
     for number in (1, 2):
         save(tmp_path, number)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}

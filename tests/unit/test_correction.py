@@ -1,4 +1,4 @@
-"""Importance correction for the sampler's rounding: per token, capped, without a gradient, and off unless asked for."""
+"""Importance correction for the sampler's rounding: per token, capped, without a gradient, and off by default."""
 
 import dataclasses
 
@@ -8,7 +8,7 @@ from rounding import assert_gradients_rounded, ulps
 from torch import Tensor
 
 from smoothgates.distributed.ranks import Ranks
-from smoothgates.objective import group_advantages, step_denominator
+from smoothgates.objective import group_advantages
 from smoothgates.policy.logprob import completion_logprobs
 from smoothgates.policy.text import compact_text
 from smoothgates.rollout.collect import Rollout
@@ -19,10 +19,12 @@ from smoothgates.specs.optimizer import Adam
 from smoothgates.specs.rollout import Protocol, SamplerConfig
 from smoothgates.specs.train import EngineConfig, Regime, Sampling, TrainSpec
 from smoothgates.study.loader import load_methods
+from smoothgates.train.context import RunContext
+from smoothgates.train.correction import correction_metrics, correction_weights
 from smoothgates.train.engine.torch_engine import TorchEngine
-from smoothgates.train.loop import correction, correction_facts, minibatches, train, update
-from smoothgates.train.means import Means
+from smoothgates.train.loop import train
 from smoothgates.train.run.state import State
+from smoothgates.train.step import minibatches, update
 
 PROTOCOL = Protocol(reward="exact", max_new_tokens=8, toss=True)
 
@@ -43,7 +45,7 @@ def spec(cap, rollouts=2):
 
 
 def rollout_of(policy, gap: Tensor) -> Rollout:
-    """Eight completions of two groups; the sampler's log-probabilities lie `gap` (8, 6) below the trainer's."""
+    """Eight completions of two groups; the sampler's log-probabilities are `gap` (8, 6) below the trainer's."""
     generator = torch_stream(4, "rollout")
     ids, starts = torch.randint(5, 60, (8, 14), generator=generator), torch.full((8,), 8)
     mask = torch.arange(6) < torch.randint(2, 7, (8, 1), generator=generator)
@@ -62,7 +64,7 @@ def gaps():
 
 def test_weights_are_the_ratio_of_each_token_up_to_the_cap(policy, gaps):
     rollout = rollout_of(policy, gaps)
-    found = correction(rollout, 2.0)
+    found = correction_weights(rollout, 2.0)
     # The gap is rounded when it is taken from a log-probability, and when that is taken from the other one.
     near = ulps(2, 7)
     assert found[rollout.mask].tolist() == pytest.approx(gaps.exp().clamp(max=2.0)[rollout.mask].tolist(), rel=near)
@@ -71,24 +73,21 @@ def test_weights_are_the_ratio_of_each_token_up_to_the_cap(policy, gaps):
 
 
 def test_a_tokens_weight_depends_on_no_other_token(policy, gaps):
-    """Not a product over the sequence, whose weights vanish with its length."""
+    """It is not a product over the sequence, which would vanish with its length."""
     other = gaps.clone()
     other[:, 1:] = 3.0
-    assert torch.equal(
-        correction(rollout_of(policy, gaps), 2.0)[:, 0], correction(rollout_of(policy, other), 2.0)[:, 0]
-    )
+    first, second = (correction_weights(rollout_of(policy, gap), 2.0) for gap in (gaps, other))
+    assert torch.equal(first[:, 0], second[:, 0])
 
 
 def gradient(policy, rollout, cap):
-    """Of the first update on all rows, by the loop's own code, and what it logs."""
+    """The gradient and the metrics of the first update on all rows."""
     chosen = spec(cap)
     engine = TorchEngine(policy, EngineConfig(), chosen.regime.optimizer, Ranks())
     found = []
     engine.step = lambda rate: found.append([g.clone() for g in engine.gradients]) or 1.0
-    advantage = group_advantages(rollout.rewards, chosen.method.advantage).flatten()
     (rows,) = minibatches(rollout.order, chosen.regime)
-    denominator = step_denominator(rollout.sampled, chosen.method).item()
-    made = update(engine, rollout, rows, advantage[rows], denominator, chosen, 0)
+    made = update(engine, rollout, rows, chosen, 0)
     return torch.cat([g.flatten() for g in found[0]]), made
 
 
@@ -129,18 +128,18 @@ def test_weights_restore_the_trainers_expectation():
     empty = torch.zeros(1, dtype=torch.long)
     logp = (true[drawn].unsqueeze(0), rounded[drawn].unsqueeze(0))
     rollout = Rollout(empty, empty, empty, blank, *logp, empty, empty, empty, blank, {})
-    weights = correction(rollout, 100.0).squeeze(0)
+    weights = correction_weights(rollout, 100.0).squeeze(0)
     expected, error = (true.exp() * value).sum(), (weights * value[drawn]).std() / len(drawn) ** 0.5
     assert abs((weights * value[drawn]).mean() - expected) < 4 * error
     assert abs(value[drawn].mean() - expected) > 8 * error
-    facts = correction_facts(rollout, 1.5)
+    facts = correction_metrics(rollout, 1.5)
     assert facts["correction_mean"] == pytest.approx(1, abs=0.01)
     assert facts["correction_capped"] == pytest.approx(weights.clamp(max=1.5).mean().item())
     assert facts["correction_capped"] < 1
 
 
 class Rounding(TorchSampler):
-    """Tells log-probabilities that are a little wrong."""
+    """Returns log-probabilities that are slightly wrong."""
 
     def sample(self, *what, **how):
         found = super().sample(*what, **how)
@@ -152,9 +151,9 @@ class Rounding(TorchSampler):
 def test_its_mean_is_logged_before_and_after_the_cap_where_it_is_on(cap, policy, tokenizer, problems):
     chosen = spec(cap)
     engine = TorchEngine(policy, chosen.engine, chosen.regime.optimizer, Ranks())
-    means = Means(engine, Rounding(policy), compact_text(tokenizer), setting_of("math", PROTOCOL), problems)
+    context = RunContext(chosen, Rounding(policy), compact_text(tokenizer), setting_of("math", PROTOCOL), problems)
     state = State.first(engine, chosen)
-    train(state, means, chosen)
+    train(state, context)
     for row in state.history.updates:
         assert ("correction_mean" in row) == ("correction_capped" in row) == (cap is not None)
         if cap:

@@ -1,4 +1,4 @@
-"""The engine of one process: what precision, recomputation and micro-batches may change, and what they may not."""
+"""The torch engine: what precision, recomputation and micro-batches may change, and what they must not."""
 
 import copy
 import math
@@ -39,7 +39,7 @@ def gradients_of(engine, batch):
 
 @pytest.mark.parametrize("how", [{}, {"packed": True}, {"logits": 8}, {"packed": True, "logits": 8}])
 def test_recomputing_activations_keeps_every_bit(how, policy):
-    """Of values and gradients."""
+    """In values and gradients."""
     plain, frugal = engine_of(copy.deepcopy(policy), **how), engine_of(policy, gradient_checkpointing=True, **how)
     assert torch.equal(plain.score(*rows())[0], frugal.score(*rows())[0])
     for a, b in zip(gradients_of(plain, rows()), gradients_of(frugal, rows()), strict=True):
@@ -52,7 +52,7 @@ def test_recomputing_activations_saves_their_memory():
     policy = Decoder(arch).initialise(torch_stream(0, "initialise"))
 
     def kept(engine):
-        """Bytes that autograd holds until the backward pass, but for weights."""
+        """Bytes that autograd keeps for the backward pass, without weights."""
         found = {}
         own = {weight.untyped_storage().data_ptr() for weight in engine.policy.parameters()}
 
@@ -77,10 +77,10 @@ def test_half_precision_multiplies_in_halves_and_keeps_weights_and_softmax_singl
     (expected, _), (logp, entropy) = single.score(*rows()), half.score(*rows())
     mask = torch.arange(logp.shape[1]) < rows()[2].unsqueeze(1)
     assert logp.dtype == entropy.dtype == torch.float32
-    # Rounded to halves in the layers, and in single precision afterwards.
+    # Layers round to half precision; what follows them is in single precision.
     size = largest(expected[mask])
     assert ulps(FORWARD, size) < (logp - expected)[mask].abs().max() < ulps(1, size, torch.bfloat16)
-    # Log-probabilities of a softmax in halves would stand on a grid of 2⁻⁶.
+    # A softmax in half precision would give multiples of 2⁻⁶.
     assert (logp[mask] != logp[mask].bfloat16().float()).float().mean() > 0.9
     half.backward(loss_of(half, *rows()), last=True)
     assert {gradient.dtype for gradient in half.gradients} == {torch.float32}
@@ -99,7 +99,7 @@ SETTINGS = [
 
 @pytest.mark.parametrize("how", SETTINGS, ids=lambda how: "-".join(map(str, how.values())))
 def test_with_and_without_a_gradient_log_probabilities_are_the_same_bits(how, policy):
-    """Otherwise first ratios would not be 1, and narrow gates would close on rounding."""
+    """Otherwise the first ratios would not be 1, and narrow gates would close on rounding."""
     engine = engine_of(policy, **how)
     with torch.no_grad():
         old, _ = engine.score(*rows())
@@ -133,7 +133,7 @@ def test_a_gradient_that_is_not_finite_changes_nothing(policy):
     assert not torch.equal(engine.tensors()["policy.model.norm.weight"], before["policy.model.norm.weight"])
 
 
-def test_an_engine_goes_on_from_what_another_held(policy):
+def test_an_engine_resumes_from_the_state_of_another(policy):
     first, second = engine_of(copy.deepcopy(policy)), engine_of(copy.deepcopy(policy))
     for engine in (first, first, second):
         engine.backward(loss_of(engine, *rows()), last=True)

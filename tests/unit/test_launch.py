@@ -1,4 +1,4 @@
-"""Every rank is told the same of the world and its own place in it, and none is left alone."""
+"""Launching ranks: their environment, how they meet, and how a failure of one ends the others."""
 
 import os
 import re
@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from smoothgates.distributed import launch
-from smoothgates.distributed.launch import Place, place_of, rank_environments, step_command, supervise
+from smoothgates.distributed.launch import Launcher, find_launcher, rank_environments, step_command, supervise
 from smoothgates.errors import BadInput
 
 STEP = {
@@ -25,27 +25,27 @@ STEP = {
     "SLURM_STEP_NODELIST": "n[4-6]",
     "SMOOTHGATES_PORT": "20321",
 }
-ALONE = Place(1, 0, "file:///private/meeting")
+ALONE = Launcher(1, 0, "file:///private/meeting")
 
 
 def no_gpus() -> int:
     return 0
 
 
-def place(environment: dict[str, str]) -> Place:
-    return place_of(environment, lambda nodes: f"first-of-{nodes}", Path("/private"))
+def launcher(environment: dict[str, str]) -> Launcher:
+    return find_launcher(environment, lambda nodes: f"first-of-{nodes}", Path("/private"))
 
 
 def test_a_plain_shell_is_one_node():
-    assert place({}) == place({"SLURM_JOB_ID": "31", "SLURM_STEP_NUM_NODES": "1"}) == ALONE
+    assert launcher({}) == launcher({"SLURM_JOB_ID": "31", "SLURM_STEP_NUM_NODES": "1"}) == ALONE
 
 
-def test_a_launcher_knows_its_place_from_its_step():
-    assert place(STEP) == Place(3, 1, "tcp://first-of-n[4-6]:20321")
-    assert place_of(STEP, lambda _: "fd00::4", Path("/private")).meeting == "tcp://[fd00::4]:20321"
+def test_a_launcher_derives_its_node_from_its_step():
+    assert launcher(STEP) == Launcher(3, 1, "tcp://first-of-n[4-6]:20321")
+    assert find_launcher(STEP, lambda _: "fd00::4", Path("/private")).meeting == "tcp://[fd00::4]:20321"
 
 
-def test_all_nodes_of_a_step_come_to_one_port_that_nobody_can_know_beforehand(monkeypatch):
+def test_all_nodes_of_a_step_use_one_port_that_is_drawn_at_random(monkeypatch):
     drawn, variables = set(), {**os.environ}
     for _ in range(20):
         monkeypatch.setattr(os, "environ", {**variables, "SLURM_JOB_ID": "31"})
@@ -53,10 +53,10 @@ def test_all_nodes_of_a_step_come_to_one_port_that_nobody_can_know_beforehand(mo
         with pytest.raises(SystemExit):
             launch.run(["probe"], lambda: None, nodes=3)
         port = os.environ["SMOOTHGATES_PORT"]
-        meetings = {place({**STEP, "SLURM_NODEID": node, "SMOOTHGATES_PORT": port}).meeting for node in "012"}
+        meetings = {launcher({**STEP, "SLURM_NODEID": node, "SMOOTHGATES_PORT": port}).meeting for node in "012"}
         assert meetings == {f"tcp://first-of-n[4-6]:{port}"}
         drawn.add(port)
-    assert len(drawn) > 5  # of 10,000: the same job draws another each time
+    assert len(drawn) > 5  # out of 10,000: each launch of the same job draws a new one
 
 
 @pytest.mark.parametrize("port", ["", "80", "http"])
@@ -64,12 +64,12 @@ def test_a_step_without_a_drawn_port_is_refused(port):
     with pytest.raises(
         BadInput, match=rf"SMOOTHGATES_PORT: expected the port drawn by `launch --nodes 3`, got '{port}'"
     ):
-        place({**STEP, "SMOOTHGATES_PORT": port})
+        launcher({**STEP, "SMOOTHGATES_PORT": port})
 
 
 def test_two_launchers_on_a_node_are_refused():
     with pytest.raises(BadInput, match="srun -N 3 -n 3"):
-        place({**STEP, "SLURM_STEP_NUM_TASKS": "6"})
+        launcher({**STEP, "SLURM_STEP_NUM_TASKS": "6"})
 
 
 def test_the_first_node_is_where_slurm_says_it_is(tmp_path, monkeypatch):
@@ -83,8 +83,8 @@ def test_the_first_node_is_where_slurm_says_it_is(tmp_path, monkeypatch):
 
 
 def test_ranks_number_the_world_without_gaps():
-    places = [Place(2, node, "tcp://10.0.0.4:20000") for node in (0, 1)]
-    ranks = [rank for place in places for rank in rank_environments(place, {}, 4, no_gpus)]
+    launchers = [Launcher(2, node, "tcp://10.0.0.4:20000") for node in (0, 1)]
+    ranks = [rank for launcher in launchers for rank in rank_environments(launcher, {}, 4, no_gpus)]
     assert [int(rank["RANK"]) for rank in ranks] == list(range(8))
     assert [int(rank["LOCAL_RANK"]) for rank in ranks] == [0, 1, 2, 3] * 2
     assert {(rank["WORLD_SIZE"], rank["LOCAL_WORLD_SIZE"], rank["SMOOTHGATES_MEETING"]) for rank in ranks} == {
@@ -102,7 +102,7 @@ def test_ranks_number_the_world_without_gaps():
         ("5", None, ["5"]),
     ],
 )
-def test_gpus_are_dealt_out_as_they_are_named(visible, processes, expected):
+def test_gpus_are_divided_in_the_order_in_which_they_are_named(visible, processes, expected):
     ranks = rank_environments(ALONE, {"CUDA_VISIBLE_DEVICES": visible}, processes, no_gpus)
     assert [rank["CUDA_VISIBLE_DEVICES"] for rank in ranks] == expected
 
@@ -125,7 +125,7 @@ def test_gpus_are_counted_by_the_driver(tmp_path, monkeypatch):
     assert launch.installed_gpus() == 2
 
 
-def test_gpus_that_cannot_be_dealt_out_are_an_error():
+def test_gpus_that_cannot_be_divided_evenly_are_an_error():
     with pytest.raises(BadInput, match="3 GPUs"):
         rank_environments(ALONE, {"CUDA_VISIBLE_DEVICES": "0,1,2"}, 2, no_gpus)
 
@@ -151,8 +151,8 @@ def test_ranks_that_succeed(tmp_path):
 @pytest.mark.parametrize(
     ("end", "code", "named"),
     [
-        ("raise SystemExit(2)", 2, "exit code 2"),
-        ("print('no such file', file=sys.stderr); raise SystemExit(1)", 1, "exit code 1: no such file"),
+        ("raise SystemExit(2)", 2, "code 2"),
+        ("print('no such file', file=sys.stderr); raise SystemExit(1)", 1, "code 1: no such file"),
         ("os.kill(os.getpid(), 9)", 137, "killed by SIGKILL"),
     ],
 )
@@ -169,18 +169,18 @@ def test_a_dead_rank_ends_the_others_and_is_named(tmp_path, capfd, count, end, c
     began = time.monotonic()
     assert python(body, count) == code
     assert time.monotonic() - began < 5
-    assert f"rank 1 {'was ' if code == 137 else 'ended with '}{named}" in capfd.readouterr().err
+    assert f"rank 1 {'was ' if code == 137 else 'exited with '}{named}" in capfd.readouterr().err
     for path in tmp_path.iterdir():
         assert not psutil.pid_exists(int(path.read_text()))
 
 
-def test_of_several_that_ended_the_cause_is_named():
-    """Who has lost another says 75, or fails as a program does; who was killed, or refused, did not."""
+def test_of_several_ranks_that_ended_the_cause_is_named():
+    """A killed rank, or one that refused its input, is a cause. One that exits with 75 or 1 may have lost another."""
     ends = [SimpleNamespace(process=SimpleNamespace(returncode=code)) for code in (75, 1, 2, -9)]
-    assert [rank.process.returncode for rank in sorted(ends, key=launch.Rank.follows)] == [-9, 2, 1, 75]
+    assert [rank.process.returncode for rank in sorted(ends, key=launch.Rank.cause_order)] == [-9, 2, 1, 75]
 
 
-def test_a_rank_that_ignores_being_asked_is_killed(monkeypatch):
+def test_a_rank_that_ignores_sigterm_is_killed(monkeypatch):
     monkeypatch.setattr(launch, "GRACE", 0.5)
     body = (
         "import os, signal, time\n"
@@ -193,7 +193,7 @@ def test_a_rank_that_ignores_being_asked_is_killed(monkeypatch):
 
 
 def test_signals_reach_every_rank_and_75_is_kept(tmp_path):
-    """At 75 the others are saving, too: they get the time that they need."""
+    """With 75, the other ranks are saving as well, and get the time to finish."""
     body = (
         "import os, pathlib, signal, sys, time\n"
         "def stop(*_): time.sleep(float(os.environ['RANK'])); "
@@ -204,8 +204,8 @@ def test_signals_reach_every_rank_and_75_is_kept(tmp_path):
     )
     main = (
         "import sys\n"
-        "from smoothgates.distributed.launch import Place, rank_environments, supervise\n"
-        "ranks = rank_environments(Place(1, 0, ''), {}, 2, lambda: 0)\n"
+        "from smoothgates.distributed.launch import Launcher, rank_environments, supervise\n"
+        "ranks = rank_environments(Launcher(1, 0, ''), {}, 2, lambda: 0)\n"
         f"sys.exit(supervise([sys.executable, '-c', {body!r}], ranks))\n"
     )
     process = subprocess.Popen([sys.executable, "-c", main], env={**os.environ})
@@ -217,7 +217,7 @@ def test_signals_reach_every_rank_and_75_is_kept(tmp_path):
 
 
 def test_ranks_of_one_machine_meet_in_a_private_folder_that_goes_with_them(tmp_path):
-    """The whole way by the command line, as two processes that must find each other."""
+    """The whole path from the command line: two processes that must connect."""
     command = [sys.executable, "-m", "smoothgates", "launch", "--processes", "2", "--", "probe"]
     variables = {**os.environ, "TMPDIR": str(tmp_path), "GLOO_SOCKET_IFNAME": "no-such-interface"}
     done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=120)

@@ -1,4 +1,4 @@
-"""One holder at a time, whoever dies or sleeps at whatever moment."""
+"""A lease has one holder at a time, even if processes die or are suspended at any moment."""
 
 import json
 import os
@@ -11,14 +11,14 @@ from contextlib import suppress
 import pytest
 
 from smoothgates.errors import TryAgain
-from smoothgates.train.run.lease import PATIENCE, Lease, read
+from smoothgates.train.run.lease import PATIENCE, Lease, read_lease
 
 BEAT = 0.05
 CHANGES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link"}
 
 
 def fork(act, host="here", die_at=0):
-    """Process id of a child that does this as if on that host, killed before its n-th change of a folder or file."""
+    """Process id of a child that calls `act` as if on that host, killed before its n-th change of a file or folder."""
     if child := os.fork():
         return child
     made, code = 0, 1
@@ -48,7 +48,7 @@ def wait(child):
 
 
 def work(folder, seconds=0.0, patient=30):
-    """Hold the lease for a while; exit code 1 if anybody else does."""
+    """Hold the lease for a while. Fails if another process holds it, too."""
     with Lease(folder, patient, BEAT) as lease:
         inside = os.open(folder / "inside", os.O_CREAT | os.O_EXCL)
         lease.check()
@@ -78,22 +78,22 @@ def test_a_live_holder_is_named(tmp_path, monkeypatch):
     monkeypatch.setenv("SLURM_JOB_ID", "17")
     with Lease(tmp_path, 0):
         began = time.monotonic()
-        with pytest.raises(TryAgain, match=f"process {os.getpid()} on {platform.node()}, job 17 is at work here"):
+        with pytest.raises(TryAgain, match=f"held by process {os.getpid()} on {platform.node()}, job 17;"):
             Lease(tmp_path, 0.2)
         assert 0.2 <= time.monotonic() - began < 2
         assert names(tmp_path) == ["lease.json"]
 
 
-def test_the_heartbeat_beats_and_the_file_is_whole_at_every_moment(tmp_path):
+def test_a_reader_never_sees_an_incomplete_heartbeat(tmp_path):
     with Lease(tmp_path, 0, interval=0.002):
         beats, until = set(), time.monotonic() + 0.5
         while time.monotonic() < until:
-            beats.add(read(tmp_path / "lease.json")["heartbeat"])
+            beats.add(read_lease(tmp_path / "lease.json")["heartbeat"])
     assert len(beats) > 10
 
 
 @pytest.mark.parametrize("hosts", [["here"] * 6, [f"host{i}" for i in range(6)]])
-def test_of_many_at_the_same_instant_one_holds_it(hosts, tmp_path):
+def test_of_many_that_start_together_one_holds_it(hosts, tmp_path):
     for turn in range(8):
         folder = tmp_path / str(turn)
         children = [fork(lambda at=folder: work(at, 0.01), host) for host in hosts]
@@ -109,15 +109,15 @@ def die_holding(folder, host):
     assert wait(fork(act, host)) == -signal.SIGKILL
 
 
-def test_a_dead_process_of_this_host_is_followed_at_once(tmp_path):
+def test_a_lease_of_a_dead_process_on_this_host_is_taken_over_at_once(tmp_path):
     die_holding(tmp_path, platform.node())
     with Lease(tmp_path, 0, interval=1000):
         pass
 
 
-def test_a_dead_process_elsewhere_is_followed_when_its_heart_was_seen_not_to_beat(tmp_path, capsys):
+def test_a_lease_of_another_host_is_taken_over_when_its_heartbeat_has_stopped(tmp_path, capsys):
     die_holding(tmp_path, "elsewhere")
-    with pytest.raises(TryAgain, match="on elsewhere is at work"):
+    with pytest.raises(TryAgain, match=r"held by process .* on elsewhere;"):
         Lease(tmp_path, 0.05, interval=1000)
     began = time.monotonic()
     with Lease(tmp_path, 30, BEAT):
@@ -133,15 +133,15 @@ def test_clocks_that_differ_do_not_matter(offset, tmp_path, monkeypatch):
         work(tmp_path, seconds=1)
 
     child = fork(hold, "elsewhere")
-    while not read(tmp_path / "lease.json"):
+    while not read_lease(tmp_path / "lease.json"):
         time.sleep(0.01)
     with pytest.raises(TryAgain):
         Lease(tmp_path, 0.5, BEAT)
     assert wait(child) == 0
 
 
-def test_of_many_that_follow_one_does(tmp_path):
-    """All see the same dead lease at the same time."""
+def test_of_many_that_take_over_a_lease_one_does(tmp_path):
+    """All find the same stale lease at the same time."""
     for turn in range(6):
         folder = tmp_path / str(turn)
         die_holding(folder, "elsewhere")
@@ -150,12 +150,12 @@ def test_of_many_that_follow_one_does(tmp_path):
         assert names(folder) == []
 
 
-def test_a_holder_that_was_suspended_finds_out_and_takes_nothing_from_its_follower(tmp_path):
-    """Its thread does not beat, as that of a stopped process."""
+def test_a_suspended_holder_notices_and_does_not_disturb_its_successor(tmp_path):
+    """Its heartbeat thread is idle, like that of a stopped process."""
     asleep = Lease(tmp_path, 0, interval=1000)
     with Lease(tmp_path, 30, BEAT) as awake:
-        asleep.entry.beat()  # into a file without a name
-        with pytest.raises(TryAgain, match="lost while this process was held up"):
+        asleep.entry.beat()  # this writes to a file that has no name any more
+        with pytest.raises(TryAgain, match="lost while this process was suspended"):
             asleep.check()
         asleep.release()
         awake.check()
@@ -163,15 +163,15 @@ def test_a_holder_that_was_suspended_finds_out_and_takes_nothing_from_its_follow
     assert names(tmp_path) == []
 
 
-def test_a_lease_that_somebody_deleted_is_lost(tmp_path):
+def test_a_deleted_lease_is_lost(tmp_path):
     with Lease(tmp_path, 0) as lease:
         (tmp_path / "lease.json").unlink()
-        with pytest.raises(TryAgain, match="it is gone"):
+        with pytest.raises(TryAgain, match="it is missing"):
             lease.check()
 
 
 def die_on_the_way(folder, moment, host, stale):
-    """Die before the n-th change, and see that each of those who come after gets its turn; 75 if it was too late."""
+    """Kill a process before its n-th change; three others must then get the lease. 75: it made fewer changes."""
     if stale:
         die_holding(folder, "long gone")
     died = wait(fork(lambda: Lease(folder, 30, BEAT).release(), host, moment)) == -signal.SIGKILL
@@ -184,11 +184,11 @@ def die_on_the_way(folder, moment, host, stale):
 
 @pytest.mark.parametrize("host", ["here", "elsewhere"])
 @pytest.mark.parametrize(("stale", "changes"), [(False, 8), (True, 12)])
-def test_death_at_any_moment_of_taking_and_giving_back(stale, changes, host, tmp_path):
+def test_death_at_any_moment_of_taking_or_releasing(stale, changes, host, tmp_path):
     ends = []
     while 75 not in ends:
         children = []
-        for moment in range(len(ends) + 1, len(ends) + 7):  # side by side: they wait for most of their time
+        for moment in range(len(ends) + 1, len(ends) + 7):  # in parallel, as they mostly wait
             (tmp_path / str(moment)).mkdir()
             at = (tmp_path / str(moment), moment, host, stale)
             children.append(fork(lambda at=at: die_on_the_way(*at)))
@@ -197,8 +197,8 @@ def test_death_at_any_moment_of_taking_and_giving_back(stale, changes, host, tmp
     assert ends.count(0) >= changes
 
 
-def test_the_directory_may_go_as_soon_as_it_is_found(tmp_path, monkeypatch):
-    """Between the two looks that making a directory takes where there may be one."""
+def test_the_directory_may_vanish_while_it_is_created(tmp_path, monkeypatch):
+    """mkdir with exist_ok looks twice; another process may delete the directory in between."""
     make, found = os.mkdir, []
 
     def found_and_gone(path, mode=0o777):
@@ -213,8 +213,8 @@ def test_the_directory_may_go_as_soon_as_it_is_found(tmp_path, monkeypatch):
     assert found == [tmp_path / "work"]
 
 
-def test_the_directory_may_go_with_its_holder(tmp_path):
-    """Those who wait make it again."""
+def test_a_holder_may_delete_the_directory(tmp_path):
+    """Processes that wait create it again."""
     folder = tmp_path / "work"
 
     def hold():
@@ -228,11 +228,11 @@ def test_the_directory_may_go_with_its_holder(tmp_path):
 
 
 def test_many_that_die_and_many_that_work(tmp_path):
-    """A storm: half of all are killed somewhere on their way; no two are ever inside at once."""
+    """Half of the processes are killed at some moment; two are never inside at the same time."""
 
     def cautious():
         with Lease(tmp_path, 60, BEAT) as lease:
-            (tmp_path / "inside").unlink(missing_ok=True)  # of one that died inside
+            (tmp_path / "inside").unlink(missing_ok=True)  # from a process that died inside
             inside = os.open(tmp_path / "inside", os.O_CREAT | os.O_EXCL)
             lease.check()
             time.sleep(0.005)

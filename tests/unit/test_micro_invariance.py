@@ -1,7 +1,7 @@
-"""How an update is cut into micro-batches leaves no trace: padded or packed, chunked or not, in whatever order of rows.
+"""An update does not depend on its micro-batches: padded or packed, with logits in chunks or not, in any order of rows.
 
-The commonest fault of public trainers is a normaliser that depends on the split. Here one update on sixteen rows is
-made in many ways, for every gate with every aggregation and ratio.
+The most common fault of public trainers is a normaliser that depends on the split. These tests make one update on
+sixteen rows in many ways, for every gate with every aggregation and ratio.
 """
 
 import copy
@@ -15,7 +15,7 @@ from rounding import APART, BACKWARD, ulps
 from smoothgates.distributed.ranks import Ranks
 from smoothgates.methods.method import Method
 from smoothgates.methods.table import load_methods
-from smoothgates.objective import policy_loss, step_denominator
+from smoothgates.objective import policy_loss
 from smoothgates.policy.decoder import Decoder
 from smoothgates.policy.logprob import Scorer
 from smoothgates.rollout.collect import Rollout
@@ -25,11 +25,13 @@ from smoothgates.specs.optimizer import Adam
 from smoothgates.specs.rollout import Protocol
 from smoothgates.specs.train import EngineConfig, Regime, Sampling, TrainSpec
 from smoothgates.study.loader import load_study
-from smoothgates.train import loop
-from smoothgates.train.churn import CHURN
+from smoothgates.train import step
+from smoothgates.train.accumulate import old_logprobs
+from smoothgates.train.engine.engine import Sequences
 from smoothgates.train.engine.torch_engine import TorchEngine
-from smoothgates.train.loop import old_logprobs, orders, update
 from smoothgates.train.microbatch import deal
+from smoothgates.train.routing_replay import CHURN
+from smoothgates.train.step import epoch_orders, update
 
 METHODS = load_methods("config/methods.yaml")
 RATIOS = ("token", "sequence", "sequence_token")
@@ -70,7 +72,7 @@ def sparse():
 
 
 def rollout_of(policy):
-    """Ragged rows by a policy that differs from this one, tools' replies among them."""
+    """Rows of different lengths, some with tool replies, sampled by a policy that differs from this one."""
     generator = torch_stream(0, "rollout")
     starts = torch.randint(3, 12, (ROWS,), generator=generator)
     lengths = torch.randint(2, 17, (ROWS,), generator=generator)
@@ -86,23 +88,21 @@ def rollout_of(policy):
 
 
 def made(policy, rollout, spec, rows):
-    """One update: what it logs, and its gradient."""
+    """The metrics and the gradient of one update."""
     engine = TorchEngine(copy.deepcopy(policy), spec.engine, spec.regime.optimizer, Ranks())
-    step, gradients = engine.step, []
+    take_step, gradients = engine.step, []
 
     def watched(rate):
         gradients.extend(engine.gradients)
-        return step(rate)
+        return take_step(rate)
 
     engine.step = watched
-    advantage = torch.randn(ROWS, generator=torch_stream(0, "advantage"))[rows]
-    denominator = step_denominator(rollout.sampled, spec.method).item()
-    return update(engine, rollout, rows, advantage, denominator, spec, 0), torch.cat([g.flatten() for g in gradients])
+    return update(engine, rollout, rows, spec, 0), torch.cat([g.flatten() for g in gradients])
 
 
 def assert_same(found, expected, method):
     (logged, gradient), (logged_at_once, at_once) = found, expected
-    # A log-ratio is off by as much as log-probabilities below 8 are, and φ by that times its slope: τ and a little.
+    # The error of a log-ratio is that of log-probabilities below 8; the error of φ is that times its slope, about τ.
     steepness = 1 + max(method.scales()) if method.tau or method.half_width else 1
     near = steepness * APART + ulps(BACKWARD, 1)
     assert (gradient - at_once).abs().max() <= near * at_once.abs().max()
@@ -118,7 +118,7 @@ def test_the_ways_are_what_they_say(policy):
 
 
 def variants(gate):
-    """The gate with every ratio and aggregation; and as the table has it, where that is another kind."""
+    """The gate with every ratio and aggregation, and the methods that use it with token weights or another ratio."""
     rows = [method for method in METHODS.values() if method.gate == gate]
     scale = {key: getattr(rows[0], key) for key in ("tau", "clip", "half_width")}
     for ratio, aggregation in itertools.product(RATIOS, AGGREGATIONS):
@@ -131,7 +131,7 @@ USED = sorted({method.gate for method in METHODS.values()})
 
 @pytest.mark.parametrize("gate", USED)
 def test_cutting_an_update_up_changes_nothing(gate, policy):
-    """Ways take turns: each meets every gate, and every ratio with every aggregation."""
+    """The ways take turns, so that each is tried with every gate, and with every ratio and aggregation."""
     assert len(WAYS) <= min(len(USED), len(RATIOS) * len(AGGREGATIONS))
     rollout, rows = rollout_of(policy), torch.arange(ROWS)
     shuffled = torch.randperm(ROWS, generator=torch_stream(0, "order"))
@@ -145,22 +145,22 @@ def test_cutting_an_update_up_changes_nothing(gate, policy):
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", ["grpo", "grpo_r2", "gspo"])
-def test_nor_with_experts(name, way, sparse):
-    """Whether routers choose, or what they chose is replayed."""
+def test_cutting_an_update_up_changes_nothing_with_experts(name, way, sparse):
+    """Both where routers choose and where a rollout's routes are replayed."""
     rollout, rows = rollout_of(sparse), torch.arange(ROWS)
     chosen = torch.rand(*rollout.ids.shape, *sparse.sparse_shape[:1], 8, generator=torch_stream(0, "experts"))
     rollout = dataclasses.replace(rollout, routes=chosen.topk(sparse.sparse_shape[1]).indices.byte())
     at_once, found = (made(sparse, rollout, spec_of(METHODS[name], how), rows) for how in (PLAIN, WAYS[way]))
     for logged, _ in (at_once, found):
-        assert 0 <= logged.pop(CHURN) < 1  # of the first micro-batch alone
+        assert 0 <= logged.pop(CHURN) < 1  # it is measured on the first micro-batch only
     assert_same(found, at_once, METHODS[name])
 
 
 def test_a_normaliser_of_the_split_would_be_seen(policy, monkeypatch):
-    """Each micro-batch divided by its own rows."""
+    """If each micro-batch were divided by its own rows, these tests would fail."""
     rollout, rows, method = rollout_of(policy), torch.arange(ROWS), METHODS["grpo"]
     at_once = made(policy, rollout, spec_of(method), rows)
-    monkeypatch.setattr(loop, "policy_loss", lambda *what: policy_loss(*what[:-1]))
+    monkeypatch.setattr(step, "policy_loss", lambda *what: policy_loss(*what[:-1]))
     with pytest.raises(AssertionError):
         assert_same(made(policy, rollout, spec_of(method, WAYS["few at a time"]), rows), at_once, method)
 
@@ -168,18 +168,17 @@ def test_a_normaliser_of_the_split_would_be_seen(policy, monkeypatch):
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize("way", ["plain", *WAYS])
 def test_first_ratios_are_one_to_the_last_bit(way, dtype, policy, sparse):
-    """Whatever the engine does: old and new log-probabilities come from the same kernels on the same shapes."""
+    """With any engine, old and new log-probabilities come from the same kernels on the same shapes."""
     engine = WAYS.get(way, PLAIN).model_copy(update={"dtype": dtype})
     for own in (policy, sparse):
         spec = spec_of(METHODS["gspo"], engine, lr=1e-30)
         trainer, rollout = TorchEngine(own, engine, spec.regime.optimizer, Ranks()), rollout_of(own)
-        order = orders(ROWS, spec.regime, torch_stream(0, "order"))
+        order = epoch_orders(ROWS, spec.regime, torch_stream(0, "order"))
         with torch.no_grad():
-            old, routes = old_logprobs(
-                trainer, rollout.ids, rollout.starts, rollout.lengths, rollout.mask.shape[1], order, spec
-            )
+            sequences = Sequences(rollout.ids, rollout.starts, rollout.lengths)
+            old, routes = old_logprobs(trainer, sequences, rollout.mask.shape[1], [order[0]], engine)
         rollout = dataclasses.replace(rollout, old_logp=old, order=order, routes=routes)
-        logged = update(trainer, rollout, order[0], torch.ones(ROWS), float(ROWS), spec, 0)
+        logged = update(trainer, rollout, order[0], spec, 0)
         assert logged["log_ratio_max"] == 0
         assert logged["eur"] == 1
         assert logged["grad_norm"] > 0

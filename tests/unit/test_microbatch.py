@@ -1,4 +1,4 @@
-"""How rows are dealt out to ranks and micro-batches: each once, within the budget, with little padding, evenly."""
+"""Rows are divided among ranks and micro-batches: each once, within the budget, evenly and with little padding."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,7 +15,7 @@ def batches(dealt):
 
 
 @given(LENGTHS, RANKS, BUDGET, st.booleans())
-def test_every_row_goes_through_once(lengths, ranks, budget, packed):
+def test_every_row_is_in_one_micro_batch(lengths, ranks, budget, packed):
     dealt = deal(lengths, ranks, budget, packed)
     assert sorted(row for batch in batches(dealt) for row in batch) == list(range(len(lengths)))
     assert all(len(step) == ranks for step in dealt)
@@ -30,7 +30,7 @@ def test_no_micro_batch_is_over_the_budget_unless_it_is_one_row(lengths, ranks, 
 
 @given(LENGTHS, RANKS, BUDGET, st.booleans())
 def test_ranks_differ_by_one_micro_batch_at_most(lengths, ranks, budget, packed):
-    packed = packed or budget is None  # then rows are dealt out by their own tokens
+    packed = packed or budget is None  # then padding is not counted
     dealt = deal(lengths, ranks, budget, packed)
     spent = [sum(tokens(step[rank], lengths, packed) for step in dealt) for rank in range(ranks)]
     unit = max(lengths) if budget is None else max(tokens(batch, lengths, packed) for batch in batches(dealt))
@@ -48,7 +48,7 @@ def test_a_rank_is_idle_only_where_rows_are_short(lengths, ranks, budget, packed
 
 @given(LENGTHS, st.integers(200, 900))
 def test_sorting_never_costs_a_micro_batch(lengths, budget):
-    """With padding, against rows cut in the order in which they came."""
+    """With padding, compared to rows divided in the order in which they came."""
     as_given, batch = 1, []
     for row in range(len(lengths)):
         if tokens([*batch, row], lengths, False) > budget:
@@ -59,13 +59,13 @@ def test_sorting_never_costs_a_micro_batch(lengths, budget):
 
 @given(LENGTHS, st.integers(200, 900))
 def test_packed_micro_batches_are_more_than_half_full(lengths, budget):
-    """All but one: two that are not would have been one."""
+    """All but one: two that are not would fit into one."""
     full = [2 * tokens(batch, lengths, True) > budget for batch in batches(deal(lengths, 1, budget, packed=True))]
     assert full.count(False) <= 1
 
 
 @given(LENGTHS, st.booleans())
-def test_a_budget_that_all_rows_fit_changes_nothing(lengths, packed):
+def test_a_budget_with_room_for_all_rows_changes_nothing(lengths, packed):
     assert deal(lengths, 1, 200 * 80, packed) == deal(lengths) == [[list(range(len(lengths)))]]
 
 
@@ -76,6 +76,6 @@ def test_without_a_budget_there_is_one_step(lengths, ranks):
 
 @given(LENGTHS, RANKS, st.integers(1, 900), st.booleans())
 def test_the_largest_micro_batches_come_first(lengths, ranks, budget, packed):
-    """So that a budget that memory does not allow fails at once."""
+    """A budget that exceeds the memory then fails at once."""
     largest = [max(tokens(batch, lengths, packed) for batch in step) for step in deal(lengths, ranks, budget, packed)]
     assert largest == sorted(largest, reverse=True)

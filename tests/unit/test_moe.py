@@ -1,4 +1,4 @@
-"""The compact decoder with experts against transformers' Qwen3-MoE; what routers choose, noted and replayed."""
+"""The compact decoder with experts equals transformers' Qwen3-MoE; routes are noted and replayed."""
 
 import copy
 import dataclasses
@@ -11,7 +11,6 @@ from rounding import APART, FORWARD, NEAR, assert_gradients_rounded, assert_roun
 from smoothgates.distributed.ranks import Ranks
 from smoothgates.errors import BadInput
 from smoothgates.methods.table import load_methods
-from smoothgates.objective import group_advantages, step_denominator
 from smoothgates.policy.decoder import Cache, Decoder
 from smoothgates.policy.folder import load_policy, save_policy
 from smoothgates.policy.logprob import completion_logprobs
@@ -27,18 +26,19 @@ from smoothgates.specs.rollout import Protocol
 from smoothgates.specs.train import EngineConfig, Regime, Sampling, TrainSpec
 from smoothgates.study.loader import load_study
 from smoothgates.tasks.task import Verdict, each
-from smoothgates.train.churn import changed
+from smoothgates.train.context import RunContext
 from smoothgates.train.engine.torch_engine import TorchEngine
-from smoothgates.train.loop import minibatches, sample, train, update
-from smoothgates.train.means import Means
+from smoothgates.train.loop import train
+from smoothgates.train.routing_replay import changed_experts
 from smoothgates.train.run.state import State, pack, unpack
+from smoothgates.train.step import minibatches, sample_rollout, update
 
 PROTOCOL = Protocol(reward="exact", max_new_tokens=8)
 
 
 @pytest.fixture
 def moe():
-    """The laptop policy with experts, untrained but for routers that tell tokens apart."""
+    """The untrained laptop policy with experts; its routers are scaled so that they distinguish tokens."""
     arch = load_study("laptop").config.architecture
     arch = arch.model_copy(update={"experts": ExpertsConfig(count=8, chosen=2, intermediate_size=24)})
     policy = Decoder(arch).initialise(torch_stream(0, "initialise"))
@@ -160,7 +160,7 @@ def test_a_replayed_route_is_followed_and_the_router_keeps_its_gradient(moe):
     others = (choice + 1) % 8
     replayed, still = scored(moe, ids, others)
     assert not torch.allclose(logp, replayed, atol=1e-3)
-    assert torch.equal(choice[:, :, 0], still[:, :, 0]), "the choice that was overruled is noted"
+    assert torch.equal(choice[:, :, 0], still[:, :, 0]), "the router's own choice is noted"
     for layer in moe.model.layers:
         (gradient,) = torch.autograd.grad(replayed.sum(), layer.mlp.gate.weight, retain_graph=True)
         assert gradient.abs().max() > 0
@@ -168,7 +168,7 @@ def test_a_replayed_route_is_followed_and_the_router_keeps_its_gradient(moe):
 
 
 def test_replay_makes_the_ratio_continuous(moe):
-    """A tiny step moves log-probabilities a little with replay, and without by a jump where an expert changes."""
+    """A tiny step changes log-probabilities little with replay; without it, they jump where an expert changes."""
     ids = tokens(64, 40)
     with torch.no_grad():
         logp, choice = scored(moe, ids)
@@ -198,19 +198,19 @@ def spec(lr=3e-4, replay=True, epochs=1, engine=None, minibatches=2):
     )
 
 
-def means_of(policy, tokenizer, problems, chosen, rewards=(1.0, 0.0, 0.0)):
-    """Rewards come in turn, whatever the policy says."""
+def start_of(policy, tokenizer, problems, chosen, rewards=(1.0, 0.0, 0.0)):
+    """A run's state and context. The rewards take turns, whatever the policy writes."""
     cycle = itertools.cycle(rewards)
     judge = each(lambda text, example, cut: Verdict(next(cycle), {}, None, "wrong"))
     setting = dataclasses.replace(setting_of("math", PROTOCOL), judge=judge)
     engine = TorchEngine(policy, chosen.engine, chosen.regime.optimizer, Ranks())
-    return Means(engine, TorchSampler(policy), compact_text(tokenizer), setting, problems)
+    context = RunContext(chosen, TorchSampler(policy), compact_text(tokenizer), setting, problems)
+    return State.first(engine, chosen), context
 
 
 def run(policy, tokenizer, problems, chosen, **how):
-    means = means_of(policy, tokenizer, problems, chosen, **how)
-    state = State.first(means.engine, chosen)
-    train(state, means, chosen)
+    state, context = start_of(policy, tokenizer, problems, chosen, **how)
+    train(state, context)
     return state.history.updates
 
 
@@ -244,12 +244,9 @@ def test_a_large_step_changes_experts(moe, tokenizer, problems):
 
 @pytest.mark.parametrize("engine", MICRO_BATCHES[1:])
 def test_micro_batches_replay_the_same_routes(engine, moe, tokenizer, problems):
-    """After routers have moved away from the rollout, an update gives the same numbers however it is divided."""
+    """An update gives the same numbers however it is divided, also after routers have changed since the rollout."""
     plain = spec(minibatches=1)
-    means = means_of(copy.deepcopy(moe), tokenizer, problems, plain)
-    state = State.first(means.engine, plain)
-    sample(state, means, plain)
-    rollout = state.waiting[0]
+    rollout = sample_rollout(*start_of(copy.deepcopy(moe), tokenizer, problems, plain))
     with torch.no_grad():
         for i, parameter in enumerate(moe.parameters()):
             parameter.add_(torch.randn(parameter.shape, generator=torch_stream(i, "noise")), alpha=3e-3)
@@ -257,10 +254,8 @@ def test_micro_batches_replay_the_same_routes(engine, moe, tokenizer, problems):
     for how in (EngineConfig(), engine):
         chosen = spec(engine=how, minibatches=1)
         trainer = TorchEngine(copy.deepcopy(moe), how, chosen.regime.optimizer, Ranks())
-        advantage = group_advantages(rollout.rewards, chosen.method.advantage).flatten()[rollout.rows]
-        denominator = step_denominator(rollout.sampled, chosen.method).item()
         (rows,) = minibatches(rollout.order, chosen.regime)
-        found.append(update(trainer, rollout, rows, advantage[rows], denominator, chosen, 0))
+        found.append(update(trainer, rollout, rows, chosen, 0))
     assert found[0]["routing_drift"] > 0
     for name in ("loss", "grad_norm", "kl", "routing_drift"):
         assert found[1][name] == pytest.approx(found[0][name], rel=NEAR, abs=NEAR), name
@@ -282,19 +277,18 @@ def test_replay_without_experts_is_refused(policy, tokenizer, problems):
 
 def test_routes_survive_a_checkpoint(moe, tokenizer, problems):
     chosen = spec()
-    means = means_of(moe, tokenizer, problems, chosen)
-    state = State.first(means.engine, chosen)
-    sample(state, means, chosen)
+    state, context = start_of(moe, tokenizer, problems, chosen)
+    state.waiting.append(sample_rollout(state, context))
     routes = state.waiting[0].routes
     assert routes.shape[2:] == (2, 2)
     assert len(routes.unique()) == 8
-    other = State.first(means.engine, chosen)
+    other = State.first(state.engine, chosen)
     unpack(other, *pack(state))
     assert torch.equal(other.waiting[0].routes, routes)
 
 
 def test_what_changed_is_counted_behind_sampled_tokens_alone():
-    """One row, its prompt two tokens long: the first sampled token is written by the experts of place 1."""
+    """One row with a prompt of two tokens: the experts of position 1 predict the first sampled token."""
     mask = torch.tensor([[True, False, True]])
     empty = torch.zeros(1, 3)
     starts = torch.tensor([2])
@@ -302,5 +296,5 @@ def test_what_changed_is_counted_behind_sampled_tokens_alone():
     rollout = Rollout(torch.zeros(1, 5), starts, torch.tensor([3]), mask, empty, empty, *facts)
     one = torch.tensor([[[[0, 1]], [[0, 1]], [[0, 1]], [[0, 1]]]])
     other = torch.tensor([[[[5, 6]], [[1, 2]], [[5, 6]], [[1, 0]]]])
-    assert changed(one, other, rollout, torch.tensor([0]), 1).tolist() == [1, 4]
-    assert changed(one, other, rollout, torch.tensor([0]), 0).tolist() == [0, 0]
+    assert changed_experts(one, other, rollout, torch.tensor([0])).tolist() == [1, 4]
+    assert changed_experts(one, other, rollout, torch.tensor([], dtype=torch.long)).tolist() == [0, 0]

@@ -1,4 +1,4 @@
-"""Ranks agree on what happens next, also when one of them fails or is gone."""
+"""Ranks agree on what happens next, even if one of them fails or dies."""
 
 import math
 import os
@@ -15,15 +15,15 @@ import pytest
 import torch
 from safetensors import SafetensorError
 
-from smoothgates.distributed.launch import Place, rank_environments
-from smoothgates.distributed.message import packed, unpacked
+from smoothgates.distributed.launch import Launcher, rank_environments
+from smoothgates.distributed.message import decode, encode
 from smoothgates.distributed.ranks import MEETING, Ranks, begin_group
 from smoothgates.errors import BadInput, TryAgain
 
 
 @pytest.fixture
 def two(tmp_path) -> Callable:
-    """What an act returns or raises on each of two ranks, which are forked."""
+    """Returns what a function returns or raises on each of two forked ranks."""
 
     def two(act: Callable[[Ranks], object]) -> list:
         children = [fork(rank, act, tmp_path) for rank in range(2)]
@@ -52,7 +52,7 @@ def fork(rank: int, act: Callable[[Ranks], object], folder: Path) -> int:
 
 
 def forbid_pickles() -> None:
-    """Torch's collectives of objects pickle on one rank and unpickle on the others: all of them by these two."""
+    """Disable the two functions by which torch's object collectives pickle and unpickle."""
     for name in ("_object_to_tensor", "_tensor_to_object"):
         assert hasattr(torch.distributed.distributed_c10d, name)
         setattr(torch.distributed.distributed_c10d, name, None)
@@ -64,13 +64,13 @@ atexit.register(lambda: print(dist.is_initialized()))  # registered first, calle
 from smoothgates.distributed.ranks import Ranks
 ranks = Ranks()
 ranks.gather(None)  # both have met
-with ranks.as_one():
+with ranks.failing_together():
     raise SystemExit(2)
 """
 
 
 def test_torchs_threads_are_ended_before_the_process(tmp_path):
-    ranks = rank_environments(Place(1, 0, f"file://{tmp_path}/meeting"), {}, 2, lambda: 0)
+    ranks = rank_environments(Launcher(1, 0, f"file://{tmp_path}/meeting"), {}, 2, lambda: 0)
     started = [
         subprocess.Popen([sys.executable, "-c", ENDING], env={**os.environ, **rank}, stdout=subprocess.PIPE, text=True)
         for rank in ranks
@@ -79,27 +79,27 @@ def test_torchs_threads_are_ended_before_the_process(tmp_path):
     assert [process.returncode for process in started] == [2, 2]
 
 
-def test_alone_nothing_is_met(monkeypatch):
+def test_a_single_rank_needs_no_process_group(monkeypatch):
     monkeypatch.setattr(torch.distributed, "all_gather", None)
     ranks, stream = Ranks(), torch.Generator()
-    assert ranks.leads
-    assert ranks.share([1, 2, 3]) == [1, 2, 3]
-    assert (ranks.gather("all"), ranks.first("one")) == (["all"], "one")
-    assert ranks.own(stream) is stream
-    with pytest.raises(BadInput, match="alone"), ranks.noticing_losses(), ranks.as_one():
+    assert ranks.is_main
+    assert ranks.shard([1, 2, 3]) == [1, 2, 3]
+    assert (ranks.gather("all"), ranks.broadcast("one")) == (["all"], "one")
+    assert ranks.generator(stream) is stream
+    with pytest.raises(BadInput, match="alone"), ranks.reporting_lost_ranks(), ranks.failing_together():
         raise BadInput("alone")
 
 
-def test_each_has_its_share_and_all_have_the_whole(two):
-    shares, wholes = zip(*two(lambda ranks: (ranks.share([1, 2, 3, 4]), ranks.gather(ranks.share([1, 2, 3, 4])))))
+def test_shards_gathered_are_the_whole(two):
+    shares, wholes = zip(*two(lambda ranks: (ranks.shard([1, 2, 3, 4]), ranks.gather(ranks.shard([1, 2, 3, 4])))))
     assert shares == ([1, 2], [3, 4])
     assert wholes == ([[1, 2], [3, 4]],) * 2
 
 
-def test_streams_differ_and_what_they_come_from_moves_on_alike(two):
+def test_ranks_have_different_streams_from_a_shared_one_that_advances_alike(two):
     def act(ranks: Ranks):
         shared = torch.Generator().manual_seed(3)
-        return torch.rand(4, generator=ranks.own(shared)).tolist(), shared.get_state().tolist()
+        return torch.rand(4, generator=ranks.generator(shared)).tolist(), shared.get_state().tolist()
 
     (mine, state), (other, state_of_other) = two(act)
     assert mine != other
@@ -108,18 +108,18 @@ def test_streams_differ_and_what_they_come_from_moves_on_alike(two):
 
 @pytest.mark.parametrize("kind", [BadInput, TryAgain])
 @pytest.mark.parametrize("failing", [(0,), (1,), (0, 1)])
-def test_what_fails_on_one_fails_on_all_with_the_first_ones_words(kind, failing, two):
+def test_an_error_of_one_rank_is_raised_on_all(kind, failing, two):
     def act(ranks: Ranks):
-        with ranks.as_one():
+        with ranks.failing_together():
             if ranks.rank in failing:
                 raise kind(f"rank {ranks.rank} cannot")
 
     assert two(act) == [(kind, f"rank {failing[0]} cannot")] * 2
 
 
-def test_a_block_in_which_none_fails_is_gone_through(two):
+def test_without_an_error_all_ranks_leave_the_block(two):
     def act(ranks: Ranks):
-        with ranks.as_one():
+        with ranks.failing_together():
             found = ranks.rank
         return ranks.gather(found)
 
@@ -127,9 +127,9 @@ def test_a_block_in_which_none_fails_is_gone_through(two):
 
 
 @pytest.mark.parametrize("gone", [0, 1])
-def test_who_has_lost_another_is_to_be_run_again(gone, two, tmp_path):
+def test_a_rank_that_loses_another_raises_try_again(gone, two, tmp_path):
     def act(ranks: Ranks):
-        with ranks.noticing_losses():
+        with ranks.reporting_lost_ranks():
             ranks.gather(None)
             if ranks.rank == gone:
                 torch.save("gone", tmp_path / str(gone))
@@ -138,19 +138,19 @@ def test_who_has_lost_another_is_to_be_run_again(gone, two, tmp_path):
 
     left = two(act)[1 - gone]
     assert left[0] is TryAgain
-    assert left[1].startswith(f"rank {1 - gone} has lost another one: ")
+    assert left[1].startswith(f"rank {1 - gone} has lost contact with another rank: ")
 
 
 def test_other_errors_are_not_taken_for_a_loss(two):
     def act(ranks: Ranks):
-        with ranks.noticing_losses():
+        with ranks.reporting_lost_ranks():
             raise RuntimeError("shapes differ")
 
     assert two(act) == [(RuntimeError, "shapes differ")] * 2
 
 
-def test_nothing_listens_but_on_the_loopback_interface(two, monkeypatch):
-    """Whatever the environment says, which may be meant for jobs of several nodes."""
+def test_ranks_listen_on_the_loopback_interface_only(two, monkeypatch):
+    """Even if the environment names another interface, which may be meant for jobs of several nodes."""
     monkeypatch.setenv("GLOO_SOCKET_IFNAME", "no-such-interface")
 
     def act(ranks: Ranks):
@@ -164,8 +164,8 @@ def test_nothing_listens_but_on_the_loopback_interface(two, monkeypatch):
         assert {address for address, _ in listening} == {"127.0.0.1"}
 
 
-def test_what_ranks_exchange_comes_as_it_was(two):
-    """Two views of one memory, empty tensors, every type that is used, floats to the bit, text of any kind."""
+def test_messages_arrive_unchanged(two):
+    """Views of shared memory, empty tensors, every type in use, floats to the bit, text of any kind."""
 
     def act(ranks: Ranks):
         base = torch.arange(6.0).view(2, 3)
@@ -182,23 +182,23 @@ def test_what_ranks_exchange_comes_as_it_was(two):
             for key in ("views", "types")
             for a, b in zip(first[key], item[key])
         )
-        first["views"][0].add_(1)  # one's own to change
+        first["views"][0].add_(1)  # the received tensor must not share memory with what was sent
         return same, first["plain"] == item["plain"], base[0, 0].item()
 
     assert two(act) == [(True, True, 0.0)] * 2
 
 
-def test_only_plain_things_are_exchanged(two):
+def test_only_json_and_tensors_are_exchanged(two):
     found = two(lambda ranks: ranks.gather(Path("x")))
     assert found == [(TypeError, "ranks exchange JSON and tensors, got PosixPath")] * 2
 
 
-def test_a_parcel_that_is_none_runs_nothing(tmp_path):
-    """A pickle whose reading would leave a file."""
+def test_decoding_an_invalid_message_runs_no_code(tmp_path):
+    """Unpickling this message would create a file."""
     evil = pickle.dumps(Leaving(tmp_path / "mark"))
-    for data in (evil, packed(None)[:-1], b""):
+    for data in (evil, encode(None)[:-1], b""):
         with pytest.raises((SafetensorError, ValueError, LookupError)):
-            unpacked(data)
+            decode(data)
     assert not any(tmp_path.iterdir())
 
 
@@ -218,5 +218,5 @@ def test_a_taken_port_is_drawn_again_and_ranks_without_a_meeting_are_refused(mon
     with socket.create_server(("", 0)) as taken:
         place = f"tcp://127.0.0.1:{taken.getsockname()[1]}"
         monkeypatch.setenv(MEETING, place)
-        with pytest.raises(TryAgain, match=f"the port of {place} is already in use"):
+        with pytest.raises(TryAgain, match=f"the port of {place} is in use"):
             begin_group(10)

@@ -1,4 +1,4 @@
-"""A run that is saved and restored between any two acts is the run that was not."""
+"""A run saved and restored after any pass of the training loop equals one that was not interrupted."""
 
 import copy
 import dataclasses
@@ -20,9 +20,9 @@ from smoothgates.specs.rollout import Protocol
 from smoothgates.specs.train import Regime, Sampling, TrainSpec
 from smoothgates.study.loader import load_study
 from smoothgates.tasks.task import Verdict, each
+from smoothgates.train.context import RunContext
 from smoothgates.train.engine.torch_engine import TorchEngine
 from smoothgates.train.loop import train
-from smoothgates.train.means import Means
 from smoothgates.train.run import checkpoint
 from smoothgates.train.run.state import State, pack, unpack
 from smoothgates.train.run.stop import Stop
@@ -36,7 +36,7 @@ REGIMES = {
 
 
 class Stopped(Exception):
-    """Raised between two acts."""
+    """Raised between two passes of the training loop."""
 
 
 def spec_of(regime: str, lr: float = 3e-3) -> TrainSpec:
@@ -54,7 +54,7 @@ def spec_of(regime: str, lr: float = 3e-3) -> TrainSpec:
 
 
 def judge(text, example, cut):
-    """A reward that hangs on every token: groups without variance are among those that come."""
+    """A reward that depends on every token; some groups have no variance."""
     reward = float(zlib.crc32(text.encode()) % 5 == 0)
     return Verdict(reward, {}, None, "correct" if reward else "wrong")
 
@@ -65,14 +65,14 @@ def setting():
 
 
 @pytest.fixture
-def go_on(tokenizer, problems, setting):
-    """Train on from a state."""
+def resume(tokenizer, problems, setting):
+    """Train from a state."""
 
-    def go_on(state: State, spec: TrainSpec, **between) -> None:
+    def resume(state: State, spec: TrainSpec, **after_each) -> None:
         sampler = TorchSampler(state.engine.policy)
-        train(state, Means(state.engine, sampler, compact_text(tokenizer), setting, problems), spec, **between)
+        train(state, RunContext(spec, sampler, compact_text(tokenizer), setting, problems), **after_each)
 
-    return go_on
+    return resume
 
 
 def begin(policy: Decoder, spec: TrainSpec) -> State:
@@ -80,7 +80,7 @@ def begin(policy: Decoder, spec: TrainSpec) -> State:
 
 
 def copy_of(state: State, spec: TrainSpec, folder) -> State:
-    """Through the disk, into a policy of its own."""
+    """A state restored from disk, with another policy."""
     checkpoint.save(folder, *pack(state), {}, Ranks(), state.engine.tensors())
     tensors, plain, path = checkpoint.load(folder, Ranks())
     restored = begin(Decoder(state.engine.policy.arch), spec)
@@ -102,10 +102,10 @@ def assert_same(a: State, b: State) -> None:
 
 
 @pytest.mark.parametrize("regime", REGIMES)
-def test_stopped_after_every_act(regime, policy, go_on, tmp_path):
+def test_stopped_after_every_pass(regime, policy, resume, tmp_path):
     spec = spec_of(regime)
     whole = begin(copy.deepcopy(policy), spec)
-    go_on(whole, spec)
+    resume(whole, spec)
 
     def stop():
         raise Stopped
@@ -113,55 +113,55 @@ def test_stopped_after_every_act(regime, policy, go_on, tmp_path):
     state, stops, inside = begin(policy, spec), 0, 0
     while state.history.rollouts < spec.regime.rollouts:
         with pytest.raises(Stopped):
-            go_on(state, spec, between=stop)
+            resume(state, spec, after_each=stop)
         state = copy_of(state, spec, tmp_path)
         stops, inside = stops + 1, inside + bool(state.batches)
     assert_same(state, whole)
     assert stops > spec.regime.rollouts + len(whole.history.updates)
-    assert inside >= 2, "stops in the middle of a rollout's updates are what this is about"
+    assert inside >= 2, "some stops must lie between a rollout's updates"
     assert whole.history.steps > 3
 
 
-def test_a_divergence_is_restored_as_it_is(policy, go_on, tmp_path):
+def test_a_divergence_is_restored_as_it_is(policy, resume, tmp_path):
     spec = spec_of("reuse", lr=1e30)
     state = begin(policy, spec)
-    go_on(state, spec)
+    resume(state, spec)
     assert state.history.status == "diverged"
     assert math.isnan(state.history.updates[-1]["grad_norm"])
     restored = copy_of(state, spec, tmp_path)
     assert_same(restored, state)
-    go_on(restored, spec)
+    resume(restored, spec)
     assert_same(restored, state)
 
 
-def test_nothing_has_happened_yet(policy, tmp_path):
+def test_a_state_before_the_first_rollout_is_restored(policy, tmp_path):
     spec = spec_of("near")
     state = begin(policy, spec)
     assert_same(copy_of(state, spec, tmp_path), state)
 
 
-def test_a_signal_asks_once_and_then_ends(request):
-    # Whoever started the tests may have had it ignored, as shells do for what runs in the background.
+def test_a_first_signal_requests_a_stop_and_a_second_ends_the_process(request):
+    # SIGINT may be ignored, as it is in processes that a shell runs in the background.
     request.addfinalizer(partial(signal.signal, signal.SIGINT, signal.getsignal(signal.SIGINT)))
     signal.signal(signal.SIGINT, signal.default_int_handler)
     with Stop() as stop:
         assert stop.reason(0) is None
         signal.raise_signal(signal.SIGINT)
-        assert stop.reason(0) == "asked to by SIGINT"
+        assert stop.reason(0) == "received SIGINT"
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
-def test_a_budget_leaves_time_to_save_and_for_another_act():
+def test_a_budget_leaves_time_to_save_and_for_another_pass():
     stop = Stop(wall_minutes=10)
     stop.began -= 500
     assert stop.reason(10) is None  # until 600 - (60 + 2 * 10) = 520
     stop.longest = 30
-    assert stop.reason(10) == "its time is nearly up"
+    assert stop.reason(10) == "the time limit is near"
     short = Stop(wall_minutes=1)
     short.began = time.monotonic() - 44
-    assert short.reason(1000) is None  # never more than a quarter is kept back
+    assert short.reason(1000) is None  # at most a quarter of the budget is reserved
     short.began -= 2
     assert short.reason(0)
     assert Stop().reason(1000) is None

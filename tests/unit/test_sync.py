@@ -1,4 +1,4 @@
-"""Weight sync: the sampler holds the trainer's weights, or the run stops."""
+"""Weight sync: the sampler has the trainer's weights, or the run stops."""
 
 import copy
 import shutil
@@ -15,12 +15,12 @@ from smoothgates.rollout.torch_sampler import TorchSampler
 from smoothgates.specs.optimizer import Adam
 from smoothgates.specs.train import EngineConfig
 from smoothgates.train.engine.torch_engine import TorchEngine
-from smoothgates.train.sync import PROBE, make_sync
+from smoothgates.train.sync import PROBE_PROMPTS, make_sync
 
 
 @pytest.fixture
 def prompts(problems, tokenizer):
-    return prompt_ids(tokenizer, [p.question for p in problems[:8]])
+    return prompt_ids(tokenizer, [p.question for p in problems[:PROBE_PROMPTS]])
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def engine(policy):
 
 
 class Run:
-    """An engine and a sampler that has a policy of its own, and where weights pass between them."""
+    """An engine, a sampler with a separate policy, and the folder through which weights pass."""
 
     def __init__(self, engine, tokenizer, prompts, folder, dtype="float32"):
         self.engine, self.steps, self.given = engine, 0, []
@@ -38,9 +38,12 @@ class Run:
         save_policy(self.like, engine.policy, tokenizer)
         real = self.sampler.load
         self.sampler.load = lambda path: (self.given.append(path), real(path))
-        self.sync = make_sync(engine, self.sampler, dtype, prompts, self.place, self.like, lambda: self.steps)
+        self.copy_if_changed = make_sync(engine, self.sampler, dtype, prompts, self.new_folder, self.like)
 
-    def place(self):
+    def sync(self):
+        self.copy_if_changed(self.steps)
+
+    def new_folder(self):
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir()
         return self.folder
@@ -57,15 +60,15 @@ def run(engine, tokenizer, prompts, tmp_path):
     return Run(engine, tokenizer, prompts, tmp_path)
 
 
-def test_what_shares_the_policy_needs_no_sync(engine, prompts, tmp_path):
+def test_a_sampler_that_shares_the_policy_needs_no_sync(engine, prompts, tmp_path):
     def never():
-        raise AssertionError("nothing is to be written")
+        raise AssertionError("nothing should be written")
 
-    sync = make_sync(engine, TorchSampler(engine.policy), "float32", prompts, never, tmp_path, lambda: 1)
-    sync()
+    sync = make_sync(engine, TorchSampler(engine.policy), "float32", prompts, never, tmp_path)
+    sync(1)
 
 
-def test_each_change_is_given_once_through_one_folder(run):
+def test_each_change_is_copied_once_through_one_folder(run):
     run.sync()
     assert run.given == []
     for n in (1, 2, 3):
@@ -78,8 +81,8 @@ def test_each_change_is_given_once_through_one_folder(run):
     assert {path.name for path in run.folder.iterdir()} == {path.name for path in run.like.iterdir()}
 
 
-def test_a_run_that_goes_on_gives_its_weights_first(run):
-    """The sampler begins with those of the run's start."""
+def test_a_resumed_run_copies_its_weights_first(run):
+    """The sampler starts with the weights of the run's start."""
     run.update()
     run.sync()
     assert run.given == [run.folder]
@@ -90,7 +93,7 @@ def test_a_reload_that_does_nothing_is_caught(size, run):
     run.sync()
     run.sampler.load = lambda folder: None
     run.update(size)
-    with pytest.raises(AssertionError, match=r"of rank 0 does not hold the trainer's weights: its .* have not moved"):
+    with pytest.raises(AssertionError, match=r"of rank 0 does not have the trainer's weights: its .* have not moved"):
         run.sync()
 
 
@@ -101,11 +104,11 @@ def test_a_reload_of_old_weights_is_caught(run):
     run.sync()
     run.update()
     run.sampler.load = lambda folder: real(run.like)
-    with pytest.raises(AssertionError, match=r"does not hold the trainer's weights: .* are off by 0\.\d+ on average"):
+    with pytest.raises(AssertionError, match=r"does not have the trainer's weights: .* are off by 0\.\d+ on average"):
         run.sync()
 
 
-def test_weights_that_are_no_numbers_are_caught(run):
+def test_weights_that_are_not_finite_are_caught(run):
     run.sync()
     run.update()
     with torch.no_grad():
@@ -115,7 +118,7 @@ def test_weights_that_are_no_numbers_are_caught(run):
 
 
 def test_a_missing_update_below_the_tolerance_is_caught_too(engine, tokenizer, prompts, tmp_path):
-    """In bfloat16 two sides may differ by more than an update does; but the sampler must have moved at all."""
+    """In bfloat16 rounding may exceed an update, but the sampler's log-probabilities must change at all."""
     run = Run(engine, tokenizer, prompts, tmp_path, "bfloat16")
     run.sync()
     run.update(0.001)
@@ -126,7 +129,7 @@ def test_a_missing_update_below_the_tolerance_is_caught_too(engine, tokenizer, p
         run.sync()
 
 
-def test_an_update_of_nothing_need_not_move_the_sampler(engine, tokenizer, prompts, tmp_path):
+def test_an_update_of_size_zero_need_not_move_the_sampler(engine, tokenizer, prompts, tmp_path):
     run = Run(engine, tokenizer, prompts, tmp_path, "bfloat16")
     run.sync()
     run.update(0.0)
@@ -134,13 +137,13 @@ def test_an_update_of_nothing_need_not_move_the_sampler(engine, tokenizer, promp
     assert run.given == [run.folder]
 
 
-def test_the_probe_is_a_few_whole_prompts_scored_alike_on_both_sides(run, prompts):
-    ours, theirs = run.sync.probed()
-    assert len(ours) == len(theirs) == sum(len(prompt) - 1 for prompt in prompts[:PROBE])
+def test_both_sides_score_the_whole_probe_alike(run, prompts):
+    ours, theirs = run.copy_if_changed.probe()
+    assert len(ours) == len(theirs) == sum(len(prompt) - 1 for prompt in prompts)
     assert ours == pytest.approx(theirs, abs=APART)
 
 
-def test_a_full_disk_is_worth_another_try(run, monkeypatch):
+def test_a_full_disk_is_tried_again(run, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 

@@ -1,4 +1,4 @@
-"""The loop: determinism, the null run, and the bookkeeping of updates."""
+"""The training loop: determinism, runs with a learning rate of almost 0, and the counting of updates."""
 
 import dataclasses
 import itertools
@@ -11,7 +11,7 @@ from rounding import APART, BACKWARD, ulps
 from smoothgates.distributed.ranks import Ranks
 from smoothgates.methods.method import Method
 from smoothgates.methods.table import load_methods
-from smoothgates.objective import group_advantages, policy_loss, step_denominator
+from smoothgates.objective import group_advantages, policy_loss
 from smoothgates.policy.logprob import completion_logprobs
 from smoothgates.policy.text import compact_text
 from smoothgates.rollout.collect import Rollout
@@ -22,11 +22,12 @@ from smoothgates.specs.optimizer import Adam
 from smoothgates.specs.rollout import Protocol
 from smoothgates.specs.train import Regime, Sampling, TrainSpec
 from smoothgates.tasks.task import Verdict, each
+from smoothgates.train.context import RunContext
 from smoothgates.train.engine.torch_engine import TorchEngine
-from smoothgates.train.loop import minibatches, orders, train, update
-from smoothgates.train.means import Means
+from smoothgates.train.loop import train
 from smoothgates.train.optimizer import AdamW
 from smoothgates.train.run.state import State
+from smoothgates.train.step import epoch_orders, minibatches, update
 
 METHODS = load_methods("config/methods.yaml")
 PROTOCOL = Protocol(reward="exact", max_new_tokens=8)
@@ -47,7 +48,7 @@ def spec(method="grpo", lr=3e-4, minibatches=2, epochs=1, lag=0, rollouts=2, see
 
 
 def setting(*rewards):
-    """Rewards that come whatever the policy says."""
+    """A setting whose rewards take turns, whatever the policy writes."""
     cycle = itertools.cycle(rewards)
     judge = each(lambda text, example, cut: Verdict(next(cycle), {}, None, "wrong"))
     return dataclasses.replace(setting_of("math", PROTOCOL), judge=judge)
@@ -57,15 +58,10 @@ def engine_of(policy, chosen):
     return TorchEngine(policy, chosen.engine, chosen.regime.optimizer, Ranks())
 
 
-def means_of(policy, tokenizer, problems, chosen, *rewards):
-    engine = engine_of(policy, chosen)
-    return Means(engine, TorchSampler(policy), compact_text(tokenizer), setting(*rewards), problems)
-
-
 def run(policy, tokenizer, problems, chosen, rewards=(1.0, 0.0, 0.0)):
-    means = means_of(policy, tokenizer, problems, chosen, *rewards)
-    state = State.first(means.engine, chosen)
-    train(state, means, chosen)
+    context = RunContext(chosen, TorchSampler(policy), compact_text(tokenizer), setting(*rewards), problems)
+    state = State.first(engine_of(policy, chosen), chosen)
+    train(state, context)
     return state.history
 
 
@@ -82,19 +78,19 @@ def test_same_seed_same_bits(policy, tokenizer, problems):
 
 @pytest.mark.parametrize("method", [name for name, method in METHODS.items() if not method.routing_replay])
 def test_null_run(method, policy, tokenizer, problems):
-    """With a learning rate of next to nothing the policy never leaves r = 1, and no gate acts."""
+    """With a learning rate of almost 0 the policy stays at r = 1, and no gate acts."""
     history = run(policy, tokenizer, problems, spec(method, lr=1e-30, epochs=2))
     outside = METHODS[method].weights is None or METHODS[method].weights.placement == "outside"
     for row in history.updates:
-        assert row["log_ratio_max"] <= APART  # forward passes of other shapes
+        assert row["log_ratio_max"] <= APART  # forward passes have other shapes
         assert row["clamped"] == 0
         if outside:
-            # At the steepest temperature of the table, 15, such a ratio costs (15 · APART)² / 2 = 1e-7.
+            # At the highest temperature in the table, 15, such a ratio lowers f′ by (15 · APART)² / 2 = 1e-7.
             assert row["eur"] == pytest.approx(1, abs=1e-6)
             assert row["attenuated"] == 0
 
 
-def test_on_a_null_step_all_gates_have_one_gradient(policy, tokenizer, problems):
+def test_all_gates_have_the_same_gradient_at_ratio_1(policy, tokenizer, problems):
     gradients = {}
     for name in ("grpo", "sapo", "sigmoid", "erf", "arctan", "softsign", "none", "sigmoid_one_sided", "dual_clip"):
         history = run(policy, tokenizer, problems, spec(name, lr=1e-30, minibatches=1, rollouts=1))
@@ -128,34 +124,31 @@ def rollout_of(policy, rewards):
     with torch.no_grad():
         old, _ = completion_logprobs(policy, ids, starts, 8)
     rows = (rewards.amax(1) > rewards.amin(1)).repeat_interleave(rewards.shape[1]).nonzero().squeeze(1)
-    order = orders(len(rows), spec().regime, generator)
+    order = epoch_orders(len(rows), spec().regime, generator)
     kept = (ids[rows], starts[rows], mask.sum(1)[rows], mask[rows], old[rows], old[rows], order, rows)
     return Rollout(*kept, rewards, mask, {}), (ids, starts, mask, old)
 
 
 @pytest.mark.parametrize("method", ["grpo", "dapo", "dr_grpo", "gspo", "erf"])
 def test_leaving_out_flat_groups_keeps_the_gradient(method, policy):
-    """The denominator still counts them."""
+    """The denominator counts them."""
     rewards = torch.tensor([[1.0, 0.0, 0.0, 1.0], [1.0, 1.0, 1.0, 1.0], [0.0, 0.0, 0.0, 1.0]])
     rollout, (ids, starts, mask, old) = rollout_of(policy, rewards)
     assert rollout.rows.tolist() == [0, 1, 2, 3, 8, 9, 10, 11]
     chosen = spec(method, minibatches=1)
     advantage = group_advantages(rewards, chosen.method.advantage).flatten()
     (rows,) = minibatches(rollout.order, chosen.regime)
-    denominator = step_denominator(rollout.sampled, chosen.method).item()
     optimizer = AdamW(policy, Adam(lr=1e-30))
-    kept = update(
-        engine_of(policy, spec(lr=1e-30)), rollout, rows, advantage[rollout.rows][rows], denominator, chosen, 0
-    )
+    kept = update(engine_of(policy, spec(lr=1e-30)), rollout, rows, chosen, 0)
     logp, _ = completion_logprobs(policy, ids, starts, 8)
     loss, _ = policy_loss(logp, old, advantage, mask, chosen.method)
-    # A log-ratio is off by rounding, and φ by that times its slope, at most erf's temperature and a little.
+    # The error of φ is the rounding of a log-ratio times the slope of φ: little more than erf's temperature.
     near = 13 * APART + ulps(BACKWARD, 1)
     assert kept["loss"] == pytest.approx(loss.item(), abs=APART)
     assert kept["grad_norm"] == pytest.approx(optimizer.gradients(loss)[1].item(), rel=near)
 
 
-def test_a_rollout_without_any_signal_makes_no_update_but_leaves_its_facts(policy, tokenizer, problems):
+def test_a_rollout_without_signal_makes_no_update_but_logs_its_metrics(policy, tokenizer, problems):
     before = [p.clone() for p in policy.parameters()]
     history = run(policy, tokenizer, problems, spec(rollouts=3), rewards=(1.0,))
     assert (history.steps, history.rollouts, len(history.updates)) == (0, 3, 3)
@@ -169,7 +162,7 @@ def test_divergence_is_a_result(policy, tokenizer, problems):
     chosen = spec(Method(gate="none"))
     with torch.no_grad():
         policy.model.layers[0].mlp.down_proj.weight[0, 0] = math.nan
-    # Sampling from NaN logits still returns ids; what matters is that the run ends with a status and no exception.
+    # Sampling from NaN logits still returns ids. The run must end with a status, not with an exception.
     history = run(policy, tokenizer, problems, chosen)
     assert history.status == "diverged"
     assert math.isnan(history.updates[-1]["grad_norm"])

@@ -1,1 +1,1 @@
-"""Several processes for one stage: starting them, and what they tell each other."""
+"""Several processes for one stage: how they are started, and how they communicate."""

@@ -1,4 +1,4 @@
-"""Messages between ranks, as bytes: JSON and tensors, never pickles, so that reading one runs no code."""
+"""Messages between ranks: JSON and tensors as bytes, never pickles, so that decoding one runs no code."""
 
 import json
 from typing import Any
@@ -10,8 +10,8 @@ TENSOR = "tensor"
 TEXT = "json"
 
 
-def packed(item: Any) -> bytes:
-    """Lists, tuples, dictionaries with string keys, strings, numbers, None, and CPU tensors inside any of these.
+def encode(item: Any) -> bytes:
+    """Encode lists, tuples, dictionaries with string keys, strings, numbers, None, and CPU tensors inside any of these.
 
     Raises TypeError for anything else.
     """
@@ -21,15 +21,20 @@ def packed(item: Any) -> bytes:
         if not isinstance(each, torch.Tensor):
             raise TypeError(f"ranks exchange JSON and tensors, got {type(each).__name__}")
         name = str(len(tensors))
-        tensors[name] = each.detach().clone(memory_format=torch.contiguous_format)  # views of one memory are refused
+        tensors[name] = each.detach().clone(
+            memory_format=torch.contiguous_format
+        )  # safetensors refuses tensors that share memory
         return {TENSOR: name}
 
     text = json.dumps(item, default=hold).encode()
     return save({**tensors, TEXT: torch.frombuffer(bytearray(text), dtype=torch.uint8)})
 
 
-def unpacked(data: bytes) -> Any:
-    """The item; tuples have become lists. Raises SafetensorError, ValueError or LookupError if it is no parcel."""
+def decode(data: bytes) -> Any:
+    """Decode what `encode` returned; tuples become lists.
+
+    Raises SafetensorError, ValueError or LookupError if the bytes are not such a message.
+    """
     tensors = load(data)
     text = bytes(tensors.pop(TEXT).numpy())
     return json.loads(text, object_hook=lambda each: tensors[each[TENSOR]] if each.keys() == {TENSOR} else each)

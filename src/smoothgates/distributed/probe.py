@@ -1,4 +1,4 @@
-"""probe: do the ranks of a launch find each other? What to run first on a new cluster."""
+"""probe: checks that the ranks of a launch can reach each other. Run it first on a new cluster."""
 
 import os
 import platform
@@ -10,9 +10,10 @@ SECONDS = 60
 
 
 def run(seconds: int = SECONDS) -> int:
-    """Meet the other ranks and add up their numbers; one line a rank. 1 if they do not meet in time.
+    """Connect to the other ranks and add up the ranks' numbers. Each rank prints one line.
 
-    Raises BadInput, TryAgain.
+    Returns the exit code: 1 if the ranks do not connect within `seconds`. Raises BadInput and TryAgain as
+    `begin_group`.
     """
     import torch
     import torch.distributed as dist
@@ -29,13 +30,13 @@ def run(seconds: int = SECONDS) -> int:
             dist.all_reduce(total)
         except (RuntimeError, ValueError) as error:
             cause = str(error).strip().splitlines()[0]
-            print(f"{who}: did not meet the others at {meeting} within {seconds} s: {cause}", file=sys.stderr)
+            print(f"{who}: did not reach the others at {meeting} within {seconds} s: {cause}", file=sys.stderr)
             return 1
         if total.item() != sum(range(world)):
-            print(f"{who}: the ranks add up to {total.item()}, expected {sum(range(world))}", file=sys.stderr)
+            print(f"{who}: expected the ranks to add up to {sum(range(world))}, got {total.item()}", file=sys.stderr)
             return 1
         who += f", met at {meeting}"
-    os.write(1, f"{who}\n".encode())  # in one piece: the ranks share their output
+    os.write(1, f"{who}\n".encode())  # in one piece, because the ranks share their output
     return 0
 
 

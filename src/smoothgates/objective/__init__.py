@@ -1,4 +1,4 @@
-"""The policy-gradient objective: ratio · gate · weights · advantage · aggregation, as pure tensor functions."""
+"""The policy-gradient objective as pure tensor functions: ratio, gate, token weights, advantage, aggregation."""
 
 from smoothgates.objective.advantage import group_advantages
 from smoothgates.objective.aggregate import step_denominator

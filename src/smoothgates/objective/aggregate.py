@@ -1,8 +1,8 @@
-"""How per-token losses become one number: Σ share·loss / denominator.
+"""Aggregation of per-token losses into one number: Σ share·loss / denominator.
 
-The share is a token's part within its own sequence; the denominator belongs to the whole optimiser
-step. Keeping the two apart makes the loss independent of how the step is cut into micro-batches, ranks or
-packed rows: the commonest real bug of public trainers is a normaliser that depends on the split.
+The share depends on the token's own sequence only, the denominator on the whole optimiser step. This makes the loss
+independent of how the step is split into micro-batches, ranks or packed rows; a normaliser that depends on the split is
+the most common bug of public trainers.
 """
 
 from typing import TYPE_CHECKING
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 def token_shares(mask: Tensor, method: "Method", dtype: torch.dtype = torch.float32) -> Tensor:
-    """Share (B, T) of each token within its sequence; 0 where masked.
+    """Return the share (B, T) of each token in its sequence; 0 where masked.
 
-    1/|y_i| for `sequence_mean` (GRPO, GSPO, SAPO), 1 for `token_mean` (DAPO) and for `{constant: C}` (Dr. GRPO).
+    It is 1/|y_i| for `sequence_mean` (GRPO, GSPO, SAPO), 1 for `token_mean` (DAPO) and for `{constant: C}` (Dr. GRPO).
     """
     shares = mask.to(dtype)
     if method.aggregation == "sequence_mean":
@@ -26,10 +26,10 @@ def token_shares(mask: Tensor, method: "Method", dtype: torch.dtype = torch.floa
 
 
 def step_denominator(mask: Tensor, method: "Method") -> Tensor:
-    """What this mask (B, T) adds to the denominator of its optimiser step; sum it over micro-batches and ranks.
+    """Return the contribution of a mask (B, T) to the denominator of its optimiser step, (). Contributions add up.
 
-    Number of sequences for `sequence_mean`, of tokens for `token_mean`, sequences × C for `{constant: C}`.
-    Sequences without a single valid token do not count.
+    It is the number of sequences for `sequence_mean`, of tokens for `token_mean`, and sequences × C for
+    `{constant: C}`. Sequences without a valid token do not count.
 
     >>> from smoothgates.methods.method import Method
     >>> mask = torch.tensor([[1, 1, 1], [1, 0, 0], [0, 0, 0]])

@@ -1,4 +1,4 @@
-"""What an update did to the ratios: numbers to plot beside the reward, per optimiser step and by sign of Â."""
+"""Diagnostics of the ratios in one optimiser step, for all tokens and by the sign of their advantage."""
 
 import torch
 from torch import Tensor
@@ -8,21 +8,23 @@ SIGNS = ("all", "pos", "neg")
 
 
 def update_diagnostics(
-    log_ratio: Tensor, ratio: Tensor, slope: Tensor, advantage: Tensor, mask: Tensor, outside: Tensor
+    log_ratio: Tensor, ratio: Tensor, weight: Tensor, advantage: Tensor, mask: Tensor, outside: Tensor
 ) -> dict[str, Tensor]:
-    """Scalars over the valid tokens of a batch; all arguments (B, T).
+    """Return scalars over the valid tokens of a batch. All arguments are (B, T); `weight` is the gate's f′.
 
     `eur`: effective update ratio, the token mean of f′ (2602.19345, eq 12, without its grouping by prompt).
-    `phi`: mean of φ = r·f′. `ess`: effective sample size (Σφ)²/(NΣφ²), in (0, 1]. `attenuated`: share with f′ < ½
-    (for a hard clip, the clipped share). `clamped`: share outside ±20. `kl`: k3 estimate of KL(π_old ‖ π), nats.
-    `log_ratio_q05` …: quantiles of log r. The suffix is `_pos` for tokens with Â > 0, `_neg` for the others.
-    NaN where there is no such token.
+    `phi`: mean of φ = r·f′. `ess`: effective sample size (Σφ)²/(NΣφ²), in (0, 1]. `attenuated`: share of tokens with
+    f′ < ½ (for a hard clip, the clipped share). `clamped`: share of tokens whose log r lies outside ±20. `kl`: k3
+    estimate of KL(π_old ‖ π), in nats. `log_ratio_q05` …: quantiles of log r. `log_ratio_max`: the largest |log r|.
+
+    Names without a suffix are for all tokens, those with `_pos` for tokens with Â > 0, with `_neg` for Â ≤ 0. A value
+    is NaN if there are no such tokens.
     """
     result = {}
     valid = mask.bool()
     for sign, chosen in zip(SIGNS, (valid, valid & (advantage > 0), valid & (advantage <= 0)), strict=True):
         suffix = "" if sign == "all" else f"_{sign}"
-        lr, r, f = log_ratio[chosen], ratio[chosen], slope[chosen]
+        lr, r, f = log_ratio[chosen], ratio[chosen], weight[chosen]
         phi = r * f
         result |= {
             f"eur{suffix}": f.mean(),

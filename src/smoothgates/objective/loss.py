@@ -1,7 +1,8 @@
-"""The one loss of every method: mask → clamp → exp → gate → weight → aggregate.
+"""The loss of every method: mask → clamp → exp → gate → weight → aggregate.
 
-The gradient is built from the closed form −sg(w·φ(r)·Â)·∇log π rather than by autograd through f: the same numbers
-where autograd is exact, and finite where it meets 0·∞ or loses its digits (softsign at large r gets the wrong sign).
+The gradient is the closed form −sg(w·φ(r)·Â)·∇log π, not autograd through f. It gives the same numbers where autograd
+is exact, and stays finite where autograd computes 0·∞ or loses its digits (softsign's gradient gets the wrong sign at
+large r).
 """
 
 from typing import TYPE_CHECKING
@@ -26,17 +27,17 @@ def policy_loss(
     method: "Method",
     denominator: Tensor | float | None = None,
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """Loss to minimise and its diagnostics.
+    """Return the loss to minimise and its diagnostics.
 
     Args:
-        logp, old_logp: log π and log π_old of the sampled tokens (B, T), nats. Only `logp` gets a gradient.
+        logp, old_logp: log π and log π_old of the sampled tokens (B, T), in nats. Only `logp` gets a gradient.
         advantage: Â, (B,) or (B, T).
-        mask: (B, T), true on sampled tokens; anything may stand elsewhere in the other arguments.
+        mask: (B, T), true on sampled tokens. Values of the other arguments elsewhere are ignored, even NaN.
         method: gate, ratio level, token weights and aggregation.
-        denominator: of the whole optimiser step (see `step_denominator`); None if this batch is the step.
+        denominator: of the whole optimiser step, see `step_denominator`. None: this batch is the whole step.
 
     Returns:
-        the loss, (); and the diagnostics of `update_diagnostics`, each ().
+        The loss, (), and the diagnostics of `update_diagnostics`, each ().
 
     >>> from smoothgates.methods.method import Method
     >>> logp = torch.tensor([[-1.0, -0.4]], requires_grad=True)
@@ -60,32 +61,35 @@ def policy_loss(
         ratio = importance_ratio(log_ratio, mask, method.ratio)
         gate, positive = method.applied_gate(), advantage > 0
         scale = gate_scale(method, positive, ratio)
-        weight = token_weights(logp, old_logp, method)
-        if weight is None:
+        token_weight = token_weights(logp, old_logp, method)
+        if token_weight is None:
             argument, factor = ratio, advantage
         elif method.weights.placement == "inside":
-            argument, factor = ratio * weight, advantage
+            argument, factor = ratio * token_weight, advantage
         else:
-            argument, factor = ratio, (advantage * weight).where(mask, zero)
-        slope = gate.weight(argument, scale, positive)
-        coefficient = argument * slope * factor
+            argument, factor = ratio, (advantage * token_weight).where(mask, zero)
+        weight = gate.weight(argument, scale, positive)
+        coefficient = argument * weight * factor
         if method.ratio == "sequence":
-            # One ratio per sequence: every token of a row moves it alike, whatever the other tokens' advantages.
+            # The tokens of a row share one ratio, so each gets the mean of their coefficients.
             length = mask.sum(dim=1, keepdim=True).clamp(min=1)
             coefficient = (coefficient.sum(dim=1, keepdim=True) / length).expand_as(coefficient)
         coefficient = coefficient.where(mask & ~outside, zero)
-        diagnostics = update_diagnostics(log_ratio, argument, slope, advantage, mask, outside)
+        diagnostics = update_diagnostics(log_ratio, argument, weight, advantage, mask, outside)
 
     surrogate = (coefficient * share * logp.where(mask & ~outside, zero)).sum()
     if not gate.detached:
-        # Same gradient, but the value that the papers print: f(r)·Â.
+        # The gradient is the same, but the value is the one that the papers print: f(r)·Â.
         value = (gate.value(argument, scale, positive) * factor * share).sum()
         surrogate = value + (surrogate - surrogate.detach())
     return -surrogate / denominator, diagnostics
 
 
 def gate_scale(method: "Method", positive: Tensor, like: Tensor) -> Tensor | float:
-    """The gate's scale at each token, by the sign of its advantage: τ, or the distance of the bound from 1."""
+    """The gate's scale at each token by the sign of its advantage: τ, or for a clip the distance of the bound from 1.
+
+    One number if it is the same for both signs, else a tensor of the shape of `positive`.
+    """
     above, below = method.scales()
     if above == below:
         return above

@@ -3,15 +3,15 @@
 from torch import Tensor
 
 LOG_RATIO_LIMIT = 20.0
-"""|log r| beyond this is clamped, its token loses its gradient and is counted (verl's limit). In a healthy
-run it never binds."""
+"""Limit of |log r|, as in verl. Beyond it, log r is clamped, the token has no gradient, and it is counted in the
+metric `clamped`. A healthy run never reaches it."""
 
 
 def clamped_log_ratio(logp: Tensor, old_logp: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Log-ratio (B, T) in ±20 and 0 where masked, and which valid tokens (B, T) lie outside it.
+    """Return the log-ratio (B, T), within ±20 and 0 where masked, and which valid tokens (B, T) lie outside ±20.
 
-    Masked first, clamped second, so that garbage at masked places (100, −∞, NaN) can reach neither
-    the value nor, through 0·∞, the gradient. A valid token without a finite log-ratio is outside, with log r = 0.
+    The mask is applied before the clamp, so that values at masked positions (100, −∞, NaN) reach neither the loss nor,
+    through 0·∞, the gradient. A valid token whose log-ratio is not finite counts as outside, with log r = 0.
     """
     raw = (logp - old_logp).where(mask, logp.new_zeros(()))
     finite = raw.isfinite()
@@ -21,10 +21,10 @@ def clamped_log_ratio(logp: Tensor, old_logp: Tensor, mask: Tensor) -> tuple[Ten
 
 
 def importance_ratio(log_ratio: Tensor, mask: Tensor, level: str) -> Tensor:
-    """Ratio (B, T) from a log-ratio that is 0 where masked.
+    """Return the ratio (B, T) of a log-ratio (B, T) that is 0 where masked.
 
-    `token`: exp(log r_it). `sequence` and `sequence_token`: s_i = exp(mean_t log r_it) at every token of the row
-    (GSPO 2507.18071, eq 7 and 14: the two share their value and differ in how advantages meet the gradient).
+    `token`: exp(log r_it). `sequence` and `sequence_token`: s_i = exp(mean_t log r_it) at every token of the row (GSPO,
+    2507.18071, eq 7 and 14). The last two have the same value, but combine advantages with the gradient differently.
     """
     if level == "token":
         return log_ratio.exp()

@@ -1,11 +1,12 @@
 """Token weights by the policy's own probability: GRPO-SG (2511.00066) and AR (2505.12929).
 
-What is known of GRPO-SG. The abstracts say that each token gets a weight rising with its probability, because
-low-probability tokens have the largest gradients. The formula w = clip(α(σ(π/τ) − μ), L, U) with α = 2, τ = 9,
-μ = 0.25, L = 1, U = 1.4 is known second-hand only, and as printed it is the constant 1: σ(π/9) ≤ 0.528, so
-α(…) ≤ 0.56 < L. What is inferred: the readings below, each of which puts the brackets or τ so that the
-constants mean something. Reading `b` is the default: its floor is reached exactly at π = μ, and it has the shape
-of the option in AR-Lopti's code, from which the paper's code is said to derive.
+Known about GRPO-SG: its abstract says that the weight of a token rises with its probability, because low-probability
+tokens have the largest gradients. The formula w = clip(α(σ(π/τ) − μ), L, U) with α = 2, τ = 9, μ = 0.25, L = 1, U = 1.4
+is known second-hand only, and as printed it is the constant 1: σ(π/9) ≤ 0.528, so α(…) ≤ 0.56 < L.
+
+Inferred: the readings below, which place the brackets or τ so that the constants have an effect. Reading `b` is the
+default: it reaches its floor exactly at π = μ, and it has the form of an option in AR-Lopti's code, from which the
+paper's code is said to derive.
 """
 
 from typing import TYPE_CHECKING
@@ -26,7 +27,7 @@ READINGS = {
 
 
 def grpo_sg(probability: Tensor, reading: str) -> Tensor:
-    """GRPO-SG's weight of tokens by their probability under the current policy (any shape), in [1, 1.4].
+    """Return GRPO-SG's weights, in [1, 1.4], of tokens with these probabilities under the current policy (any shape).
 
     >>> p = torch.tensor([0.1, 0.25, 0.3, 0.9])
     >>> grpo_sg(p, "b"), grpo_sg(p, "printed")
@@ -36,12 +37,12 @@ def grpo_sg(probability: Tensor, reading: str) -> Tensor:
 
 
 def advantage_reweighting(old_probability: Tensor, alpha: float) -> Tensor:
-    """AR's factor α·π_old + 1 − α (2505.12929); α is 0.2 to 0.3 for logic puzzles, 0.1 for math."""
+    """Return AR's weights α·π_old + 1 − α (2505.12929), any shape. α is 0.2 to 0.3 for logic puzzles, 0.1 for math."""
     return alpha * old_probability + 1 - alpha
 
 
 def token_weights(logp: Tensor, old_logp: Tensor, method: "Method") -> Tensor | None:
-    """The method's weight of each token (B, T), or None for weight 1; finite also where log π is not."""
+    """Return the method's token weights (B, T), finite even where log π is not; None if it has none."""
     if method.weights is None:
         return None
     if method.weights.kind == "ar":

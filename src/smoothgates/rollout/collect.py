@@ -123,8 +123,8 @@ def collect(
     log-probabilities never come from the sampler: its rounding would be read as policy change, and narrow gates would
     close on noise. The gap between the two is logged.
     """
-    with ranks.as_one():
-        own = answer(sampler, text, setting, ranks.share(examples), group, ranks.own(generator))
+    with ranks.failing_together():
+        own = answer(sampler, text, setting, ranks.shard(examples), group, ranks.generator(generator))
         sampler.rest()
     answers = merged([restored(each) for each in ranks.gather(plain(own))])
     completions, sampled = answers.completions, answers.completions.mask

@@ -19,7 +19,7 @@ from smoothgates.seeds import python_stream, torch_stream
 from smoothgates.specs.policy import PolicySpec
 from smoothgates.tasks import load_task
 from smoothgates.tasks.task import Example, Generator
-from smoothgates.train.supervised import train_supervised
+from smoothgates.train.supervised import Demonstrations, train_supervised
 
 TOKENIZER_EXAMPLES = 3000
 
@@ -73,8 +73,9 @@ def supervised(spec: PolicySpec, data: Path, folder: Path, start: Path | None) -
         policy, text = load_manifest_policy(start)
         tokenizer = text.tokenizer
     rng = python_stream(spec.seed, f"demonstrations of {spec.method_name}")
+    demonstrations = Demonstrations(tokenizer, generator, examples)
     losses = [
-        train_supervised(policy, tokenizer, generator, examples, phase, spec.supervised.batch_size, rng)
+        train_supervised(policy, demonstrations, phase, spec.supervised.batch_size, rng)
         for phase in (spec.supervised.phases if spec.supervised else ())
     ]
     return save_policy(folder, policy, tokenizer), losses

@@ -1,12 +1,15 @@
-"""Which rows go through the policy together, and on which rank: never visible in the result but for rounding."""
+"""Divides rows into micro-batches and among ranks. It affects the result of an update by rounding only."""
 
 
 def deal(lengths: list[int], ranks: int = 1, budget: int | None = None, packed: bool = False) -> list[list[list[int]]]:
-    """Rows of each rank in each micro-batch: `deal(...)[step][rank]` lists places in `lengths`.
+    """Return the rows of each rank in each micro-batch: `deal(...)[i][rank]` lists indices into `lengths`.
 
-    lengths: tokens of each row. budget: most tokens of a micro-batch on one rank, padding included unless `packed`; a
-    longer row has one of its own. None: one micro-batch. All ranks take the same number of steps, as engines that
-    divide weights need; one may have no row in some.
+    All ranks have the same number of micro-batches, as engines that divide weights require; some may be empty.
+
+    Args:
+        lengths: tokens of each row.
+        budget: most tokens in a micro-batch of one rank, including padding unless `packed`. A longer row gets a
+            micro-batch to itself. None: one micro-batch.
 
     >>> deal([5, 3, 4])
     [[[0, 1, 2]]]
@@ -26,13 +29,13 @@ def deal(lengths: list[int], ranks: int = 1, budget: int | None = None, packed: 
 
 
 def tokens(batch: list[int], lengths: list[int], packed: bool) -> int:
-    """What a micro-batch takes: with padding every row counts as the longest."""
+    """Tokens of a micro-batch, including padding to the longest row unless `packed`."""
     own = [lengths[row] for row in batch]
     return sum(own) if packed else len(own) * max(own, default=0)
 
 
 def lightest_first(rows: list[int], lengths: list[int], ranks: int) -> list[list[int]]:
-    """Rows, the longest first, each to the rank that has the fewest tokens yet."""
+    """Assign each row, from the longest to the shortest, to the rank with the fewest tokens so far."""
     shares: list[list[int]] = [[] for _ in range(ranks)]
     for row in rows:
         min(shares, key=lambda share: tokens(share, lengths, packed=True)).append(row)
@@ -40,7 +43,7 @@ def lightest_first(rows: list[int], lengths: list[int], ranks: int) -> list[list
 
 
 def cut(rows: list[int], lengths: list[int], budget: int) -> list[list[int]]:
-    """Neighbours together, so many as fit with padding to the first and longest."""
+    """Fill micro-batches with neighbouring rows, padded to the first and longest."""
     batches = []
     while rows:
         count = max(1, budget // lengths[rows[0]])
@@ -50,21 +53,21 @@ def cut(rows: list[int], lengths: list[int], budget: int) -> list[list[int]]:
 
 
 def fitted(rows: list[int], lengths: list[int], budget: int) -> list[list[int]]:
-    """Each row into the first micro-batch that has room for it: at most 11/9 of the fewest possible, and one more."""
+    """Put each row into the first micro-batch that has room: at most 11/9 times the fewest possible, plus one."""
     batches: list[list[int]] = []
     rooms: list[int] = []
     for row in rows:
-        place = next((i for i, room in enumerate(rooms) if room >= lengths[row]), len(rooms))
-        if place == len(rooms):
+        at = next((i for i, room in enumerate(rooms) if room >= lengths[row]), len(rooms))
+        if at == len(rooms):
             batches.append([])
             rooms.append(budget)
-        batches[place].append(row)
-        rooms[place] -= lengths[row]
+        batches[at].append(row)
+        rooms[at] -= lengths[row]
     return batches
 
 
 def halved(batches: list[list[int]], ranks: int, lengths: list[int]) -> list[list[int]]:
-    """The same rows in as many micro-batches as leave no rank idle, as far as there are rows."""
+    """Split the largest micro-batches until no rank is idle, as long as one has several rows."""
     batches = list(batches)
     while len(batches) % ranks and (several := [batch for batch in batches if len(batch) > 1]):
         heaviest = max(several, key=lambda batch: tokens(batch, lengths, packed=True))
@@ -74,8 +77,9 @@ def halved(batches: list[list[int]], ranks: int, lengths: list[int]) -> list[lis
 
 
 def shared(batches: list[list[int]], costs: list[int], ranks: int) -> list[list[list[int]]]:
-    """Micro-batches that cost about the same in each step, and about the same for each rank in all steps together."""
-    order = sorted(range(len(batches)), key=lambda i: -costs[i])  # if memory is short, that shows at once
+    """Assign micro-batches to ranks, balancing the costs of those that run at the same time and the ranks' totals."""
+    # The most expensive come first: if memory is short, the run fails at once.
+    order = sorted(range(len(batches)), key=lambda i: -costs[i])
     spent, steps = [0] * ranks, []
     for first in range(0, len(order), ranks):
         step: list[list[int]] = [[] for _ in range(ranks)]

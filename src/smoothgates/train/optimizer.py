@@ -1,7 +1,7 @@
 """AdamW through torch's functional kernel.
 
-`torch.optim.AdamW` imports the compiler on construction: 1.2 CPU seconds, more than a laptop run spends on many of its
-rollouts. The arithmetic below is the same fused kernel, and a test holds it to the class bit for bit.
+Constructing `torch.optim.AdamW` imports torch's compiler, which takes 1.2 CPU seconds, more than many rollouts of a
+laptop run. This module calls the same fused kernel; a test checks that the results are equal to the bit.
 """
 
 from collections.abc import Sequence
@@ -21,21 +21,21 @@ class AdamW:
         self.parameters = list(policy.parameters())
         self.first = [torch.zeros_like(p) for p in self.parameters]
         self.second = [torch.zeros_like(p) for p in self.parameters]
-        self.steps = [torch.zeros((), device=p.device) for p in self.parameters]  # where the kernel wants them
+        self.steps = [torch.zeros((), device=p.device) for p in self.parameters]  # the kernel expects them there
 
     def gradients(self, loss: Tensor) -> tuple[list[Tensor], Tensor]:
-        """Gradients of `loss`, scaled down to `grad_clip`; and their global norm before that."""
+        """Gradients of `loss`, clipped to the global norm `grad_clip`, and their norm before clipping, ()."""
         return self.clipped(torch.autograd.grad(loss, self.parameters))
 
     def clipped(self, gradients: Sequence[Tensor]) -> tuple[list[Tensor], Tensor]:
-        """Gradients scaled down to `grad_clip`; and their global norm before that."""
+        """Gradients clipped to the global norm `grad_clip`, and their norm before clipping, ()."""
         norm = nn.utils.get_total_norm(gradients)
         scale = (self.config.grad_clip / (norm + 1e-6)).clamp(max=1.0)
         return [gradient * scale for gradient in gradients], norm
 
     @torch.no_grad()
     def step(self, gradients: list[Tensor], rate: float) -> None:
-        """One update at `rate` times the peak learning rate."""
+        """Take one step at `rate` times the peak learning rate."""
         beta1, beta2 = self.config.betas
         adamw(
             self.parameters,
@@ -55,11 +55,11 @@ class AdamW:
         )
 
     def tensors(self) -> dict[str, Tensor]:
-        """Its memory, by name."""
+        """The optimiser state, by name."""
         kinds = {"first": self.first, "second": self.second, "steps": self.steps}
         return {f"{kind}.{i}": tensor for kind, own in kinds.items() for i, tensor in enumerate(own)}
 
     def load(self, tensors: dict[str, Tensor]) -> None:
-        """Take over what `tensors` gave."""
+        """Restore what `tensors` returned."""
         for name, tensor in self.tensors().items():
             tensor.copy_(tensors[name])

@@ -1,11 +1,12 @@
-"""Supervised training on demonstrations: the warm start that RL begins from, and the control without RL.
+"""Supervised training on demonstrations: the warm start of RL, and the control without RL.
 
-The warm start is made in two phases: a skill (careful demonstrations), then a habit (mostly hasty ones). RL then has a
-decision to learn that is easy to credit: to do the work before answering. Its gain is bounded by the skill.
+A warm start has two phases: careful demonstrations teach a skill, then mostly hasty ones teach a habit. This leaves RL
+one decision to learn that is easy to credit: to do the work before answering. The skill bounds its gain.
 """
 
 import math
 import random
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -21,25 +22,32 @@ from smoothgates.tasks.task import Demonstration, Example, Generator
 from smoothgates.train.optimizer import AdamW
 
 
-def train_supervised(
-    policy: Decoder,
-    tokenizer: Tokenizer,
-    generator: Generator,
-    examples: list[Example],
-    phase: SupervisedPhase,
-    batch_size: int,
-    rng: random.Random,
-) -> float:
-    """Run one phase in place; returns the mean loss of its last tenth, nats per completion token.
+@dataclass(frozen=True)
+class Demonstrations:
+    """Examples, and what writes and tokenises their demonstrations."""
 
-    Raises BadInput if a demonstration is longer than the policy can be.
+    tokenizer: Tokenizer
+    generator: Generator
+    examples: list[Example]
+
+    def sample(self, count: int, hasty: float, rng: random.Random) -> tuple[Tensor, Tensor]:
+        """Ids and mask (count, T) of random examples, a share `hasty` of which guess; see `encode_demonstrations`."""
+        chosen, generator = rng.sample(self.examples, count), self.generator
+        shown = [generator.hasty(e, rng) if rng.random() < hasty else generator.careful(e) for e in chosen]
+        return encode_demonstrations(self.tokenizer, [e.question for e in chosen], shown)
+
+
+def train_supervised(
+    policy: Decoder, demonstrations: Demonstrations, phase: SupervisedPhase, batch_size: int, rng: random.Random
+) -> float:
+    """Run one phase in place. Returns the mean loss of its last tenth, in nats per completion token.
+
+    Raises BadInput if a demonstration is longer than the policy's positions.
     """
     optimizer = AdamW(policy, phase.optimizer)
     losses: list[float] = []
     for step in track(range(phase.steps), "supervised"):
-        chosen = rng.sample(examples, batch_size)
-        shown = [generator.hasty(e, rng) if rng.random() < phase.hasty else generator.careful(e) for e in chosen]
-        ids, mask = encode_demonstrations(tokenizer, [e.question for e in chosen], shown)
+        ids, mask = demonstrations.sample(batch_size, phase.hasty, rng)
         if ids.shape[1] > (most := policy.arch.max_position_embeddings):
             raise BadInput(
                 f"architecture.max_position_embeddings: {most} is too few for demonstrations of {ids.shape[1]} tokens"
@@ -55,7 +63,7 @@ def train_supervised(
 
 
 def rate(step: int, phase: SupervisedPhase) -> float:
-    """Share of the peak learning rate: linear warm-up, then cosine down to `final_lr`."""
+    """The learning rate as a share of the peak: a linear warm-up, then a cosine down to `final_lr`."""
     warm = min(1.0, (step + 1) / max(phase.optimizer.warmup, 1))
     progress = step / max(phase.steps, 1)
     return warm * (phase.final_lr + (1 - phase.final_lr) * (1 + math.cos(math.pi * progress)) / 2)
@@ -64,13 +72,13 @@ def rate(step: int, phase: SupervisedPhase) -> float:
 def encode_demonstrations(
     tokenizer: Tokenizer, questions: list[str], demonstrations: list[Demonstration]
 ) -> tuple[Tensor, Tensor]:
-    """Right-padded ids (B, T), and a mask (B, T) that is true on what the policy is to write, the end token included.
+    """Right-padded ids (B, T), and a mask (B, T), true on the tokens that the policy should write, including the end.
 
-    Each stretch of a demonstration is tokenised by itself, as turns and replies are in a rollout.
+    Each part of a demonstration is tokenised separately, like turns and replies in a rollout.
     """
     prompts = prompt_ids(tokenizer, questions)
-    stretches = [text for demonstration in demonstrations for text, _ in demonstration]
-    encoded = iter(tokenizer.encode_batch(stretches))
+    parts = [text for demonstration in demonstrations for text, _ in demonstration]
+    encoded = iter(tokenizer.encode_batch(parts))
     rows, masks = [], []
     for prompt, demonstration in zip(prompts, demonstrations, strict=True):
         row, mask = list(prompt), [False] * len(prompt)

@@ -1,7 +1,7 @@
-"""The trainer's weights into the sampler, and the proof that they have arrived.
+"""Copies the trainer's weights to the sampler, and proves that they have arrived.
 
-Samplers that silently went on with old weights have spoiled other trainers' runs: completions look plausible, and only
-the gap between two log-probabilities tells. So each time, both sides score the same probe.
+A sampler that silently keeps old weights spoils a run: its completions look plausible, and only the gap between two
+log-probabilities shows it. So after each copy, trainer and sampler score the same probe.
 """
 
 import math
@@ -19,14 +19,13 @@ from smoothgates.rollout.torch_sampler import TorchSampler
 from smoothgates.train.engine.engine import Engine
 
 TOLERANCE = {"float32": 1e-4, "bfloat16": 0.1}
-"""Mean difference of the two sides' log-probabilities, in nats, that rounding may cause. In single precision it is some
-10⁻⁷ as measured. In bfloat16 a few hundredths are usual between two implementations; another policy makes it 1 or more.
-"""
+"""Mean absolute difference of the two sides' log-probabilities, in nats, that rounding may cause. Measured: about 10⁻⁷
+in single precision, a few hundredths in bfloat16 between two implementations; another policy differs by 1 or more."""
 MOVED = 1e-3
-"""If the trainer's log-probabilities have moved by so much on average, then some bit of the sampler's must have: single
-updates of a large model are smaller than bfloat16's tolerance, and only this shows that they are missing."""
-PROBE = 4
-"""Prompts in the probe: their own tokens are scored, text that a policy knows how to weigh."""
+"""If the trainer's log-probabilities have moved by this much on average, the sampler's must have moved, too. One update
+of a large model is smaller than bfloat16's tolerance; only this check shows that it is missing."""
+PROBE_PROMPTS = 4
+"""Prompts in the probe. Their own tokens are scored."""
 
 
 def make_sync(
@@ -34,19 +33,22 @@ def make_sync(
     sampler: Sampler,
     dtype: str,
     prompts: list[list[int]],
-    place: Callable[[], Path],
+    new_folder: Callable[[], Path],
     like: Path,
-    steps: Callable[[], int],
-) -> Callable[[], None]:
-    """What gives the engine's weights to the sampler if they have changed; to be called by all ranks.
+) -> Callable[[int], None]:
+    """Return a function that copies the engine's weights to the sampler if they have changed.
 
-    prompts: token ids, at least two each; the first are the probe. place: makes an empty folder for the weights, on a
-    disk that all ranks see; called by rank 0. like: the policy that the sampler began with, whose other files go along.
-    steps: optimiser steps taken since then.
+    All ranks must call it, with the number of optimiser steps taken so far.
+
+    Args:
+        dtype: of the engine's activations; it chooses the tolerance.
+        prompts: token ids of the probe, at least two each.
+        new_folder: returns an empty folder for the weights, on a disk that all ranks can read; called by rank 0.
+        like: folder of the policy that the sampler started with; its other files are copied along.
     """
     if isinstance(sampler, TorchSampler) and sampler.policy is engine.policy:
-        return lambda: None
-    return Sync(engine, sampler, dtype, prompts[:PROBE], place, like, steps)
+        return lambda steps: None
+    return Sync(engine, sampler, dtype, prompts, new_folder, like)
 
 
 class Sync:
@@ -57,71 +59,69 @@ class Sync:
         engine: Engine,
         sampler: Sampler,
         dtype: str,
-        probe: list[list[int]],
-        place: Callable[[], Path],
+        prompts: list[list[int]],
+        new_folder: Callable[[], Path],
         like: Path,
-        steps: Callable[[], int],
     ):
-        self.engine, self.sampler, self.dtype, self.probe = engine, sampler, dtype, probe
-        self.place, self.like, self.steps = place, like, steps
-        self.held = 0
-        """Steps after which the engine had the weights that the sampler was last given."""
+        self.engine, self.sampler, self.tolerance = engine, sampler, TOLERANCE[dtype]
+        self.prompts, self.new_folder, self.like = prompts, new_folder, like
+        self.copied_at = 0
+        """Optimiser steps behind the weights that the sampler has."""
         self.last: tuple[list[float], list[float]] | None = None
-        """Log-probabilities of the probe at the last call, the trainer's and the sampler's."""
+        """The result of `probe` at the last call."""
 
-    def __call__(self) -> None:
-        """Raises AssertionError, on all ranks, where a sampler does not hold the weights."""
-        changed = self.held != self.steps()
+    def __call__(self, steps: int) -> None:
+        """Raises AssertionError on all ranks if a sampler does not have the weights."""
+        changed = self.copied_at != steps
         if changed:
-            self.give()
-        found = self.probed()
+            self.copy()
+            self.copied_at = steps
+        found = self.probe()
         gap, before, self.last = mean_gap(*found), self.last, found
         wrong = None
         if changed and before and found[1] == before[1] and mean_gap(found[0], before[0]) > MOVED:
             wrong = "have not moved with the trainer's"
-        elif gap > TOLERANCE[self.dtype]:
+        elif gap > self.tolerance:
             wrong = f"are off by {gap:.2g} on average"
         for rank, each in enumerate(self.engine.ranks.gather(wrong)):
             if each:
                 raise AssertionError(
-                    f"the sampler of rank {rank} does not hold the trainer's weights: its log-probabilities {each}"
+                    f"the sampler of rank {rank} does not have the trainer's weights: its log-probabilities {each}"
                 )
 
-    def give(self) -> None:
-        """The engine's weights to every rank's sampler."""
+    def copy(self) -> None:
+        """Copy the engine's weights to the sampler of every rank, through one folder on disk."""
         ranks, weights = self.engine.ranks, self.engine.weights()
         folder = None
-        with ranks.as_one():
-            if ranks.leads:
-                folder = str(self.write(weights))
-        folder = Path(ranks.first(folder))
-        with ranks.as_one():
+        with ranks.failing_together():
+            if ranks.is_main:
+                folder = str(self._write(weights))
+        folder = Path(ranks.broadcast(folder))
+        with ranks.failing_together():
             self.sampler.load(folder)
-        self.held = self.steps()
 
-    def write(self, weights: dict[str, Tensor]) -> Path:
-        """Into one folder, always the same: each rank reads it once, from a fast disk or from memory."""
-        folder = self.place()
+    def _write(self, weights: dict[str, Tensor]) -> Path:
+        folder = self.new_folder()
         try:
             write_like(folder, weights, self.like)
         except OSError as error:
             raise TryAgain(f"{folder}: cannot be written ({error.strerror})") from None
         return folder
 
-    def probed(self) -> tuple[list[float], list[float]]:
-        """Log-probabilities of the probe's tokens, the trainer's and the sampler's."""
-        lengths = torch.tensor([len(row) for row in self.probe])
-        ids = pad_sequence([torch.tensor(row) for row in self.probe], batch_first=True)
+    def probe(self) -> tuple[list[float], list[float]]:
+        """Log-probabilities of the probe's tokens, by the trainer and by the sampler."""
+        lengths = torch.tensor([len(row) for row in self.prompts])
+        ids = pad_sequence([torch.tensor(row) for row in self.prompts], batch_first=True)
         with torch.no_grad():
             logp, _ = self.engine.score(ids, torch.ones_like(lengths), lengths - 1)
-        with self.engine.ranks.as_one():
-            theirs = self.sampler.score(self.probe)
+        with self.engine.ranks.failing_together():
+            theirs = self.sampler.score(self.prompts)
         ours = [x for row, length in zip(logp.tolist(), lengths.tolist(), strict=True) for x in row[: length - 1]]
         return ours, [x for row in theirs for x in row]
 
 
 def mean_gap(a: list[float], b: list[float]) -> float:
-    """Mean absolute difference; infinite where a number is missing, as not all weights are finite then.
+    """Mean absolute difference; infinite if a number is NaN, which means that not all weights are finite.
 
     >>> mean_gap([1.0, 2.0], [1.5, 2.0]), mean_gap([1.0], [float("nan")])
     (0.25, inf)

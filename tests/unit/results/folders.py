@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 from smoothgates.ops.results.workdirs import QUIET
-from smoothgates.train.run.mark import mark
+from smoothgates.train.run.mark import add_mark
 
 RUN = Path("results/smoke/train/math/near/erf/seed0")
 SECOND = RUN.with_name("seed1")
@@ -24,7 +24,7 @@ def work(name: str, *results: str | Path) -> Path:
     file.parent.mkdir(parents=True)
     file.write_bytes(bytes(2_000_000))
     for result in results:
-        mark(folder, Path(result))
+        add_mark(folder, Path(result))
     age(file, *folder.iterdir(), folder)
     return folder
 

@@ -15,7 +15,7 @@ from smoothgates.ops.cluster.claim import Claim
 from smoothgates.ops.results import clean
 from smoothgates.study import ownership as namesake
 from smoothgates.train.run.lease import Lease
-from smoothgates.train.run.mark import mark
+from smoothgates.train.run.mark import add_mark
 
 ROOTS = [Path("results/smoke"), Path("logs/smoke"), Path("reports/smoke")]
 
@@ -107,7 +107,7 @@ def test_a_study_that_somebody_is_at_is_refused(who, left):
     folder = Path("work/0123456789abcdef")
     if who == "trainer":
         at = Lease(folder, 0)
-        mark(folder, Path("results/smoke/train/math/near/erf/seed0/model.json"))
+        add_mark(folder, Path("results/smoke/train/math/near/erf/seed0/model.json"))
     elif who == "snakemake":
         at = ExitStack()
         at.enter_context(alone("smoke"))

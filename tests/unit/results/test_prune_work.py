@@ -18,8 +18,8 @@ from smoothgates.ops.results import prune
 from smoothgates.ops.results import workdirs as work_directories
 from smoothgates.ops.results.workdirs import Needs, discard, look, look_around, unneeded, work_of
 from smoothgates.train.run.lease import Lease
-from smoothgates.train.run.mark import marked_for
-from smoothgates.train.run.workdir import Work, empty
+from smoothgates.train.run.mark import marked_results
+from smoothgates.train.run.workdir import WorkDir, empty_workdir
 
 from .folders import RUN, SECOND, age, everything, work
 
@@ -212,7 +212,7 @@ def test_what_a_trainer_does_while_prune_looks_is_not_lost(act, made, monkeypatc
 
     def meanwhile(*arguments, **options):
         audit = looked(*arguments, **options)
-        trainer = Work(folder, RUN / "model.json", wait=0)
+        trainer = WorkDir(folder, RUN / "model.json", wait=0)
         trainer.starts_from(0)
         if act == "start":
             held.append(trainer)
@@ -237,16 +237,16 @@ def test_a_trainer_that_comes_while_its_directory_goes_waits_and_makes_it_anew(m
     def meanwhile(emptied):
         if (child := os.fork()) == 0:
             sys.stderr = os.fdopen(told, "w")  # the trainer says that it waits
-            trainer = Work(emptied, RUN / "model.json", wait=60)
+            trainer = WorkDir(emptied, RUN / "model.json", wait=60)
             trainer.starts_from(0)
             os._exit(0 if trainer.lease.waited and not trainer.earlier else 1)
         children.append(child)
         os.close(told)
         os.read(waits, 1)
-        empty(emptied)
+        empty_workdir(emptied)
 
     waits, told = os.pipe()
-    monkeypatch.setattr(work_directories, "empty", meanwhile)
+    monkeypatch.setattr(work_directories, "empty_workdir", meanwhile)
     prune.run(made.study, yes=True)
     assert os.waitstatus_to_exitcode(os.waitpid(children[0], 0)[1]) == 0
-    assert marked_for(folder) == {(RUN / "model.json").absolute()}
+    assert marked_results(folder) == {(RUN / "model.json").absolute()}

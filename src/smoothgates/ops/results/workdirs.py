@@ -20,9 +20,9 @@ from smoothgates.ops.results.inventory import files_below
 from smoothgates.ops.results.removal import Left, Removal, facts_on, is_folder, quiet, removal
 from smoothgates.ops.results.verify import Audit
 from smoothgates.study.loader import LoadedStudy
-from smoothgates.train.run.lease import PATIENCE, Lease, ended_here, is_here, name, read
-from smoothgates.train.run.mark import marked_for
-from smoothgates.train.run.workdir import empty, fingerprint
+from smoothgates.train.run.lease import PATIENCE, Lease, ended_here, holder_name, is_here, read_lease
+from smoothgates.train.run.mark import marked_results
+from smoothgates.train.run.workdir import empty_workdir, fingerprint
 
 QUIET = 3600
 """Seconds without a change after which a holder on another host counts as dead: a trainer at work renews its lease all
@@ -53,7 +53,7 @@ class Seen:
 def look(folder: Path) -> Seen:
     files = [path for path in files_below(folder) if not path.name.startswith("lease.")]
     stamps = {(str(path), facts.st_size, facts.st_mtime_ns) for path in files for facts in facts_on([path])}
-    return Seen(folder, marked_for(folder), frozenset(stamps))
+    return Seen(folder, marked_results(folder), frozenset(stamps))
 
 
 def look_around(work: Path) -> list[Seen]:
@@ -122,10 +122,10 @@ def work_of(study: LoadedStudy, job: Job) -> str:
 def at_work(folder: Path) -> str:
     """Who holds a directory, as far as can be told at a glance; empty if nobody does."""
     path = folder / "lease.json"
-    held = read(path)
+    held = read_lease(path)
     if not path.exists() or (ended_here(held) if held and is_here(held) else quiet(folder, QUIET)):
         return ""
-    return name(held)
+    return holder_name(held)
 
 
 def unneeded(found: list[Seen], needs: Needs) -> Iterator[Removal]:
@@ -152,7 +152,7 @@ def discard(seen: Seen) -> None:
     try:
         if look(seen.folder) != seen:
             raise Left("it has changed meanwhile")
-        empty(seen.folder)
+        empty_workdir(seen.folder)
     finally:
         lease.release()
         with suppress(OSError):  # not empty: somebody goes on from it, or comes

@@ -1,1 +1,1 @@
-"""Engines: what computes gradients and takes optimiser steps. `engine.py` says what one is, `make.py` chooses."""
+"""Engines compute gradients and take optimiser steps. `engine.py` defines the interface, `make.py` chooses one."""

@@ -1,4 +1,4 @@
-"""The engine that a spec names."""
+"""Makes the engine that a spec names."""
 
 import torch
 
@@ -11,13 +11,13 @@ from smoothgates.train.engine.torch_engine import TorchEngine
 
 
 def make_engine(policy: Policy, spec: TrainSpec, ranks: Ranks) -> Engine:
-    """Raises BadInput where the number of ranks does not fit."""
+    """Raises BadInput if the number of ranks does not suit the engine or the number of prompts."""
     if spec.sampling.prompts % ranks.size:
-        raise BadInput(f"sampling.prompts: {spec.sampling.prompts} cannot be dealt out evenly to {ranks.size} ranks")
+        raise BadInput(f"sampling.prompts: expected a multiple of {ranks.size} ranks, got {spec.sampling.prompts}")
     if spec.engine.kind == "torch":
         if ranks.size > 1:
-            raise BadInput(f"engine.kind: 'torch' runs in one process, got {ranks.size}: set it to 'deepspeed'")
-        # The torch sampler writes with the very policy that is trained, in main memory.
+            raise BadInput(f"engine.kind: 'torch' runs in one process, got {ranks.size}: expected 'deepspeed'")
+        # The torch sampler shares the trained policy, which must stay in main memory.
         device = "cuda" if torch.cuda.is_available() and spec.sampler.kind == "vllm" else "cpu"
         return TorchEngine(policy, spec.engine, spec.regime.optimizer, ranks, device)
     from smoothgates.train.engine.deepspeed_engine import DeepSpeedEngine
@@ -26,7 +26,9 @@ def make_engine(policy: Policy, spec: TrainSpec, ranks: Ranks) -> Engine:
 
 
 def loaded_dtype(spec: EngineConfig) -> str:
-    """Of the weights that an engine is made of. DeepSpeed rounds them before it copies its master weights from them: in
-    single precision they would be the same to it, and take twice the memory, on every rank.
+    """The type in which weights are loaded for an engine.
+
+    DeepSpeed rounds weights to its type before it copies its master weights from them. Loading them in single precision
+    would give the same result and take twice the memory on every rank.
     """
     return spec.dtype if spec.kind == "deepspeed" else "float32"

@@ -1,4 +1,4 @@
-"""One process, torch alone."""
+"""The engine of a single process, with torch only."""
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ from smoothgates.train.optimizer import AdamW
 
 
 class TorchEngine:
-    """See `Engine`. Weights are in single precision; with bfloat16, their products are not."""
+    """See `Engine`. Weights are in single precision; with bfloat16, only matrix products are in half precision."""
 
     def __init__(self, policy: Policy, spec: EngineConfig, adam: Adam, ranks: Ranks, device: str = "cpu"):
         self.policy, self.ranks, self.device = policy.to(device), ranks, torch.device(device)

@@ -1,1 +1,1 @@
-"""One run that survives: its work directory, lease, checkpoints, and how it stops and resumes."""
+"""How a run stops and resumes: `attempt.py`, its checkpoints (`checkpoint.py`), its work directory (`workdir.py`)."""

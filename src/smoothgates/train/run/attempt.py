@@ -1,128 +1,138 @@
-"""An attempt at a run: it goes on from the last checkpoint, saves now and then, and stops when it is time."""
+"""An attempt at a run: it resumes from the newest checkpoint, saves checkpoints, and stops when it is time."""
 
 import sys
 import time
-from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from smoothgates.data.examples import read_examples
-from smoothgates.distributed.ranks import Ranks
 from smoothgates.errors import BadInput, TryAgain
 from smoothgates.io.files import flush
 from smoothgates.policy.folder import load_policy, save_weights, verified_folder
+from smoothgates.policy.text import Text
 from smoothgates.rollout.make import make_sampler
 from smoothgates.rollout.prompt_limit import fitting
+from smoothgates.rollout.sampler import Sampler
 from smoothgates.rollout.task_setup import Setting
 from smoothgates.specs.train import TrainSpec
 from smoothgates.tasks.task import Example
+from smoothgates.train.context import RunContext
+from smoothgates.train.engine.engine import Engine
 from smoothgates.train.engine.make import loaded_dtype, make_engine
-from smoothgates.train.means import Means
 from smoothgates.train.run import checkpoint
 from smoothgates.train.run.retention import in_curve
 from smoothgates.train.run.state import State, pack, unpack
 from smoothgates.train.run.stop import Stop
-from smoothgates.train.run.workdir import CHECKPOINTS, Work
-from smoothgates.train.sync import PROBE, make_sync
+from smoothgates.train.run.workdir import SharedWorkDir
+from smoothgates.train.sync import PROBE_PROMPTS, make_sync
 
 
-class Session:
-    """The state of a run, and its keeping."""
+@dataclass
+class Attempt:
+    """The state of a run, and when and where to save it. All ranks have one and call its methods together."""
 
-    def __init__(
-        self,
-        spec: TrainSpec,
-        start: Path,
-        folder: Path,
-        work: Work | None,
-        ranks: Ranks,
-        stop: Stop,
-        save_seconds: float,
-    ):
-        """As the last attempt left it, or else at its beginning, from the policy that the manifest `start` names.
+    spec: TrainSpec
+    start: Path
+    """Folder of the policy that the run starts from."""
+    workdir: SharedWorkDir
+    stop: Stop
+    save_seconds: float
+    """Least time between two checkpoints."""
+    engine: Engine
+    sampler: Sampler
+    text: Text
+    state: State
+    folders: dict[str, list[dict]] = field(default_factory=dict)
+    """Policies in the work directory that are part of the result: folder → records of its files."""
+    curve: list[dict] = field(default_factory=list)
+    """Policies of the learning curve, as the result's manifest lists them."""
+    saved_at: float = field(default_factory=time.monotonic)
+    save_cost: float = 0.0
+    """Seconds that the last checkpoint took."""
 
-        All ranks share the work directory `folder`; rank 0 has its `work`. Raises BadInput, on all ranks.
+    @classmethod
+    def resume(cls, spec: TrainSpec, start: Path, workdir: SharedWorkDir, stop: Stop, save_seconds: float) -> "Attempt":
+        """Resume from the newest intact checkpoint, or else start from the policy that the manifest `start` names.
+
+        Raises BadInput, on all ranks.
         """
         torch.set_num_threads(1)  # sums over threads differ in their last bits
-        self.spec, self.work, self.ranks, self.stop, self.save_seconds = spec, work, ranks, stop, save_seconds
-        self.folder, self.checkpoints = folder, folder / CHECKPOINTS
-        with ranks.as_one():
-            self.start = verified_folder(start)
-            policy, self.text = load_policy(self.start, spec.published, loaded_dtype(spec.engine))
-        self.engine = make_engine(policy, spec, ranks)
-        shared = policy if spec.engine.kind == "torch" else None  # DeepSpeed may divide it among the ranks
-        with ranks.as_one():
-            self.sampler = make_sampler(spec.sampler, self.start, spec.engine.dtype, shared)
-        self.state = State.first(self.engine, spec)
-        self.folders: dict[str, list[dict]] = {}
-        """Policies in the work directory that are part of the result: folder, records of its files."""
-        self.curve: list[dict] = []
-        """Those of the learning curve, as the result's manifest lists them."""
-        self.saved, self.cost = time.monotonic(), 0.0
-        """When the last checkpoint was made, and the seconds that one took."""
-        self.go_on()
-        with ranks.as_one():
-            if work:
-                work.starts_from(self.steps)
+        ranks = workdir.ranks
+        with ranks.failing_together():
+            folder = verified_folder(start)
+            policy, text = load_policy(folder, spec.published, loaded_dtype(spec.engine))
+        engine = make_engine(policy, spec, ranks)
+        shared = policy if spec.engine.kind == "torch" else None  # DeepSpeed may divide its weights among the ranks
+        with ranks.failing_together():
+            sampler = make_sampler(spec.sampler, folder, spec.engine.dtype, shared)
+        state = State.first(engine, spec)
+        attempt = cls(spec, folder, workdir, stop, save_seconds, engine, sampler, text, state)
+        attempt.load()
+        with ranks.failing_together():
+            if workdir.owned:
+                workdir.owned.starts_from(attempt.steps)
+        return attempt
 
-    def go_on(self) -> None:
-        """Take up the newest checkpoint, if there is one."""
-        found = checkpoint.load(self.checkpoints, self.ranks)
+    def load(self) -> None:
+        """Load the newest intact checkpoint, if there is one. Raises BadInput if another number of ranks made it."""
+        ranks = self.workdir.ranks
+        found = checkpoint.load(self.workdir.checkpoints, ranks)
         if not found:
             return
         tensors, plain, path = found
-        if plain["ranks"] != self.ranks.size:
+        if plain["ranks"] != ranks.size:
             raise BadInput(
-                f"{path}: made by {plain['ranks']} ranks, and now there are {self.ranks.size}:"
-                f" launch {plain['ranks']}, or give --fresh to start over"
+                f"{path}: made by {plain['ranks']} ranks, got {ranks.size}: launch {plain['ranks']} ranks,"
+                " or start over with --fresh"
             )
         unpack(self.state, tensors, plain)
-        self.engine.load(checkpoint.read_part(path, self.ranks))
+        self.engine.load(checkpoint.read_part(path, ranks))
         self.folders, self.curve = plain["folders"], plain["curve"]
-        if self.ranks.leads:
+        if ranks.is_main:
             where = f"update {self.steps}, rollout {self.state.history.rollouts} of {self.spec.regime.rollouts}"
-            print(f"going on from checkpoint {path.name}: {where}", file=sys.stderr, flush=True)
+            print(f"resuming from checkpoint {path.name}: {where}", file=sys.stderr, flush=True)
 
-    def means(self, setting: Setting, data: Path) -> Means:
-        examples = read_examples(data)
+    def context(self, setting: Setting, examples: list[Example]) -> RunContext:
+        """What the training loop needs besides the state. Leaves out examples whose prompts are too long."""
         chosen = fitting(examples, self.text, setting, self.spec.sampling.prompts)
-        if len(chosen) < len(examples) and self.ranks.leads:
+        if len(chosen) < len(examples) and self.workdir.ranks.is_main:
             left, limit = len(examples) - len(chosen), setting.protocol.max_prompt_tokens
-            print(f"{left} of {len(examples)} examples left out: more than {limit} tokens of prompt", file=sys.stderr)
-        return Means(self.engine, self.sampler, self.text, setting, chosen, self.sync(setting, chosen))
+            print(f"{left} of {len(examples)} examples left out: prompts over {limit} tokens", file=sys.stderr)
+        probe = self.text.prompts(setting.prompt, [example.question for example in chosen[:PROBE_PROMPTS]])
+        sync = make_sync(self.engine, self.sampler, self.spec.engine.dtype, probe, self.sampler_folder, self.start)
+        return RunContext(self.spec, self.sampler, self.text, setting, chosen, sync)
 
-    def sync(self, setting: Setting, examples: list[Example]) -> Callable[[], None]:
-        """What keeps the sampler up to date; its probe is the prompts of the first examples."""
-
-        def place() -> Path:
-            self.work.lease.check()
-            return self.work.folder_of("sampler")
-
-        prompts = self.text.prompts(setting.prompt, [example.question for example in examples[:PROBE]])
-        dtype = self.spec.engine.dtype
-        return make_sync(self.engine, self.sampler, dtype, prompts, place, self.start, lambda: self.steps)
+    def sampler_folder(self) -> Path:
+        """An empty folder through which weights pass to the sampler. Called by rank 0."""
+        self.workdir.check()
+        return self.workdir.owned.empty_folder("sampler")
 
     @property
     def steps(self) -> int:
+        """Optimiser steps taken since the run's start."""
         return self.state.history.steps
 
     @property
     def over(self) -> bool:
+        """Whether the run has finished or diverged."""
         history = self.state.history
         return history.status == "diverged" or history.rollouts == self.spec.regime.rollouts
 
-    def files(self) -> dict[str, str]:
-        """Digest of each file of those policies, by its place in the result."""
+    def digests(self) -> dict[str, str]:
+        """sha256 of each file of the kept policies, by its path in the result."""
         return {
             f"{folder}/{record['name']}": record["sha256"]
             for folder, records in self.folders.items()
             for record in records
         }
 
-    def between(self) -> None:
-        """After each act: keep what the learning curve needs, save if it is time, stop if there is a reason."""
+    def after_each(self) -> None:
+        """Keep the policy if the learning curve needs it, save a checkpoint if it is time, stop if there is a reason.
+
+        Called after each pass of the training loop. Raises TryAgain to stop.
+        """
         rollouts, regime = self.state.history.rollouts, self.spec.regime
         if self.over:
             return
@@ -130,55 +140,52 @@ class Session:
         if in_curve(rollouts, self.spec.checkpoint_every) and name not in self.folders:
             self.keep(name)
             self.curve.append({"rollouts": rollouts, "folder": name})
-        due = time.monotonic() - self.saved >= self.save_seconds
-        told = self.ranks.gather((self.stop.reason(self.cost), due))  # clocks and signals differ from rank to rank
-        reason = next((reason for reason, _ in told if reason), None)
-        if reason or told[0][1]:
+        due = time.monotonic() - self.saved_at >= self.save_seconds
+        # Clocks and signals differ from rank to rank, and all must do the same.
+        answers = self.workdir.ranks.gather((self.stop.reason(self.save_cost), due))
+        reason = next((reason for reason, _ in answers if reason), None)
+        if reason or answers[0][1]:
             self.save()
         if reason:
-            about = regime.rollouts * regime.minibatches * regime.epochs
-            raise TryAgain(f"stopped at update {self.steps} of about {about}: {reason}; run me again")
+            total = regime.rollouts * regime.minibatches * regime.epochs
+            raise TryAgain(f"stopped at update {self.steps} of about {total}: {reason}; run me again")
 
     def keep(self, name: str) -> None:
-        """Write the policy as it is now into a folder of the result."""
+        """Write the current policy to a folder of the result."""
         weights, records = self.engine.weights(), None
-        with self.ranks.as_one():
-            if self.work:
-                records = self.write(self.work, name, weights)
-        self.folders[name] = self.ranks.first(records)
+        with self.workdir.ranks.failing_together():
+            if self.workdir.owned:
+                records = self._write(name, weights)
+        self.folders[name] = self.workdir.ranks.broadcast(records)
 
-    def write(self, work: Work, name: str, weights: dict[str, Tensor]) -> list[dict]:
-        work.lease.check()
+    def _write(self, name: str, weights: dict[str, Tensor]) -> list[dict]:
+        self.workdir.check()
         try:
-            folder = work.folder_of(name)
+            folder = self.workdir.owned.empty_folder(name)
             records = save_weights(folder, weights, self.start)
             flush(folder)
         except OSError as error:
-            work.lease.check()
-            raise TryAgain(f"{work.result / name}: cannot be written ({error.strerror})") from None
+            self.workdir.check()
+            raise TryAgain(f"{self.workdir.owned.result / name}: cannot be written ({error.strerror})") from None
         return records
 
     def save(self) -> None:
-        """Make a checkpoint."""
-        with self.ranks.as_one():
-            self.check()
+        """Save a checkpoint. Raises TryAgain if it cannot be written, or if another process has taken the lease."""
+        workdir = self.workdir
+        with workdir.ranks.failing_together():
+            workdir.check()
         began = time.monotonic()
         tensors, plain = pack(self.state)
-        plain |= {"folders": self.folders, "curve": self.curve, "ranks": self.ranks.size}
-        files = {self.work.result / name: sha256 for name, sha256 in self.files().items()} if self.work else {}
+        plain |= {"folders": self.folders, "curve": self.curve, "ranks": workdir.ranks.size}
+        files = {workdir.result / name: sha256 for name, sha256 in self.digests().items()}
         try:
-            checkpoint.save(self.checkpoints, tensors, plain, files, self.ranks, self.engine.tensors())
+            checkpoint.save(workdir.checkpoints, tensors, plain, files, workdir.ranks, self.engine.tensors())
         except TryAgain:
-            with self.ranks.as_one():
-                self.check()  # if it is lost, then that is why
+            with workdir.ranks.failing_together():
+                workdir.check()  # a lost lease is the better explanation
             raise
-        self.saved = time.monotonic()
-        self.cost = self.saved - began
-        with self.ranks.as_one():
-            if self.work:
-                self.work.note(self.steps)
-
-    def check(self) -> None:
-        """Raises TryAgain on rank 0 if the work directory is no longer ours."""
-        if self.work:
-            self.work.lease.check()
+        self.saved_at = time.monotonic()
+        self.save_cost = self.saved_at - began
+        with workdir.ranks.failing_together():
+            if workdir.owned:
+                workdir.owned.note(self.steps)

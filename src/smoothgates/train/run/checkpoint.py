@@ -1,10 +1,10 @@
-"""Checkpoints: folders that are whole or absent, verified to the last byte before anything goes on from them.
+"""Checkpoints: folders that are complete or absent, and verified to the last byte before a run resumes from one.
 
     checkpoints/LATEST           the name of the newest
     checkpoints/000007/          state.safetensors, each rank's part, and manifest.json with all digests
 
-A folder is written under another name, flushed to disk and renamed, and only then named in LATEST. The one before it
-stays, so that there is always one to fall back on.
+A folder is written under another name, flushed to disk and renamed, and then named in LATEST. The checkpoint before it
+is kept to fall back on.
 """
 
 import hashlib
@@ -20,11 +20,11 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as read_tensors
 from safetensors.torch import load_file, save_file
-from safetensors.torch import save as write_tensors
+from safetensors.torch import save as tensor_bytes
 
 from smoothgates.distributed.ranks import Ranks
 from smoothgates.errors import BadInput, TryAgain
-from smoothgates.io.files import digest, flush, read_json
+from smoothgates.io.files import digest, flush, read_json, temporaries, write_atomically
 from smoothgates.io.seal import intact, sealed
 from smoothgates.train.run.retention import LAST
 
@@ -42,109 +42,102 @@ def save(
     ranks: Ranks,
     part: dict[str, torch.Tensor],
 ) -> None:
-    """Add a checkpoint to `folder`, which all ranks share: rank 0's `tensors` and `plain`, and each rank's part.
+    """Add a checkpoint to `folder`, which all ranks share. Called by all ranks.
 
-    `files` are others that it relies on, with their sha256. Raises TryAgain if the disk does not take it: nothing of it
-    stays behind, and the checkpoint before it is as it was.
+    Args:
+        tensors, plain: the state as tensors and as JSON; rank 0's are written.
+        files: other files that the checkpoint relies on, with their sha256.
+        part: this rank's own tensors.
+
+    Raises TryAgain if it cannot be written: nothing of it is left, and earlier checkpoints are untouched.
     """
-    serial = ranks.first(1 + max((int(each.name) for each in complete(folder)), default=0))
-    target = folder / f"{serial:06d}"
+    number = ranks.broadcast(1 + max((int(each.name) for each in complete(folder)), default=0))
+    target = folder / f"{number:06d}"
     partial = target.with_suffix(UNFINISHED)
     try:
-        with ranks.as_one(), told(folder):
-            if ranks.leads:
+        with ranks.failing_together(), disk_errors(folder):
+            if ranks.is_main:
                 folder.mkdir(exist_ok=True)
                 shutil.rmtree(partial, ignore_errors=True)
                 partial.mkdir()
         own, sha256 = part_of(partial, ranks), ""
-        with ranks.as_one(), told(folder):
-            save_file(whole(part), own)
+        with ranks.failing_together(), disk_errors(folder):
+            save_file(contiguous(part), own)
             flush(own)
             sha256 = digest(own)
         parts = dict(ranks.gather((own.name, sha256)))
-        with ranks.as_one(), told(folder):
-            if ranks.leads:
-                finish(partial, target, tensors, plain, files, parts)
+        with ranks.failing_together(), disk_errors(folder):
+            if ranks.is_main:
+                finish(partial, target, tensors, {"plain": plain, "parts": parts, "files": relative(files, folder)})
     except TryAgain:
-        if ranks.leads:
+        if ranks.is_main:
             shutil.rmtree(partial, ignore_errors=True)
-            with suppress(OSError):
-                (folder / f"{LATEST}{UNFINISHED}").unlink()
         raise
 
 
 @contextmanager
-def told(folder: Path) -> Iterator[None]:
-    """Errors of the disk become TryAgain."""
+def disk_errors(folder: Path) -> Iterator[None]:
+    """Turn errors of the disk into TryAgain."""
     try:
         yield
     except (OSError, SafetensorError) as error:
         cause = getattr(error, "strerror", None) or error
-        raise TryAgain(f"{folder}: no checkpoint can be saved ({cause}); earlier ones are whole") from None
+        raise TryAgain(f"{folder}: no checkpoint can be saved ({cause}); earlier ones are intact") from None
 
 
-def finish(
-    partial: Path,
-    target: Path,
-    tensors: dict[str, torch.Tensor],
-    plain: dict,
-    files: dict[Path, str],
-    parts: dict[str, str],
-) -> None:
-    """Make a checkpoint of the folder that holds all ranks' parts."""
-    folder = target.parent
-    data = write_tensors(whole(tensors))
-    write(partial / "state.safetensors", data)
-    manifest = {
-        "schema": SCHEMA,
-        "schema_version": 1,
-        "state_sha256": hashlib.sha256(data).hexdigest(),
-        "files": {os.path.relpath(path, folder): sha256 for path, sha256 in files.items()},
-        "parts": parts,
-        "plain": plain,
-    }
-    write(partial / "manifest.json", json.dumps(sealed(manifest), allow_nan=False).encode())
+def relative(files: dict[Path, str], folder: Path) -> dict[str, str]:
+    """The same digests by paths relative to a folder, so that a checkout may be moved."""
+    return {os.path.relpath(path, folder): sha256 for path, sha256 in files.items()}
+
+
+def finish(partial: Path, target: Path, tensors: dict[str, torch.Tensor], facts: dict) -> None:
+    """Complete the folder that holds the parts of all ranks, rename it to `target`, and name it in LATEST."""
+    data = tensor_bytes(contiguous(tensors))
+    write_atomically(partial / "state.safetensors", data, parents=False)
+    manifest = {"schema": SCHEMA, "schema_version": 1, "state_sha256": hashlib.sha256(data).hexdigest(), **facts}
+    text = json.dumps(sealed(manifest), allow_nan=False)
+    write_atomically(partial / "manifest.json", text.encode(), parents=False)
     flush(partial)
     partial.rename(target)
-    flush(folder)
-    write(folder / f"{LATEST}{UNFINISHED}", target.name.encode())
-    (folder / f"{LATEST}{UNFINISHED}").rename(folder / LATEST)
-    flush(folder)
-    clear(folder)
+    flush(target.parent)
+    write_atomically(target.parent / LATEST, target.name.encode(), parents=False)
+    flush(target.parent)
+    delete_old(target.parent)
 
 
 def load(folder: Path, ranks: Ranks) -> tuple[dict[str, torch.Tensor], dict, Path] | None:
-    """Tensors, the rest and the folder of the newest checkpoint that is whole; None if there is none.
+    """Tensors, plain state and folder of the newest intact checkpoint; None if there is none.
 
-    The same one on every rank. Each that had to be passed over is told of in one line.
+    All ranks get the same one. Each damaged checkpoint is reported in one line.
     """
 
-    def tell(line: str) -> None:
-        if ranks.leads:
+    def report(line: str) -> None:
+        if ranks.is_main:
             print(line, file=sys.stderr, flush=True)
 
-    found = [folder / name for name in ranks.first(sorted((each.name for each in complete(folder)), reverse=True))]
+    found = [folder / name for name in ranks.broadcast(sorted((each.name for each in complete(folder)), reverse=True))]
     with suppress(OSError, UnicodeDecodeError):
         latest = folder / (folder / LATEST).read_text(encoding="utf-8").strip()
         if latest not in found:
-            tell(f"{latest}: no such checkpoint, though {LATEST} names it")
+            report(f"{latest}: this checkpoint is missing, but {LATEST} names it")
     for path in found:
         try:
-            with ranks.as_one():
+            with ranks.failing_together():
                 tensors, plain = read(path, ranks)
         except BadInput as error:
-            tell(f"{error}; passed over")
+            report(f"{error}; trying an earlier checkpoint")
         else:
             return tensors, plain, path
     if found:
-        tell(f"{folder}: no checkpoint is whole: starting over")
+        report(f"{folder}: no checkpoint is intact: starting over")
     return None
 
 
 def read(path: Path, ranks: Ranks) -> tuple[dict[str, torch.Tensor], dict]:
-    """One checkpoint. Raises BadInput, naming the file, if one byte of it or of what it relies on has changed.
+    """Tensors and plain state of one checkpoint.
 
-    The ranks share the work of looking at large files.
+    Raises BadInput naming the file if one byte of it, or of a file that it relies on, has changed. The ranks share the
+    work of verifying files.
     """
     try:
         manifest = read_json(path / "manifest.json", SCHEMA)
@@ -161,41 +154,36 @@ def read(path: Path, ranks: Ranks) -> tuple[dict[str, torch.Tensor], dict]:
                 raise BadInput(f"{other}: damaged")
     except OSError as error:
         raise BadInput(f"{path}: cannot be read ({error.strerror})") from None
-    # Copies: tensors that view one buffer are not aligned as torch's own, and kernels may round differently.
+    # Copies: tensors that view one buffer are not aligned like torch's own, and kernels may round differently.
     return {name: tensor.clone() for name, tensor in read_tensors(data).items()}, manifest["plain"]
 
 
 def read_part(path: Path, ranks: Ranks) -> dict[str, torch.Tensor]:
-    """This rank's part of a checkpoint that `load` has found, made by as many ranks."""
+    """This rank's part of a checkpoint that `load` has verified. The number of ranks must be the one that saved it."""
     return load_file(part_of(path, ranks))
 
 
 def part_of(path: Path, ranks: Ranks) -> Path:
+    """The file of this rank's part."""
     return path / f"rank{ranks.rank}.safetensors"
 
 
-def whole(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """As safetensors takes them."""
+def contiguous(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The same tensors in the form that safetensors accepts."""
     return {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
 
 
-def clear(folder: Path) -> None:
-    """Delete what is older than the last two, and what killed processes left."""
+def delete_old(folder: Path) -> None:
+    """Delete all but the last two checkpoints, and what killed processes left."""
     for path in sorted(complete(folder))[:-LAST]:
-        # Under another name first: half of a checkpoint must not look like one.
+        # Renamed first, so that a partly deleted checkpoint does not look complete.
         path.rename(path.with_suffix(UNFINISHED))
     for path in folder.glob(f"*{UNFINISHED}"):
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
-
-
-def write(path: Path, data: bytes) -> None:
-    """Write a file to disk, into a folder that is there: one that is gone is no longer ours to write in."""
-    with open(path, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+        shutil.rmtree(path)
+    for path in temporaries(folder / LATEST):
+        path.unlink()
 
 
 def complete(folder: Path) -> list[Path]:
-    """Checkpoints that were written to their end."""
+    """Folders of checkpoints that were written completely."""
     return [path for path in folder.glob("*") if path.name.isdigit()]

@@ -1,15 +1,16 @@
-"""One process a directory: a lease made of files alone, so that it holds on network file systems too.
+"""A lease gives one process the sole right to write in a directory. It consists of files, so that it also works on
+network file systems.
 
-`lease.json` says who holds the directory. Two rules keep it single:
+`lease.json` names the holder. Two rules ensure that there is only one:
 
-1. A lease comes to be by linking a finished file to its name, which fails where there is one already.
-2. A lease with the token T goes only through its claim, `lease.T.json`, which one process alone can link there: whoever
-   wants to take over, and also the holder that wants to release. The claim is the next lease, and moves onto
-   `lease.json`. If its owner dies before that, anyone may move it: it is a lease like others then, and soon stale.
+1. A process takes a lease by linking a complete file to `lease.json`, which fails if that exists.
+2. A lease with the token T is replaced or released only through its successor, `lease.T.json`. Only one process can
+   link that name: either one that takes over, or the holder that releases. The successor is itself a lease, and is then
+   moved onto `lease.json`. If its owner dies before the move, any process may make it; the lease then soon goes stale.
 
-The holder rewrites the heartbeat inside the file that it has open and never puts a file in place again: one that was
-suspended and overtaken writes to a file without a name. Ages are not told by comparing clocks of different hosts: a
-lease is stale if it has not changed for a while before the eyes of the one who waits.
+The holder rewrites the heartbeat inside the file that it has open, and never creates that file again: a holder that was
+suspended and overtaken writes to a file that has no name any more. Clocks of different hosts are never compared: a
+lease is stale if a waiting process has not seen it change for a while.
 """
 
 import json
@@ -28,22 +29,23 @@ from smoothgates.errors import TryAgain
 INTERVAL = 10.0
 """Seconds between heartbeats."""
 PATIENCE = 4
-"""Intervals without a change after which a holder counts as dead."""
+"""Number of intervals without a change after which a holder counts as dead."""
 SIZE = 600
-"""Bytes of a lease file: room for the longest host name."""
+"""Bytes of a lease file; enough for the longest host name."""
 
 
 class Lease:
     """The sole right to write in a directory, until `release`; also a context manager."""
 
     def __init__(self, folder: Path, wait: float, interval: float = INTERVAL):
-        """Take it, making the directory. Raises TryAgain, naming the holder, if a live one keeps it for `wait` seconds.
+        """Take the lease, creating the directory if needed.
 
-        `waited` tells afterwards whether somebody else had it meanwhile.
+        `waited` is true afterwards if another process held the lease first. Raises TryAgain naming the holder if a live
+        one keeps the lease for `wait` seconds.
         """
         self.path, self.interval, self.waited = folder / "lease.json", interval, False
         self.watched: dict[Path, tuple[dict | None, float]] = {}
-        """What was read at each path, and since when it has been the same."""
+        """The content last read at each path, and the time since which it has not changed."""
         self.entry = self._acquire(wait)
         self._sweep()
         self.ended = threading.Event()
@@ -51,24 +53,24 @@ class Lease:
         self.thread.start()
 
     def check(self) -> None:
-        """Raises TryAgain if the lease is no longer ours. To be called before anything is written."""
-        found = read(self.path)
+        """Raises TryAgain if this process no longer holds the lease. To be called before anything is written."""
+        found = read_lease(self.path)
         if found is None or found["token"] != self.entry.token:
-            whose = f"now {name(found)} is at work here" if found else "it is gone"
-            raise TryAgain(f"{self.path}: lost while this process was held up: {whose}; nothing more is written")
+            now = f"{holder_name(found)} has taken it" if found else "it is missing"
+            raise TryAgain(f"{self.path}: lease lost while this process was suspended: {now}; writing stops")
 
     def release(self) -> None:
-        """Give it back, if it is still ours."""
+        """Release the lease if this process still holds it."""
         self.ended.set()
         self.thread.join()
-        claim = self._claim(self.entry.token)
+        successor = self._successor(self.entry.token)
         with suppress(OSError):  # the directory may be gone
-            if last := Entry.link(claim):
+            if last := Entry.link(successor):
                 last.close()
-                found = read(self.path)
+                found = read_lease(self.path)
                 if found and found["token"] == self.entry.token:
                     self.path.unlink()
-                claim.unlink()
+                successor.unlink()
         self.entry.close()
 
     def __enter__(self) -> "Lease":
@@ -80,42 +82,42 @@ class Lease:
     def _acquire(self, wait: float) -> "Entry":
         began = time.monotonic()
         while True:
-            with suppress(FileExistsError):  # it was there, and has gone before mkdir looked what it is
+            with suppress(FileExistsError):  # raised if another process deletes the directory during mkdir
                 self.path.parent.mkdir(parents=True, exist_ok=True)
             if not self.path.exists() and (entry := Entry.link(self.path)):
                 return entry
             if dead := self._dead(self.path):
                 if entry := self._replace(dead):
-                    print(f"{self.path}: taken over from {name(dead)}, which is dead", file=sys.stderr, flush=True)
+                    print(f"{self.path}: taken over from {holder_name(dead)} (dead)", file=sys.stderr, flush=True)
                     return entry
             elif self.path.exists():
-                holder = name(read(self.path))
+                holder = holder_name(read_lease(self.path))
                 if time.monotonic() - began >= wait:
-                    raise TryAgain(f"{self.path}: {holder} is at work here; waited {wait:g} s for it")
+                    raise TryAgain(f"{self.path}: held by {holder}; waited {wait:g} s")
                 if not self.waited:
                     print(f"{self.path}: waiting for {holder}", file=sys.stderr, flush=True)
                 self.waited = True
             time.sleep(min(0.5, self.interval / 10))
 
     def _replace(self, holder: dict) -> "Entry | None":
-        """A lease of ours in the place of a dead one, unless another process has that or does that."""
-        claim = self._claim(holder["token"])
-        if entry := Entry.link(claim):
-            if (read(self.path) or {}).get("token") == holder["token"]:
-                with suppress(FileNotFoundError):  # another has moved it for us
-                    claim.replace(self.path)
-                if (read(self.path) or {}).get("token") == entry.token:
+        """Replace a dead holder's lease by one of this process; None if another process does so first."""
+        successor = self._successor(holder["token"])
+        if entry := Entry.link(successor):
+            if (read_lease(self.path) or {}).get("token") == holder["token"]:
+                with suppress(FileNotFoundError):  # another process has moved it already
+                    successor.replace(self.path)
+                if (read_lease(self.path) or {}).get("token") == entry.token:
                     return entry
-            claim.unlink(missing_ok=True)
+            successor.unlink(missing_ok=True)
             entry.close()
-        elif self._dead(claim) and read(self.path) == holder:
+        elif self._dead(successor) and read_lease(self.path) == holder:
             with suppress(FileNotFoundError):
-                claim.replace(self.path)
+                successor.replace(self.path)
         return None
 
     def _dead(self, path: Path) -> dict | None:
-        """The lease in this file if its process is dead: as this host knows, or as its heartbeat tells."""
-        found, now = read(path), time.monotonic()
+        """The lease in this file if its process is dead: it has ended on this host, or its heartbeat has stopped."""
+        found, now = read_lease(path), time.monotonic()
         before, since = self.watched.get(path, (None, now))
         self.watched[path] = (found, since if found == before else now)
         if found and (ended_here(found) or (found == before and now - since > PATIENCE * self.interval)):
@@ -123,17 +125,17 @@ class Lease:
         return None
 
     def _sweep(self) -> None:
-        """Delete what processes left that were killed on the way to a lease."""
+        """Delete the files of processes that were killed while they took or released a lease."""
         for path in self.path.parent.glob("lease.*.*"):
-            if path != self._claim(self.entry.token):
+            if path != self._successor(self.entry.token):
                 path.unlink(missing_ok=True)
 
     def _beat(self) -> None:
         while not self.ended.wait(self.interval):
-            with suppress(OSError):  # one that is missed does no harm; `check` tells if all is lost
+            with suppress(OSError):  # a missed heartbeat does no harm; `check` notices if the lease is lost
                 self.entry.beat()
 
-    def _claim(self, token: str) -> Path:
+    def _successor(self, token: str) -> Path:
         return self.path.with_name(f"lease.{token}.json")
 
 
@@ -146,15 +148,15 @@ class Entry:
 
     @classmethod
     def link(cls, path: Path) -> "Entry | None":
-        """A new one at `path`, complete from its first moment; None if there is one already."""
+        """Create a lease file at `path`, complete from the start; None if there is one already."""
         new = path.with_name(f"lease.{uuid.uuid4().hex}.new")
-        with suppress(FileNotFoundError):  # the directory went with its last holder
+        with suppress(FileNotFoundError):  # the last holder has deleted the directory
             entry = cls(os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644))
             try:
                 os.link(new, path)
                 return entry
             except FileExistsError:
-                if os.fstat(entry.file).st_nlink > 1:  # on NFS, the answer to a success may get lost
+                if os.fstat(entry.file).st_nlink > 1:  # on NFS, the reply to a successful link may be lost
                     return entry
             finally:
                 new.unlink(missing_ok=True)
@@ -162,7 +164,7 @@ class Entry:
         return None
 
     def beat(self) -> None:
-        """Write the time. The length stays the same, so that the file is whole at every moment."""
+        """Write the current time. The length of the file is constant, so that a reader never sees part of it."""
         facts = {
             "token": self.token,
             "host": platform.node(),
@@ -178,30 +180,30 @@ class Entry:
         os.close(self.file)
 
 
-def read(path: Path) -> dict | None:
-    """What a lease file says; None if there is none."""
+def read_lease(path: Path) -> dict | None:
+    """The content of a lease file; None if there is no valid one."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     if not isinstance(found, dict) or not found.keys() >= {"token", "host", "pid", "space", "job"}:
         return None
-    # A token becomes part of a path, and a number is asked for: both as this module writes them.
+    # A token becomes part of a path and a process id is signalled: accept both only as this module writes them.
     return found if re.fullmatch("[0-9a-f]{32}", str(found["token"])) and type(found["pid"]) is int else None
 
 
 def is_here(lease: dict) -> bool:
-    """Whether a lease's process is, or was, one of this host."""
+    """Whether a lease's process runs, or ran, on this host."""
     return (lease["host"], lease["space"]) == (platform.node(), pid_space())
 
 
 def ended_here(lease: dict) -> bool:
-    """Whether a lease's process ran on this host and is no more."""
+    """Whether a lease's process ran on this host and has ended."""
     return is_here(lease) and not alive(lease["pid"])
 
 
 def alive(pid: int) -> bool:
-    """Whether there is a process of this id here."""
+    """Whether a process with this id exists on this host."""
     try:
         os.kill(pid, 0)
     except (ProcessLookupError, OverflowError):
@@ -212,16 +214,16 @@ def alive(pid: int) -> bool:
 
 
 def pid_space() -> str:
-    """Which processes this one's ids are about: containers of one host may each have their own."""
+    """The namespace of this host's process ids: each container of a host may have a different one."""
     try:
         return str(Path("/proc/self/ns/pid").readlink())
     except OSError:
         return ""
 
 
-def name(lease: dict | None) -> str:
-    """Its holder, for people."""
+def holder_name(lease: dict | None) -> str:
+    """The holder of a lease, for messages."""
     if lease is None:
-        return "a process that cannot be told"
+        return "an unknown process"
     job = f", job {lease['job']}" if lease["job"] else ""
     return f"process {lease['pid']} on {lease['host']}{job}"

@@ -1,6 +1,6 @@
-"""mark.json in a work directory: that it is ours, and which results it is for. Nothing without a mark is deleted.
+"""mark.json in a work directory says which results the directory is for. Directories without one are never deleted.
 
-A run's directory has a name that two studies may share, so a mark may name a result of each.
+Two studies may share a run and thus its directory, so a mark may name a result of each.
 """
 
 import os
@@ -14,18 +14,18 @@ SCHEMA = "smoothgates.work"
 MARK = "mark.json"
 
 
-def mark(folder: Path, result: Path) -> None:
-    """Note that a directory is for this result too, a path of its manifest. Raises OSError."""
-    known = marked_for(folder) or frozenset()
+def add_mark(folder: Path, result: Path) -> None:
+    """Add a result, given by the path of its manifest, to a directory's mark. Raises OSError."""
+    known = marked_results(folder) or frozenset()
     if (whole := Path(os.path.normpath(result.absolute()))) not in known:
-        # Relative to the directory: a checkout that is moved or copied takes its marks along.
+        # Relative to the directory, so that marks stay valid when a checkout is moved or copied.
         named = sorted(os.path.relpath(each, folder.resolve()) for each in {whole, *known})
         facts = {"schema": SCHEMA, "schema_version": 1, "folder": folder.name, "results": named}
         write_json(folder / MARK, sealed(facts), parents=False)
 
 
-def marked_for(folder: Path) -> frozenset[Path] | None:
-    """Absolute paths of the results that a directory is for; None if no intact mark says so of this very directory."""
+def marked_results(folder: Path) -> frozenset[Path] | None:
+    """Absolute paths of the results that a directory is for; None without an intact mark made for this directory."""
     try:
         facts = read_json(folder / MARK, SCHEMA)
     except BadInput:

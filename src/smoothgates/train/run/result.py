@@ -1,4 +1,4 @@
-"""The files of a finished run: put in their places at once, so that there is a whole result or none."""
+"""Where the files of a run's result lie. A result is complete or absent; `publish.py` writes it."""
 
 import shutil
 from dataclasses import dataclass
@@ -17,16 +17,16 @@ class Result:
     """Where a run's result goes."""
 
     out: Path
-    """Its manifest, the policies that it names beside it."""
+    """The manifest. The policies that it lists lie beside it."""
     metrics: Path
 
     @property
     def record(self) -> Path:
-        """How it was made."""
+        """The run record: how the result was made."""
         return self.out.with_name("run.json")
 
     def clear(self) -> None:
-        """Delete an earlier result, its manifest first, and what a killed process left of one."""
+        """Delete an earlier result, its manifest first, and temporary files of killed processes."""
         for path in (self.out, self.record, self.metrics):
             path.unlink(missing_ok=True)
             for rest in temporaries(path):
@@ -35,8 +35,8 @@ class Result:
             if (folder := self.out.parent / name).exists():
                 shutil.rmtree(folder)
 
-    def place(self, source: Path, name: str) -> None:
-        """Add a folder under this name, with the files of another."""
+    def add_folder(self, source: Path, name: str) -> None:
+        """Add a folder of this name with the files of `source`."""
         target = self.out.parent / name
         target.mkdir(parents=True)
         for file in source.iterdir():
@@ -45,7 +45,7 @@ class Result:
         flush(target.parent)
 
     def is_made_by(self, facts: dict) -> bool:
-        """Whether it is there, whole, made of and by what an execution's facts say."""
+        """Whether the result is complete, and its spec, code, lock and inputs are those of an execution's facts."""
         try:
             made = read_manifest(self.record, RunRecord)
         except BadInput:

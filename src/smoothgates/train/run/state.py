@@ -1,4 +1,4 @@
-"""All that the rest of a run depends on: what a checkpoint holds."""
+"""Everything that the rest of a run depends on: the content of a checkpoint."""
 
 import random
 from collections import deque
@@ -17,45 +17,48 @@ ROLLOUT_TENSORS = [each.name for each in fields(Rollout) if each.name != "facts"
 
 @dataclass
 class History:
-    """What a run leaves beside its weights."""
+    """The output of a run, besides its weights."""
 
     updates: list[dict[str, float]] = field(default_factory=list)
-    """One row an optimiser step, the facts of its rollout repeated in each. A rollout whose groups are all flat makes
-    no step, and has one row without diagnostics."""
+    """One row per optimiser step; the metrics of its rollout are repeated in each. A rollout in which no group's
+    rewards vary makes no step: its one row has NaN for the metrics of an update."""
     steps: int = 0
     """Optimiser steps taken."""
     seconds: list[dict[str, float]] = field(default_factory=list)
-    """Time and tokens of each rollout. Kept apart: it differs between two runs with the same seed."""
+    """Time and tokens of each rollout. Separate from `updates`, as it differs between two runs with the same seed."""
     rollouts: int = 0
-    """Rollouts trained on to their end."""
+    """Rollouts whose updates have all been made."""
     status: str = "finished"
-    """`diverged` if a loss or gradient was not finite. That is a result: the weights before it are kept."""
+    """`diverged` if a loss or gradient was not finite. That is a valid result: the weights before it are kept."""
 
 
 @dataclass
 class State:
-    """A run between two acts. To go on from a copy of it gives the same bits."""
+    """A run between two passes of the training loop. Training resumed from a copy gives the same bits."""
 
     engine: Engine
     """Weights and optimiser."""
     prompts: random.Random
+    """The random stream that chooses prompts."""
     samples: torch.Generator
+    """The random stream that samples tokens."""
     shuffle: torch.Generator
+    """The random stream that orders rows."""
     waiting: deque[Rollout] = field(default_factory=deque)
-    """Sampled, to be trained on: the oldest first."""
+    """Rollouts that wait to be trained on, the oldest first."""
     rollout: Rollout | None = None
-    """The one being trained on."""
+    """The rollout being trained on."""
     facts: dict[str, float] = field(default_factory=dict)
-    """What to log with its updates."""
+    """Rollout metrics to log with its updates."""
     batches: deque[Tensor] = field(default_factory=deque)
-    """Its rows (n,) of each update to come."""
+    """The rows (n,) of each of its remaining updates."""
     spent: dict[str, float] = field(default_factory=lambda: {"sample_seconds": 0.0, "update_seconds": 0.0})
-    """Time since the last rollout's end."""
+    """Seconds since the end of the last rollout."""
     history: History = field(default_factory=History)
 
     @classmethod
     def first(cls, engine: Engine, spec: TrainSpec) -> "State":
-        """Before anything has happened."""
+        """The state at the start of a run."""
         return cls(
             engine,
             python_stream(spec.seed, "prompts"),
@@ -65,9 +68,9 @@ class State:
 
 
 def pack(state: State) -> tuple[dict[str, Tensor], dict]:
-    """The state as tensors and as plain JSON without NaN. Numbers that may be NaN are tensors, in double precision.
+    """The state as tensors and as JSON without NaN: numbers that may be NaN are tensors in double precision.
 
-    The engine is left out: each rank has its part of that.
+    Leaves out the engine, of which each rank saves a part.
     """
     rollouts = [*state.waiting, *([state.rollout] if state.rollout else [])]
     columns, updates = table(state.history.updates)
@@ -98,7 +101,7 @@ def pack(state: State) -> tuple[dict[str, Tensor], dict]:
 
 
 def unpack(state: State, tensors: dict[str, Tensor], plain: dict) -> None:
-    """Bring a state to what `pack` saw, but for its engine."""
+    """Restore in place what `pack` returned; the engine is left as it is."""
 
     def under(prefix: str) -> dict[str, Tensor]:
         return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
@@ -120,7 +123,7 @@ def unpack(state: State, tensors: dict[str, Tensor], plain: dict) -> None:
 
 
 def table(rows: list[dict[str, float]]) -> tuple[list[str], Tensor]:
-    """Rows with the same keys as names and a tensor (rows, names): JSON has no NaN, and this keeps every bit.
+    """Names and a tensor (rows, names) of rows with the same keys: unlike JSON, it holds NaN and keeps every bit.
 
     >>> rows_of(*table([{"a": 1.0, "b": float("nan")}]))
     [{'a': 1.0, 'b': nan}]

@@ -1,0 +1,25 @@
+"""What stays the same during a run; `State` is what changes."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from smoothgates.policy.text import Text
+from smoothgates.rollout.sampler import Sampler
+from smoothgates.rollout.task_setup import Setting
+from smoothgates.specs.train import TrainSpec
+from smoothgates.tasks.task import Example
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """The spec of a run, the prompts that it trains on, and what samples and judges completions."""
+
+    spec: TrainSpec
+    sampler: Sampler
+    text: Text
+    setting: Setting
+    examples: list[Example]
+    update_sampler: Callable[[int], None] = lambda steps: None
+    """Copies the engine's weights to the sampler; takes the number of optimiser steps so far.
+
+    All ranks call it before each rollout. Does nothing where engine and sampler share one policy."""
