@@ -13,7 +13,7 @@ import torch
 
 from smoothgates.data.examples import SCHEMA, write_examples
 from smoothgates.errors import BadInput
-from smoothgates.io.files import file_record, write_json
+from smoothgates.io.files import file_entry, write_json
 from smoothgates.policy import published as hub
 from smoothgates.policy.decoder import Decoder
 from smoothgates.policy.folder import load_policy, save_policy, verified_folder
@@ -70,7 +70,7 @@ def data(tmp_path):
     write_examples(
         tmp_path / "data/train.parquet", [Example(f"e{n}", f"What is {n} + 1?", (str(n),)) for n in range(9)]
     )
-    train = file_record(tmp_path / "data/train.parquet", tmp_path / "data")
+    train = file_entry(tmp_path / "data/train.parquet", tmp_path / "data")
     spec = {"train": [{"source": "gsm8k"}]}
     write_json(
         tmp_path / "data/manifest.json",

@@ -10,7 +10,7 @@ from smoothgates.data.pinned import load_pinned
 from smoothgates.data.public import public_files
 from smoothgates.data.sources import mixture
 from smoothgates.errors import BadInput
-from smoothgates.io.files import file_record, write_json
+from smoothgates.io.files import file_entry, write_json
 from smoothgates.io.records import parse_spec
 from smoothgates.provenance.run_record import Execution
 from smoothgates.seeds import python_stream
@@ -51,8 +51,8 @@ def run(spec_text: str, out: Path, mirror: Path | None = None, lock: Path | None
             "schema_version": 1,
             "spec": spec.model_dump(mode="json"),
             "sources": facts,
-            "train": file_record(folder / "train.parquet", folder),
-            "benchmarks": {name: file_record(folder / f"{name}.parquet", folder) for name in benchmarks},
+            "train": file_entry(folder / "train.parquet", folder),
+            "benchmarks": {name: file_entry(folder / f"{name}.parquet", folder) for name in benchmarks},
             "overlap": {name: overlap(asked, [e.question for e in chosen]) for name, chosen in benchmarks.items()},
         },
     )

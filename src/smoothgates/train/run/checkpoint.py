@@ -24,7 +24,7 @@ from safetensors.torch import save as write_tensors
 
 from smoothgates.distributed.ranks import Ranks
 from smoothgates.errors import BadInput, TryAgain
-from smoothgates.io.files import digest, flush, read_json
+from smoothgates.io.files import digest, flush, flushed, read_json
 from smoothgates.io.seal import intact, sealed
 
 SCHEMA = "smoothgates.checkpoint"
@@ -190,10 +190,8 @@ def clear(folder: Path) -> None:
 
 def write(path: Path, data: bytes) -> None:
     """Write a file to disk, into a folder that is there: one that is gone is no longer ours to write in."""
-    with open(path, "wb") as file:
+    with flushed(path) as file:
         file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def complete(folder: Path) -> list[Path]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from smoothgates.errors import BadInput
-from smoothgates.io.files import flush, place, read_json, temporaries
+from smoothgates.io.files import flush, link_or_copy, read_json, temporaries
 from smoothgates.provenance.run_record import RUN_SCHEMA
 
 FOLDERS = ("checkpoints", "weights")
@@ -39,7 +39,7 @@ class Result:
         target = self.out.parent / name
         target.mkdir(parents=True)
         for file in source.iterdir():
-            place(file, target / file.name)
+            link_or_copy(file, target / file.name)
         flush(target)
         flush(target.parent)
 
