@@ -25,7 +25,7 @@ from smoothgates.specs.optimizer import Adam
 from smoothgates.specs.policy import Architecture, ExpertsConfig
 from smoothgates.specs.rollout import Protocol, SamplerConfig, Sampling
 from smoothgates.specs.train import Regime, TrainSpec
-from smoothgates.study.loader import load_methods
+from smoothgates.study import load_methods
 from smoothgates.tasks.task import Verdict, each
 from smoothgates.train.engine.torch_engine import TorchEngine
 from smoothgates.train.loop import train

@@ -18,7 +18,7 @@ from smoothgates.seeds import torch_stream
 from smoothgates.specs.optimizer import Adam
 from smoothgates.specs.rollout import Protocol, SamplerConfig, Sampling
 from smoothgates.specs.train import EngineConfig, Regime, TrainSpec
-from smoothgates.study.loader import load_methods
+from smoothgates.study import load_methods
 from smoothgates.train.engine.torch_engine import TorchEngine
 from smoothgates.train.loop import correction, correction_facts, minibatches, train, update
 from smoothgates.train.means import Means

@@ -79,13 +79,13 @@ def data(tmp_path):
     return tmp_path / "data/manifest.json"
 
 
-def spec(shrunk: Architecture | None = None, name: str = "org/model") -> str:
+def spec(stand_in: Architecture | None = None, name: str = "org/model") -> str:
     return PolicySpec(
         task="math",
         method_name="warm_start",
         seed=0,
         architecture=None,
-        model=Model(hub=name, revision=COMMIT, shrunk=shrunk),
+        model=Model(hub=name, revision=COMMIT, stand_in=stand_in),
         tokenizer="words",
         supervised=None,
     ).canonical()

@@ -60,7 +60,7 @@ class Model(Record):
     """Its name on the hub, such as Qwen/Qwen2.5-7B-Instruct."""
     revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
     """Commit on the hub."""
-    shrunk: Architecture | None = None
+    stand_in: Architecture | None = None
     """Stand-in of this shape with random weights instead, for rehearsals: nothing is fetched."""
 
 

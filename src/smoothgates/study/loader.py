@@ -22,7 +22,7 @@ from smoothgates.specs.prepare import PrepareSpec
 from smoothgates.specs.report import ReportSpec
 from smoothgates.specs.rollout import WORLD
 from smoothgates.specs.train import TrainSpec
-from smoothgates.study.rehearsal import shrunk_from
+from smoothgates.study.rehearsal import rehearsal_of
 from smoothgates.study.schema import Study
 
 __all__ = ["BadInput", "Method", "Study", "load_methods", "load_study"]
@@ -44,7 +44,7 @@ class LoadedStudy:
 
     def __init__(self, path: Path, folder: Path | None = None):
         self.path, self.name = path, name_of(path)
-        self.file, shrink = shrunk_from(path)
+        self.file, shrink = rehearsal_of(path)
         self.lock = self.file.with_suffix(".lock.yaml")
         self.config = shrink(parse(Study, read_yaml(self.file), str(self.file)))
         own = self.config.method_table
@@ -192,7 +192,7 @@ def load_study(name: str, folder: Path | None = None) -> LoadedStudy:
     """A study by its name in `folder`, or by the path of a user's own YAML file. Raises BadInput.
 
     `folder`: by default `config` of the working directory, or of the checkout where there is no such folder.
-    `NAME_shrunk` and `NAME_shrunk_cpu` are that study made small: shrunk.py.
+    `NAME_rehearsal` and `NAME_rehearsal_cpu` are that study made small: shrunk.py.
     """
     return LoadedStudy(study_path(name, folder), folder)
 
