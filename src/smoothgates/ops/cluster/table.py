@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from smoothgates.io.text import table
 from smoothgates.jobs.dag import Job, jobs_of
 from smoothgates.ops.cluster import slurm
 from smoothgates.ops.cluster.controller_lock import ControllerLock
@@ -55,8 +56,7 @@ def render(entries: list[Entry], names: Names) -> str:
     for entry in sorted(entries, key=lambda entry: int(entry.id.partition("_")[0])):
         why = "" if entry.reason == "None" else entry.reason
         rows.append((entry.id, entry.state, names.of_comment(entry.comment), entry.node, entry.elapsed, why))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+    return "\n".join(table(rows, left=range(len(HEADINGS))))
 
 
 def cancel(study_name: str) -> int:

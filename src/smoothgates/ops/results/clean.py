@@ -5,10 +5,11 @@ from pathlib import Path
 
 from smoothgates.errors import BadInput, TryAgain
 from smoothgates.io.paths import Paths
+from smoothgates.io.text import size
 from smoothgates.jobs.snakemake.exclusive import alone
 from smoothgates.ops.cluster.controller_lock import is_held
 from smoothgates.ops.results.git import tracked
-from smoothgates.ops.results.removal import human, is_folder, removal, remove
+from smoothgates.ops.results.removal import is_folder, removal, remove
 from smoothgates.ops.results.workdirs import at_work, look_around
 from smoothgates.study.loader import name_of, study_path
 from smoothgates.study.ownership import refuse_other_owner
@@ -34,16 +35,16 @@ def run(study: str, yes: bool = False, work: Path = Path("work")) -> None:
     kept = tracked(roots)
     found = [removal(each, "generated") for root in roots for each in untracked(root, kept)]
     for each in found:
-        print(f"{human(each.size):>9}  {each.path}{' (a link: what it leads to stays)' * each.path.is_symlink()}")
+        print(f"{size(each.size):>9}  {each.path}{' (a link: what it leads to stays)' * each.path.is_symlink()}")
     if there := [root for root in roots if root in kept]:
         print(f"     left  {there[0]}: what git keeps there")
     if not found:
         print(f"nothing to free: {name} has left nothing here")
     elif yes:
         with alone(name):
-            print(f"freed {human(remove(found, [root.parent for root in roots]))}")
+            print(f"freed {size(remove(found, [root.parent for root in roots]))}")
     else:
-        print(f"would free {human(sum(each.size for each in found))}: --yes does it")
+        print(f"would free {size(sum(each.size for each in found))}: --yes does it")
 
 
 def untracked(path: Path, kept: frozenset[Path]) -> Iterator[Path]:
