@@ -60,8 +60,8 @@ def test_what_cannot_be_read_is_one_line(name, fault, place):
 
 
 def test_what_continues_a_file_writes_to_no_stream():
-    """`--out -` made a file called `-`."""
-    with pytest.raises(BadInput, match=r"^-: expected a file to write, standard output is none"):
+    """`score --out` resumes a file, which standard output is not; `-` must not become the name of a file."""
+    with pytest.raises(BadInput, match=r"^-: expected a file to write, not standard output"):
         to_write(Path("-"))
 
 

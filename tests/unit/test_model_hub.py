@@ -333,7 +333,7 @@ class TestHub:
         [
             ("no such revision", f"BadInput model: org/model@{'f' * 40}: no such revision on the hub"),
             ("no such model", f"BadInput model: org/none@{COMMIT}: no such model on the hub, or no access to it"),
-            ("gated", f"BadInput model: org/gated@{COMMIT}: the hub wants its terms accepted by the user whose"),
+            ("gated", f"BadInput model: org/gated@{COMMIT}: on the hub, accept its terms as the user whose"),
             ("no name", f"BadInput model: not/a/name@{COMMIT}: expected a name on the hub, ORGANISATION/NAME"),
             ("offline, nothing cached", f"BadInput model: org/model@{COMMIT}: not in the cache, and HF_HUB_OFFLINE"),
             ("the hub is down", f"TryAgain model: org/other@{COMMIT}: the hub cannot be reached"),

@@ -1,8 +1,8 @@
-"""Where a study's files are. The one place of these facts: rules, `plan` and `verify` read it here."""
+"""Where the files of a study are. Rules, `plan` and `verify` take all paths from here."""
 
 
 class Paths:
-    """Paths of a study, relative to the working directory, with Snakemake's wildcards where there are many.
+    """The paths of a study, relative to the working directory. Those of many files have Snakemake's wildcards.
 
     >>> Paths("laptop").model
     'results/laptop/train/{task}/{regime}/{method}/seed{seed}/model.json'
@@ -29,13 +29,13 @@ class Paths:
         self.mark = f"{self.results}/study.json"
 
     def model_of(self, task: str, regime: str, method: str, seed: int) -> str:
-        """Manifest of the policy that a run leaves; the warm start is one too."""
+        """The manifest of a run's policy, or of the warm start."""
         pattern = self.warm_start if method == "warm_start" else self.model
         return pattern.format(task=task, regime=regime, method=method, seed=seed)
 
 
 def record_of(result: str) -> str:
-    """Path of the record of how a result was made. Scores of several benchmarks lie side by side, one record each.
+    """The path of a result's run record. Scores of several benchmarks share a folder, so each has its own record.
 
     >>> record_of("a/model.json"), record_of("results/s/evaluate/a/seed0/heldout.json")
     ('a/run.json', 'results/s/evaluate/a/seed0/heldout.run.json')
