@@ -42,7 +42,7 @@ test-kernels: $(READY)  ## The numbers again, with the kernels of other processo
 	for kernels in ATEN_CPU_CAPABILITY=default ATEN_CPU_CAPABILITY=avx2 MKL_CBWR=COMPATIBLE; do \
 		env $$kernels OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile $(NUMERIC) || exit; done
 
-test-papers: $(READY)  ## Every paper's study, shrunk, run to its report
+test-papers: $(READY)  ## Every paper's study, rehearsed to its report
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m papers tests/workflow
 
 test-scale: scale  ## vLLM and DeepSpeed on CPUs: each of them, and a whole study

@@ -1,6 +1,6 @@
-"""`python -m smoothgates STAGE`: every stage by hand exactly as a rule runs it.
+"""The command line, `python -m smoothgates`: each stage as a rule runs it, and the tools around them.
 
-Exit codes: 0 done, 1 failed, 2 bad input, 75 run me again (both one line on stderr).
+Exit codes: 0 done, 1 failed, 2 bad input, 75 run the same command again. The last two print one line on stderr.
 """
 
 import errno
@@ -13,39 +13,49 @@ import typer
 
 from smoothgates.errors import BadInput, TryAgain
 from smoothgates.io.arguments import to_fill, to_read, to_read_once, to_write
+from smoothgates.ops import commands
 
-# One thread a process: the laptop study runs its jobs side by side, and sums over threads differ in their last bits.
+# One thread in each process: the jobs of the laptop study run side by side, and sums over threads differ in the last
+# bits.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-app = typer.Typer(
-    help="The stages of a smoothgates study.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
-cluster = typer.Typer(help="A study on a SLURM cluster: docs/slurm.md.", no_args_is_help=True)
-app.add_typer(cluster, name="cluster")
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+Spec = Annotated[str, typer.Option(help="The specification as canonical JSON, or @FILE.")]
+Data = Annotated[Path, typer.Option(help="The manifest of the task's data.", callback=to_read)]
+Index = Annotated[
+    Path | None, typer.Option(help="The manifest of the index that the policy may search.", callback=to_read)
+]
+Out = Annotated[Path, typer.Option(help="The manifest to write, after all other outputs.", callback=to_write)]
 
 
-Spec = Annotated[str, typer.Option(help="Canonical JSON of what to do, or @file.")]
-Data = Annotated[Path, typer.Option(help="Data manifest.", callback=to_read)]
-Index = Annotated[Path | None, typer.Option(help="Manifest of the index that the policy may search.", callback=to_read)]
-StudyName = Annotated[str, typer.Option(help="A name in config/, or the path of a YAML file of your own.")]
-Out = Annotated[Path, typer.Option(help="Manifest to write, last of all outputs.", callback=to_write)]
-Words = Annotated[list[str] | None, typer.Argument(help="After --.")]
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"smoothgates {version('smoothgates')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """The stages of a smoothgates study, and tools to plan, run and check one."""
 
 
 @app.command()
 def prepare(
     spec: Spec,
     out: Out,
-    mirror: Annotated[Path | None, typer.Option(help="Folder that holds the public data sets as files.")] = None,
+    mirror: Annotated[Path | None, typer.Option(help="A folder with the public data sets as files.")] = None,
     lock: Annotated[
-        Path | None, typer.Option(help="Lock file that data sets of the hub are pinned in on first use.")
+        Path | None, typer.Option(help="The lock file in which data sets of the hub are pinned on first use.")
     ] = None,
 ) -> None:
-    """Make or load a task's examples: what to train on, and the benchmarks."""
+    """Generate or load the training examples and the benchmarks of a task."""
     from smoothgates.stages import prepare as stage
 
     stage.run(spec, out, mirror, lock)
@@ -56,10 +66,12 @@ def policy(
     spec: Spec,
     data: Data,
     out: Out,
-    start: Annotated[Path | None, typer.Option(help="model.json to continue from.", callback=to_read)] = None,
-    mirror: Annotated[Path | None, typer.Option(help="Folder that holds models as ORGANISATION/NAME.")] = None,
+    start: Annotated[
+        Path | None, typer.Option(help="The model.json of a policy to continue from.", callback=to_read)
+    ] = None,
+    mirror: Annotated[Path | None, typer.Option(help="A folder with models as ORGANISATION/NAME.")] = None,
 ) -> None:
-    """Train a policy on demonstrations, or fetch a published one."""
+    """Train a policy on demonstrations, or fetch a published policy."""
     _single_thread()
     from smoothgates.stages import policy as stage
 
@@ -70,22 +82,26 @@ def policy(
 def train(
     spec: Spec,
     data: Data,
-    policy: Annotated[Path, typer.Option(help="model.json of the warm start.", callback=to_read)],
+    policy: Annotated[Path, typer.Option(help="The model.json of the warm start.", callback=to_read)],
     out: Out,
     metrics: Annotated[
-        Path, typer.Option(help="Parquet of diagnostics to write, one row an update.", callback=to_write)
+        Path, typer.Option(help="The parquet file of diagnostics to write, one row for each update.", callback=to_write)
     ],
     index: Index = None,
-    work: Annotated[Path, typer.Option(help="Folder for checkpoints of unfinished runs.", callback=to_fill)] = Path(
+    work: Annotated[Path, typer.Option(help="The folder for checkpoints of unfinished runs.", callback=to_fill)] = Path(
         "work"
     ),
-    wall_minutes: Annotated[float | None, typer.Option(help="Stop before so many are over, with exit code 75.")] = None,
-    save_seconds: Annotated[float, typer.Option(help="Least time between two checkpoints.")] = 60.0,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Start over, whatever earlier attempts left.")] = False,
-    wait: Annotated[float, typer.Option(help="Seconds to wait for another process that is at the same run.")] = 60.0,
-    gate: Annotated[Path | None, typer.Option(help="Manifest that `check-gate` wrote for the method's gate.")] = None,
+    wall_minutes: Annotated[
+        float | None, typer.Option(help="Stop before this many minutes have passed, with exit code 75.")
+    ] = None,
+    save_seconds: Annotated[float, typer.Option(help="The least time between two checkpoints.")] = 60.0,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Start over instead of resuming.")] = False,
+    wait: Annotated[float, typer.Option(help="Seconds to wait for another process that works on the same run.")] = 60.0,
+    gate: Annotated[
+        Path | None, typer.Option(help="The manifest that `check-gate` wrote for the method's gate.")
+    ] = None,
 ) -> None:
-    """Train a policy by RL with one method, or go on where an earlier attempt ended."""
+    """Train a policy by RL with one method, or resume where an earlier attempt ended."""
     from smoothgates.stages import train as stage
 
     inputs, result = stage.Inputs(data, policy, index, gate), stage.Result(out, metrics)
@@ -96,11 +112,11 @@ def train(
 def evaluate(
     spec: Spec,
     data: Data,
-    model: Annotated[list[Path], typer.Option(help="model.json; may be repeated.", callback=to_read)],
-    out: Annotated[list[Path], typer.Option(help="Scores to write, one for each --model.", callback=to_write)],
+    model: Annotated[list[Path], typer.Option(help="The model.json of a run. May be repeated.", callback=to_read)],
+    out: Annotated[list[Path], typer.Option(help="The scores to write, one file for each --model.", callback=to_write)],
     index: Index = None,
 ) -> None:
-    """Score every kept checkpoint of some runs."""
+    """Evaluate every kept checkpoint of some runs on a benchmark."""
     _single_thread()
     from smoothgates.stages import evaluate as stage
 
@@ -143,7 +159,7 @@ def check_gate(
 
 @app.command()
 def index(spec: Spec, out: Out) -> None:
-    """Build an index of passages for searching."""
+    """Build an index of passages for search."""
     from smoothgates.stages import index as stage
 
     stage.run(spec, out)
@@ -151,21 +167,21 @@ def index(spec: Spec, out: Out) -> None:
 
 @app.command()
 def score(
-    task: Annotated[str, typer.Option(help="A task, by the name of its folder: logic, math, toolqa.")],
+    task: Annotated[str, typer.Option(help="The name of a task: logic, math or toolqa.")],
     source: Annotated[
         Path,
         typer.Option(
             "--in",
-            help="JSONL rows {id, completion, answer} or {id, completion, example}; - reads standard input.",
+            help="JSONL rows {id, completion, answer} or {id, completion, example}. - reads standard input.",
             callback=to_read_once,
         ),
     ],
     out: Annotated[
-        Path, typer.Option(help="JSONL of verdicts; continued where an earlier run stopped.", callback=to_write)
+        Path, typer.Option(help="JSONL of verdicts. A later run resumes where this one stopped.", callback=to_write)
     ],
-    reward: Annotated[str, typer.Option(help="One of the task's rewards.")] = "answer",
+    reward: Annotated[str, typer.Option(help="A reward of the task.")] = "answer",
 ) -> None:
-    """Judge completions of any model with the code that rewards training."""
+    """Judge completions of any model with the rewards that training uses."""
     from smoothgates.stages import score as stage
 
     stage.run(task, reward, source, out)
@@ -173,9 +189,9 @@ def score(
 
 @app.command()
 def pin(
-    names: Annotated[list[str], typer.Argument(help="Sources as task/name, or a task for all of its own.")],
+    names: Annotated[list[str], typer.Argument(help="Sources as TASK/NAME, or a task for all of its sources.")],
 ) -> None:
-    """Write down which rows the hub holds for public data sets: config/sources.lock.yaml."""
+    """Pin public data sets to what the hub holds now, in config/sources.lock.yaml."""
     from smoothgates.data.pinned import pin, sources_named
 
     pin(sources_named(names))
@@ -183,10 +199,10 @@ def pin(
 
 @app.command()
 def corpus(
-    name: Annotated[str, typer.Argument(help="wiki18")],
-    out: Annotated[Path, typer.Option(help="JSONL of passages to write.", callback=to_write)],
+    name: Annotated[str, typer.Argument(help="The name of the corpus: wiki18.")],
+    out: Annotated[Path, typer.Option(help="The JSONL of passages to write.", callback=to_write)],
 ) -> None:
-    """Fetch a corpus of passages from the hub, to build an index of."""
+    """Fetch a corpus of passages from the hub, to index it."""
     from smoothgates.data.pinned import fetch_corpus
     from smoothgates.tasks.toolqa.catalogue import CORPORA
 
@@ -198,10 +214,10 @@ def corpus(
 @app.command()
 def analyse(
     spec: Spec,
-    results: Annotated[Path, typer.Option(help="Folder of the study's results.")],
+    results: Annotated[Path, typer.Option(help="The folder of the study's results.")],
     out: Out,
 ) -> None:
-    """Compare methods over seeds."""
+    """Compare the methods of a study over its seeds."""
     from smoothgates.stages import analyse as stage
 
     stage.run(spec, results, out)
@@ -210,116 +226,22 @@ def analyse(
 @app.command()
 def report(
     spec: Spec,
-    analysis: Annotated[Path, typer.Option(help="comparisons.json, its tables beside it.", callback=to_read)],
-    gates: Annotated[Path, typer.Option(help="Catalogue of gates, its curves beside it.", callback=to_read)],
-    data: Annotated[list[Path], typer.Option(help="Data manifest of a task; repeated.", callback=to_read)],
-    out: Annotated[Path, typer.Option(help="HTML page to write.", callback=to_write)],
+    analysis: Annotated[Path, typer.Option(help="comparisons.json, with its tables beside it.", callback=to_read)],
+    gates: Annotated[Path, typer.Option(help="The catalogue of gates, with its curves beside it.", callback=to_read)],
+    data: Annotated[list[Path], typer.Option(help="The data manifest of a task. May be repeated.", callback=to_read)],
+    out: Annotated[Path, typer.Option(help="The HTML page to write.", callback=to_write)],
 ) -> None:
-    """Write the report."""
+    """Write the report of a study."""
     from smoothgates.stages import report as stage
 
     stage.run(spec, analysis, gates, data, out)
 
 
 @app.command()
-def plan(
-    study: StudyName = "laptop",
-    machine: Annotated[str | None, typer.Option(help="One of config/machines.yaml, or such as h100x4.")] = None,
-    concurrency: Annotated[int | None, typer.Option(min=1, help="Jobs at once: all cores, or one with GPUs.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False,
-    seeds: Annotated[int | None, typer.Option(min=1, help="As if the study had so many.")] = None,
-) -> None:
-    """What a study takes before it is run: jobs, hours, disk, memory."""
-    from smoothgates.ops.plan.show import run
-
-    run(study, machine, concurrency, as_json, seeds)
-
-
-@app.command()
-def pending(study: StudyName = "laptop") -> None:
-    """List the jobs that a study would run, by rule and reason."""
-    from smoothgates.jobs.snakemake.pending import run
-
-    sys.exit(run(study))
-
-
-@app.command()
-def verify(
-    study: StudyName = "laptop",
-    as_json: Annotated[bool, typer.Option("--json", help="Everything, for programs.")] = False,
-) -> None:
-    """Say which results are stale, foreign or damaged, down to a byte. Exit code 1 if any is."""
-    from smoothgates.ops.results import show
-    from smoothgates.study.ownership import own_study
-
-    sys.exit(show.run(own_study(study), as_json))
-
-
-@app.command()
-def affected(
-    paths: Annotated[list[Path], typer.Argument(help="Files of the checkout.", metavar="PATH...", callback=to_read)],
-    study: StudyName = "laptop",
-    names: Annotated[bool, typer.Option("--names", help="Name each job.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False,
-) -> None:
-    """Say which jobs of a study a change of these files reruns."""
-    from smoothgates.jobs.affected import run
-
-    run(paths, study, names, as_json)
-
-
-@app.command()
-def prune(
-    study: StudyName = "laptop",
-    checkpoints: Annotated[bool, typer.Option(help="Also checkpoints whose learning curves are drawn.")] = False,
-    foreign: Annotated[bool, typer.Option(help="Also files that no job makes.")] = False,
-    yes: Annotated[bool, typer.Option(help="Do it, instead of showing what would go.")] = False,
-    work: Annotated[Path, typer.Option(help="Where runs keep what they go on from.")] = Path("work"),
-) -> None:
-    """Free the disk of what no job needs any more."""
-    from smoothgates.ops.results import prune as custody
-    from smoothgates.study.ownership import own_study
-
-    custody.run(own_study(study), yes, checkpoints, foreign, work)
-
-
-@app.command()
-def clean(
-    study: StudyName,
-    yes: Annotated[bool, typer.Option(help="Do it, instead of showing what would go.")] = False,
-    work: Annotated[Path, typer.Option(help="Where its runs are at work, if any are.")] = Path("work"),
-) -> None:
-    """Delete a study's results, logs and report, except what git tracks."""
-    from smoothgates.ops.results import clean as custody
-
-    custody.run(study, yes, work)
-
-
-@app.command()
-def archive(
-    out: Annotated[Path, typer.Option(help="A .tar.gz to write.", callback=to_write)],
-    study: StudyName = "laptop",
-    weights: Annotated[bool, typer.Option(help="Put in weights, checkpoints and indexes too.")] = False,
-) -> None:
-    """Pack source, results and report for a reviewer, who can rebuild the report from it."""
-    from smoothgates.ops.results import archive as custody
-    from smoothgates.study.ownership import own_study
-
-    custody.run(own_study(study), out, weights)
-
-
-@app.command()
-def adopt(study: StudyName = "laptop") -> None:
-    """Make results that were copied here Snakemake's own, if nothing is wrong with them."""
-    from smoothgates.ops.results import adopt as custody
-    from smoothgates.study.ownership import own_study
-
-    sys.exit(custody.run(own_study(study)))
-
-
-@app.command()
 def schema(
-    folder: Annotated[Path, typer.Argument(help="Where to write.", callback=to_fill)] = Path("workflow/schemas"),
+    folder: Annotated[Path, typer.Argument(help="The folder to write to.", callback=to_fill)] = Path(
+        "workflow/schemas"
+    ),
 ) -> None:
     """Write the JSON schemas of the config files."""
     from smoothgates.study.json_schema import write_schemas
@@ -327,55 +249,29 @@ def schema(
     write_schemas(folder)
 
 
-@cluster.command("run")
-def cluster_run(
-    study: StudyName = "laptop",
-    profile: Annotated[list[Path] | None, typer.Option(help="Of your site, on top of ours; may be repeated.")] = None,
-    jobs: Annotated[int | None, typer.Option(min=1, help="In the queue at once.")] = None,
-    poll: Annotated[int, typer.Option(min=1, help="Seconds before Snakemake first looks at the queue.")] = 40,
-    wait: Annotated[bool, typer.Option("--wait", help="Until jobs of an earlier run have ended.")] = False,
-    arguments: Words = None,
-) -> None:
-    """Run a study: Snakemake with the safe options, watched."""
-    from smoothgates.ops.cluster import controller
-
-    sys.exit(controller.run(study, profile or (), jobs, poll, wait, arguments or ()))
-
-
-@cluster.command("status")
-def cluster_status(study: StudyName = "laptop") -> None:
-    """List the study's jobs in the queue."""
-    from smoothgates.ops.cluster import table
-
-    sys.exit(table.show(study))
-
-
-@cluster.command("cancel")
-def cluster_cancel(study: StudyName = "laptop") -> None:
-    """End the study's jobs in the queue."""
-    from smoothgates.ops.cluster import table
-
-    sys.exit(table.cancel(study))
-
-
 @app.command()
 def launch(
-    arguments: Words = None,
-    nodes: Annotated[int, typer.Option(min=1, help="Of this SLURM job.")] = 1,
-    processes: Annotated[int | None, typer.Option(min=1, help="On each node; by default one for each GPU.")] = None,
+    arguments: Annotated[list[str] | None, typer.Argument(help="A stage and its options, after --.")] = None,
+    nodes: Annotated[int, typer.Option(min=1, help="Nodes of this SLURM job.")] = 1,
+    processes: Annotated[
+        int | None, typer.Option(min=1, help="Processes on each node. Default: one for each GPU.")
+    ] = None,
 ) -> None:
-    """Run a stage as several processes that know of each other."""
+    """Run a stage as several processes, the ranks, that work together."""
     from smoothgates.distributed import launch as launcher
 
     sys.exit(launcher.run(arguments or (), main, nodes, processes))
 
 
 @app.command()
-def probe(seconds: Annotated[int, typer.Option(min=1, help="To wait for the others.")] = 60) -> None:
-    """Do the ranks of a launch find each other? Run it first on a new cluster."""
+def probe(seconds: Annotated[int, typer.Option(min=1, help="Seconds to wait for the other ranks.")] = 60) -> None:
+    """Check that the ranks of a launch find each other. Run it first on a new cluster, under `launch`."""
     from smoothgates.distributed import probe as stage
 
     sys.exit(stage.run(seconds))
+
+
+app.add_typer(commands.app)
 
 
 def _single_thread() -> None:
@@ -385,10 +281,11 @@ def _single_thread() -> None:
 
 
 REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG)
-"""Errors of the file system about names and permissions, which are the user's to fix."""
+"""Errors of the file system that the user has to fix: names and permissions."""
 
 
 def main() -> None:
+    """Run a command, and turn errors that have an exit code into one line on stderr."""
     _speak_utf8()
     try:
         app()
@@ -409,7 +306,7 @@ def main() -> None:
 
 
 def _speak_utf8() -> None:
-    """File names and output are UTF-8 under any locale: if Python has started otherwise, it is started again."""
+    """Use UTF-8 for file names and output under any locale, for which Python may have to be started again."""
     if sys.getfilesystemencoding() != "utf-8" and os.environ.get("PYTHONUTF8") != "1":
         os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], {**os.environ, "PYTHONUTF8": "1"})
     for stream in (sys.stdout, sys.stderr):

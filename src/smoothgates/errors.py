@@ -1,11 +1,11 @@
-"""Errors that become one line on stderr and an exit code that says what to do."""
+"""Errors that end a command with one line on stderr and an exit code that says what to do."""
 
 LONGEST = 1000
-"""Most characters of a message."""
+"""Longest message, in characters. The rest is cut off."""
 
 
 class _OneLine(Exception):
-    """Whatever a message quotes, it is one line of printable text."""
+    """An error whose message is one line of printable text, whatever it quotes."""
 
     def __str__(self) -> str:
         text = super().__str__()
@@ -14,8 +14,8 @@ class _OneLine(Exception):
 
 
 class BadInput(_OneLine):
-    """For the user to fix; exit code 2. Names the file and the key, and says what was expected."""
+    """An error that the user has to fix; exit code 2. The message names the file and the key, and what was expected."""
 
 
 class TryAgain(_OneLine):
-    """Nothing to fix; exit code 75: the same command may succeed later."""
+    """The same command may succeed later; exit code 75."""

@@ -5,7 +5,7 @@ import random
 
 
 def stream_seed(seed: int, purpose: str) -> int:
-    """63 bits that depend on both.
+    """A seed of 63 bits for one purpose.
 
     >>> stream_seed(0, "prompts") == stream_seed(0, "prompts"), stream_seed(0, "prompts") == stream_seed(0, "samples")
     (True, False)
@@ -14,12 +14,12 @@ def stream_seed(seed: int, purpose: str) -> int:
 
 
 def torch_stream(seed: int, purpose: str):
-    """A torch.Generator."""
+    """A torch.Generator for one purpose."""
     import torch
 
     return torch.Generator().manual_seed(stream_seed(seed, purpose))
 
 
 def python_stream(seed: int, purpose: str) -> random.Random:
-    """A random.Random."""
+    """A random.Random for one purpose."""
     return random.Random(stream_seed(seed, purpose))

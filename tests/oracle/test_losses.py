@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from smoothgates.objective import policy_loss
-from smoothgates.study.loader import load_methods
+from smoothgates.study import load_methods
 
 from .fixture import LOSSES, MEAN_WEIGHT, METHODS_YAML, NAN, batch
 

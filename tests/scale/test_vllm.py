@@ -25,7 +25,7 @@ from smoothgates.specs.architecture import Architecture, ExpertsConfig
 from smoothgates.specs.optimizer import Adam
 from smoothgates.specs.rollout import Protocol, SamplerConfig
 from smoothgates.specs.train import Regime, Sampling, TrainSpec
-from smoothgates.study.loader import load_methods
+from smoothgates.study import load_methods
 from smoothgates.tasks.task import Verdict, each
 from smoothgates.train.context import RunContext
 from smoothgates.train.engine.torch_engine import TorchEngine

@@ -11,9 +11,9 @@ from smoothgates.errors import BadInput, TryAgain
 from smoothgates.io.paths import Paths
 from smoothgates.jobs.dag import jobs_of, outputs_by_rule
 from smoothgates.jobs.snakemake.exclusive import AT_WORK
-from smoothgates.ops.cluster import claim, slurm, watch
+from smoothgates.ops.cluster import controller_lock, slurm, watch
 from smoothgates.ops.cluster.attempt import cause_of
-from smoothgates.ops.cluster.claim import Claim
+from smoothgates.ops.cluster.controller_lock import ControllerLock
 from smoothgates.ops.cluster.output import Progress
 from smoothgates.ops.cluster.table import Names, comment_of, render
 from smoothgates.study.loader import load_study
@@ -277,9 +277,9 @@ def test_the_pause_is_the_executors(clock):
 HOLD = """
 import sys, time
 from smoothgates.ops.cluster.attempt import cause_of
-from smoothgates.ops.cluster.claim import Claim
-claim = Claim("laptop")
-claim.say(snakemake=1, log="here.log")
+from smoothgates.ops.cluster.controller_lock import ControllerLock
+lock = ControllerLock("laptop")
+lock.say(snakemake=1, log="here.log")
 print("held", flush=True)
 time.sleep(60)
 """
@@ -291,31 +291,31 @@ def test_one_controller_at_a_time_and_a_killed_one_is_known(tmp_path, monkeypatc
     try:
         assert holder.stdout.readline() == "held\n"
         with pytest.raises(TryAgain, match=f"process {holder.pid}"):
-            Claim("laptop")
-        Claim("another").release()
+            ControllerLock("laptop")
+        ControllerLock("another").release()
     finally:
         holder.kill()
         holder.wait()
-    after = Claim("laptop")
+    after = ControllerLock("laptop")
     assert (after.left_behind["pid"], after.left_behind["log"]) == (holder.pid, "here.log")
     after.release()
-    assert Claim("laptop").left_behind == {}, "an orderly end leaves nothing to clear up"
+    assert ControllerLock("laptop").left_behind == {}, "an orderly end leaves nothing to clear up"
 
 
 def test_a_controller_on_another_host_is_known_by_its_heartbeat(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(claim, "SILENCE", 2.0)
-    path = tmp_path / claim.FOLDER / "laptop.json"
+    monkeypatch.setattr(controller_lock, "SILENCE", 2.0)
+    path = tmp_path / controller_lock.FOLDER / "laptop.json"
     path.parent.mkdir(parents=True)
     path.write_text('{"host": "elsewhere", "pid": 1, "snakemake": 2, "log": ""}')
     beating = subprocess.Popen(["sh", "-c", f"while sleep 0.2; do touch {path}; done"])
     try:
         with pytest.raises(TryAgain, match="elsewhere"):
-            Claim("laptop")
+            ControllerLock("laptop")
     finally:
         beating.kill()
         beating.wait()
-    assert Claim("laptop").left_behind["host"] == "elsewhere"
+    assert ControllerLock("laptop").left_behind["host"] == "elsewhere"
 
 
 def test_a_study_that_another_snakemake_is_at_work_on_is_told_so():

@@ -269,10 +269,10 @@ PAPERS = [name for name in STUDIES if load_study(name).config.model]
 
 
 @pytest.mark.parametrize("name", STUDIES)
-@pytest.mark.parametrize("twin", ["shrunk", "shrunk_cpu"])
-def test_a_shrunk_study_keeps_what_it_rehearses(name, twin):
+@pytest.mark.parametrize("kind", ["rehearsal", "rehearsal_cpu"])
+def test_a_rehearsal_keeps_what_it_rehearses(name, kind):
     """The same tasks, data, prompts, rewards and tools; so little of everything else that it takes a minute."""
-    whole, small = load_study(name).config, load_study(f"{name}_{twin}").config
+    whole, small = load_study(name).config, load_study(f"{name}_{kind}").config
     assert small.tasks.keys() == whole.tasks.keys()
     for task, chosen in small.tasks.items():
         asked, before = chosen.protocol, whole.tasks[task].protocol
@@ -289,30 +289,30 @@ def test_a_shrunk_study_keeps_what_it_rehearses(name, twin):
         assert regime.rollouts <= 2
         model = small.model_of(task)
         assert (model is None) == (whole.model_of(task) is None)
-        assert model is None or model.shrunk
-    assert Study.model_validate_json(small.canonical()) == small, "what is made small is still a study"
+        assert model is None or model.stand_in
+    assert Study.model_validate_json(small.canonical()) == small, "a rehearsal is a study too"
 
 
 @pytest.mark.parametrize("name", PAPERS)
 def test_twins_differ_in_what_they_run_on(name):
-    whole, small, plain = (load_study(f"{name}{twin}").config for twin in ("", "_shrunk", "_shrunk_cpu"))
+    whole, small, plain = (load_study(f"{name}{twin}").config for twin in ("", "_rehearsal", "_rehearsal_cpu"))
     assert (small.engine.kind, small.sampler.kind, small.device) == (whole.engine.kind, whole.sampler.kind, "cuda")
     assert (plain.engine.kind, plain.sampler.kind, plain.device) == ("torch", "torch", "cpu")
-    assert load_study(f"{name}_shrunk").name == f"{name}_shrunk"
+    assert load_study(f"{name}_rehearsal").name == f"{name}_rehearsal"
 
 
 def test_a_mixture_of_experts_is_rehearsed_with_one():
-    assert load_study("sapo_shrunk").config.model.shrunk.experts
-    assert not load_study("smooth_gates_shrunk").config.model.shrunk.experts
+    assert load_study("sapo_rehearsal").config.model.stand_in.experts
+    assert not load_study("smooth_gates_rehearsal").config.model.stand_in.experts
 
 
 def test_a_file_of_that_name_is_no_twin(tmp_path):
-    (tmp_path / "mine_shrunk.yaml").write_text(write(tmp_path, LAPTOP).read_text())
-    assert load_study(str(tmp_path / "mine_shrunk.yaml")).config == load_study("laptop").config
-    (tmp_path / "mine_shrunk.yaml").unlink()
-    assert load_study(str(tmp_path / "mine_shrunk.yaml")).config.checkpoint_every == 1
+    (tmp_path / "mine_rehearsal.yaml").write_text(write(tmp_path, LAPTOP).read_text())
+    assert load_study(str(tmp_path / "mine_rehearsal.yaml")).config == load_study("laptop").config
+    (tmp_path / "mine_rehearsal.yaml").unlink()
+    assert load_study(str(tmp_path / "mine_rehearsal.yaml")).config.checkpoint_every == 1
     with pytest.raises(BadInput, match=r"nowhere\.yaml: no such file"):
-        load_study(str(tmp_path / "nowhere_shrunk.yaml"))
+        load_study(str(tmp_path / "nowhere_rehearsal.yaml"))
 
 
 @pytest.mark.parametrize("name", PAPERS)

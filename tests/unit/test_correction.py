@@ -18,7 +18,7 @@ from smoothgates.seeds import torch_stream
 from smoothgates.specs.optimizer import Adam
 from smoothgates.specs.rollout import Protocol, SamplerConfig
 from smoothgates.specs.train import EngineConfig, Regime, Sampling, TrainSpec
-from smoothgates.study.loader import load_methods
+from smoothgates.study import load_methods
 from smoothgates.train.context import RunContext
 from smoothgates.train.correction import correction_metrics, correction_weights
 from smoothgates.train.engine.torch_engine import TorchEngine

@@ -16,7 +16,7 @@ from smoothgates.io.files import guarded
 from smoothgates.jobs.snakemake.causes import Causes
 from smoothgates.jobs.snakemake.exclusive import FOLDER, LOCKS, alone
 from smoothgates.jobs.snakemake.run import check_writable
-from smoothgates.ops.cluster.claim import Claim
+from smoothgates.ops.cluster.controller_lock import ControllerLock
 
 
 @pytest.fixture
@@ -62,7 +62,11 @@ def test_a_file_system_without_locks_is_one_line(here, monkeypatch):
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
 
     monkeypatch.setattr(fcntl, "flock", none)
-    for hold in (lambda: alone("mine").__enter__(), lambda: guarded(here / "x").__enter__(), lambda: Claim("mine")):
+    for hold in (
+        lambda: alone("mine").__enter__(),
+        lambda: guarded(here / "x").__enter__(),
+        lambda: ControllerLock("mine"),
+    ):
         with pytest.raises(BadInput, match=r"this file system has no locks \(Function not implemented\)$"):
             hold()
 

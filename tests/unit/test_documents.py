@@ -32,9 +32,9 @@ MERGED = "a0: &a0 {x: 1}\n" + "".join(f"a{i}: &a{i} {{<<: [{', '.join([f'*a{i - 
 BAD_YAML = [
     (BOMB, "line 1: more than 100000 values, counting what aliases repeat"),
     (MERGED, "line 1: more than 100000 values, counting what aliases repeat"),
-    ("a: &a [*a]", "line 1: an alias is part of what it names"),
-    ("a: &a {b: *a}", "line 1: an alias is part of what it names"),
-    ("a: &a {<<: *a}", "line 1: an alias is part of what it names"),
+    ("a: &a [*a]", "line 1: an alias contains itself"),
+    ("a: &a {b: *a}", "line 1: an alias contains itself"),
+    ("a: &a {<<: *a}", "line 1: an alias contains itself"),
     ("a: *b", "line 1: found undefined alias 'b'"),
     ("a: " + "[" * 10_000, f"line 1: nested more than {DEEPEST} levels deep"),
     ("a: " + "{b: " * 10_000, f"line 1: nested more than {DEEPEST} levels deep"),

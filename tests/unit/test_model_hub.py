@@ -13,7 +13,7 @@ import torch
 
 from smoothgates.data.examples import write_examples
 from smoothgates.errors import BadInput
-from smoothgates.io.files import file_record, write_json
+from smoothgates.io.files import file_entry, write_json
 from smoothgates.io.manifests.data import DataManifest
 from smoothgates.policy import published as hub
 from smoothgates.policy.decoder import Decoder
@@ -72,7 +72,7 @@ def data(tmp_path):
     write_examples(
         tmp_path / "data/train.parquet", [Example(f"e{n}", f"What is {n} + 1?", (str(n),)) for n in range(9)]
     )
-    train = file_record(tmp_path / "data/train.parquet", tmp_path / "data")
+    train = file_entry(tmp_path / "data/train.parquet", tmp_path / "data")
     spec = {"train": [{"source": "gsm8k"}]}
     write_json(
         tmp_path / "data/manifest.json",
@@ -81,13 +81,13 @@ def data(tmp_path):
     return tmp_path / "data/manifest.json"
 
 
-def spec(shrunk: Architecture | None = None, name: str = "org/model") -> str:
+def spec(stand_in: Architecture | None = None, name: str = "org/model") -> str:
     return PolicySpec(
         task="math",
         method_name="warm_start",
         seed=0,
         architecture=None,
-        model=Model(hub=name, revision=COMMIT, shrunk=shrunk),
+        model=Model(hub=name, revision=COMMIT, stand_in=stand_in),
         tokenizer="words",
         supervised=None,
     ).canonical()
@@ -335,7 +335,7 @@ class TestHub:
         [
             ("no such revision", f"BadInput model: org/model@{'f' * 40}: no such revision on the hub"),
             ("no such model", f"BadInput model: org/none@{COMMIT}: no such model on the hub, or no access to it"),
-            ("gated", f"BadInput model: org/gated@{COMMIT}: the hub wants its terms accepted by the user whose"),
+            ("gated", f"BadInput model: org/gated@{COMMIT}: on the hub, accept its terms as the user whose"),
             ("no name", f"BadInput model: not/a/name@{COMMIT}: expected a name on the hub, ORGANISATION/NAME"),
             ("offline, nothing cached", f"BadInput model: org/model@{COMMIT}: not in the cache, and HF_HUB_OFFLINE"),
             ("the hub is down", f"TryAgain model: org/other@{COMMIT}: the hub cannot be reached"),

@@ -87,7 +87,7 @@ class TestStandIns:
     @pytest.mark.parametrize("name", REHEARSED)
     def test_a_rehearsal_prepares_its_data_without_a_hub(self, name, tmp_path):
         """Every task of it; manifest and report name the sources that rows stand in for."""
-        study = load_study(f"{name}_shrunk_cpu")
+        study = load_study(f"{name}_rehearsal_cpu")
         mirror = Path(study.config.data_mirror)
         for task, chosen in study.config.tasks.items():
             out = tmp_path / task / "manifest.json"
@@ -105,10 +105,10 @@ class TestStandIns:
         text = Path("config/one_gpu.yaml").read_text("utf-8")
         (tmp_path / "methods.yaml").write_text(Path("config/methods.yaml").read_text("utf-8"), encoding="utf-8")
         (tmp_path / "mine.yaml").write_text(f"{text}data_mirror: elsewhere\n", encoding="utf-8")
-        assert load_study(str(tmp_path / "mine_shrunk_cpu.yaml")).config.data_mirror == "elsewhere"
+        assert load_study(str(tmp_path / "mine_rehearsal_cpu.yaml")).config.data_mirror == "elsewhere"
 
     def test_with_its_own_engine_a_rehearsal_reads_the_studys_own_data(self):
-        study = load_study("sapo_shrunk")
+        study = load_study("sapo_rehearsal")
         assert study.config.data_mirror is None
         assert study.data_files("math") == [str(LOCK)]
         assert study.lock == Path("config/sapo.lock.yaml")

@@ -34,7 +34,7 @@ def test_one_seed_has_no_interval_to_contain_anything():
 
 def test_notes_are_those_of_the_study_and_not_of_its_rehearsal():
     assert "A 106k-parameter policy is not a 7B model." in load_study("laptop").report_spec().notes
-    assert load_study("laptop_shrunk_cpu").report_spec().notes == load_study("sapo").report_spec().notes == {}
+    assert load_study("laptop_rehearsal_cpu").report_spec().notes == load_study("sapo").report_spec().notes == {}
 
 
 @pytest.mark.parametrize("scores", [(0.01, 0.02), (0.02, 0.01), (0.3, 0.3)])

@@ -1,4 +1,4 @@
-"""The papers' studies: each would run as it is, and does run to its report once it is shrunk."""
+"""The papers' studies: each would run as it is, and its rehearsal runs to its report."""
 
 import json
 import shutil
@@ -15,7 +15,7 @@ PAPERS = sorted(path.stem for path in CONFIG.glob("*.yaml") if "\nmodel:" in pat
 
 @pytest.mark.parametrize("name", PAPERS)
 def test_a_paper_study_would_run(name, papers):
-    """Every run of it, with nothing fetched, and no result but of shrunk studies in the way."""
+    """Every run of it, with nothing fetched, and no results but those of rehearsals in the way."""
     study = load_study(name, papers.folder / "config")
     runs = sum(len(task.regimes) * len(task.methods) for task in study.config.tasks.values()) * len(study.config.seeds)
     found = papers.pending(study=name)
@@ -26,14 +26,14 @@ def test_a_paper_study_would_run(name, papers):
 
 @pytest.mark.papers
 @pytest.mark.parametrize("name", PAPERS)
-def test_a_shrunk_paper_study_runs_to_its_report(name, papers, monkeypatch, tmp_path):
+def test_a_rehearsal_of_a_paper_study_runs_to_its_report(name, papers, monkeypatch, tmp_path):
     """Without a hub, a mirror or anything cached; and its page says what it is."""
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("HF_HOME", str(tmp_path))
-    shrunk = f"{name}_shrunk_cpu"
-    papers.snakemake("--config", f"study={shrunk}")
-    results = papers.folder / "results" / shrunk
-    study = load_study(shrunk, papers.folder / "config")
+    rehearsal = f"{name}_rehearsal_cpu"
+    papers.snakemake("--config", f"study={rehearsal}")
+    results = papers.folder / "results" / rehearsal
+    study = load_study(rehearsal, papers.folder / "config")
     for task, chosen in study.config.tasks.items():
         for method in chosen.methods:
             run = results / f"train/{task}/{chosen.regimes[0]}/{method}/seed0"
@@ -43,11 +43,11 @@ def test_a_shrunk_paper_study_runs_to_its_report(name, papers, monkeypatch, tmp_
             regime = study.config.regimes[chosen.regimes[0]]
             assert len(metrics) == regime.rollouts * regime.minibatches * regime.epochs
             assert metrics["grad_norm"].gt(0).any(), "nothing was learnt from"
-            experts = study.config.model_of(task).shrunk.experts is not None
+            experts = study.config.model_of(task).stand_in.experts is not None
             assert metrics.get("routing_churn", pd.Series([None])).notna().any() == experts
-    page = (papers.folder / f"reports/{shrunk}/index.html").read_text()
+    page = (papers.folder / f"reports/{rehearsal}/index.html").read_text()
     assert all(method in page for method in study.methods)
     assert "A rehearsal, not a result." in page
-    assert papers.pending(study=shrunk) == {}
+    assert papers.pending(study=rehearsal) == {}
     assert not (papers.folder / "results" / name).exists(), "a rehearsal leaves nothing to the study itself"
     shutil.rmtree(results)

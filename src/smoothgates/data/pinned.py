@@ -6,7 +6,6 @@ offline, `datasets.load_dataset` takes the latest cached version of any commit, 
 (datasets 5.2). Once the files are fetched, HF_HUB_OFFLINE=1 works.
 """
 
-import os
 import shutil
 import sys
 import tarfile
@@ -19,7 +18,7 @@ from pydantic import Field
 from smoothgates.data.sources import Located, convert
 from smoothgates.errors import BadInput
 from smoothgates.io.documents import read_yaml
-from smoothgates.io.files import digest, guarded, temporary, write_atomically
+from smoothgates.io.files import digest, guarded, replacing, write_atomically
 from smoothgates.io.hub import asking
 from smoothgates.io.records import Record, parse
 from smoothgates.tasks import NAMES, load_task
@@ -136,19 +135,12 @@ def fetch_corpus(corpus: Corpus, out: Path) -> None:
     if (found := digest(Path(archive))) != corpus.sha256:
         raise BadInput(f"{archive}: damaged: sha256 is {found}, expected {corpus.sha256}")
     out.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = temporary(out)
-    try:
-        with tarfile.open(archive, "r|*") as tar, open(unfinished, "wb") as file:
-            for entry in tar:
-                if entry.name == corpus.member:
-                    shutil.copyfileobj(tar.extractfile(entry), file)
-                    file.flush()
-                    os.fsync(file.fileno())
-                    unfinished.replace(out)
-                    return
+    with tarfile.open(archive, "r|*") as tar, replacing(out) as file:
+        for entry in tar:
+            if entry.name == corpus.member:
+                shutil.copyfileobj(tar.extractfile(entry), file)
+                return
         raise BadInput(f"{what}: {corpus.archive} holds no {corpus.member}")
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _check_on_hub(name: str, source: Source) -> None:

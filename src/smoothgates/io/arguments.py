@@ -1,4 +1,4 @@
-"""Paths on the command line, checked before any work begins: hours of it should not be lost to a folder as `--out`."""
+"""Checks of the paths on the command line, before any work begins: no run should fail at its end because of `--out`."""
 
 import os
 from collections.abc import Callable
@@ -8,22 +8,22 @@ from smoothgates.errors import BadInput
 
 
 def to_read(given: Path | list[Path] | None) -> Path | list[Path] | None:
-    """Files that exist and can be read; BadInput otherwise."""
+    """Check that these files can be read. Raises BadInput."""
     return _each(given, _readable)
 
 
 def to_read_once(given: Path) -> Path:
-    """The same, or `-` for standard input."""
+    """Check that this file can be read; `-` is standard input. Raises BadInput."""
     return given if given == Path("-") else to_read(given)
 
 
 def to_write(given: Path | list[Path] | None) -> Path | list[Path] | None:
-    """Files that can be written, in folders that exist or can be made; BadInput otherwise."""
+    """Check that these files can be written. Missing folders may be made later. Raises BadInput."""
     return _each(given, _writable)
 
 
 def to_fill(given: Path | None) -> Path | None:
-    """A folder that can be written to or made; BadInput otherwise."""
+    """Check that files can be written to this folder. It may be made later. Raises BadInput."""
     return _each(given, lambda path: _writable(path / "file"))
 
 
@@ -32,7 +32,7 @@ def _each(given: Path | list[Path] | None, check: Callable[[Path], None]) -> Pat
         if "\0" in str(path):
             raise BadInput(f"{path}: its name contains a NUL")
         try:
-            str(path).encode()  # manifests name it, and they are UTF-8
+            str(path).encode()  # manifests contain it, and they are UTF-8
             check(path)
         except UnicodeEncodeError:
             raise BadInput(f"{path}: its name is not UTF-8") from None
@@ -52,11 +52,11 @@ def _readable(path: Path) -> None:
 
 def _writable(path: Path) -> None:
     if path == Path("-"):
-        raise BadInput("-: expected a file to write, standard output is none")
+        raise BadInput("-: expected a file to write, not standard output")
     if path.is_dir():
         raise BadInput(f"{path}: expected a file to write, not a folder")
-    place = next(folder for folder in path.absolute().parents if folder.exists())
-    if not place.is_dir():
-        raise BadInput(f"{path}: {place} is not a folder")
-    if not os.access(place, os.W_OK | os.X_OK):
-        raise BadInput(f"{path}: no permission to write in {place}")
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    if not folder.is_dir():
+        raise BadInput(f"{path}: {folder} is not a folder")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise BadInput(f"{path}: no permission to write in {folder}")

@@ -1,6 +1,6 @@
-"""Text, YAML and JSON from outside, read as plain data within bounds: whatever is wrong with a file is one line.
+"""Read text, YAML and JSON from outside as plain data, within bounds. Every fault of a file is a BadInput of one line.
 
-The result consists of strings, 64-bit integers, finite floats, true, false, null, lists, and mappings with string keys.
+Plain data are strings, 64-bit integers, finite floats, true, false, null, lists, and mappings with string keys.
 """
 
 import json
@@ -15,17 +15,17 @@ import yaml
 from smoothgates.errors import BadInput
 
 MOST_YAML = 1 << 20
-"""Bytes of a YAML file. People write these; the largest here has 10 kB."""
+"""Largest YAML file, in bytes. People write these: the largest of this project has 10 kB."""
 MOST_JSON = 1 << 25
-"""Bytes of a JSON file, or of a line of JSONL: large tokenizers have a third of it. Empty lists, the worst that it can
-hold, take 25 times as much memory.
+"""Largest JSON file or line of JSONL, in bytes. Large tokenizers have a third of this. A file of empty lists, the worst
+case, takes 25 times its size in memory.
 """
 MOST_NODES = 100_000
-"""Values in a YAML file, counted again for each alias."""
+"""Most values in a YAML file. The values behind an alias count each time that it is used."""
 DEEPEST = 50
-"""Levels of nested lists and mappings."""
+"""Most levels of nested lists and mappings."""
 WHOLE = 1 << 63
-"""Integers are smaller than this in magnitude."""
+"""Integers must have a smaller magnitude than this."""
 
 READ_AS = {
     "bool": "true or false",
@@ -36,12 +36,12 @@ READ_AS = {
     "value": "a default value",
     "merge": "a merge",
 }
-"""What YAML 1.1 makes of unquoted text, by tag."""
+"""How YAML 1.1 reads unquoted text, by tag."""
 _TAG = "tag:yaml.org,2002:"
 
 
 def read_text(path: Path, most: int = MOST_JSON) -> str:
-    """A file's text, UTF-8; BadInput if there is none, or more than `most` bytes of it."""
+    """The text of a UTF-8 file. Raises BadInput if it cannot be read or has more than `most` bytes."""
     try:
         with open(path, "rb") as file:
             data = file.read(most + 1)
@@ -55,7 +55,7 @@ def read_text(path: Path, most: int = MOST_JSON) -> str:
 
 
 def read_yaml(path: Path) -> dict:
-    """A YAML file that is one mapping. A duplicate key is an error: YAML would keep the last one."""
+    """The content of a YAML file that is one mapping. Raises BadInput, also for a duplicate key."""
     text = read_text(path, MOST_YAML)
     try:
         loader = _Composer(text)
@@ -65,7 +65,7 @@ def read_yaml(path: Path) -> dict:
         mark = error.problem_mark or error.context_mark
         where = f"line {mark.line + 1}: " if mark else ""
         raise BadInput(f"{path}: {where}{error.problem or error.context}") from None
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: an escape beyond Unicode's end
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: an escape outside of Unicode
         raise BadInput(f"{path}: {error}") from None
     if not isinstance(data, dict):
         raise BadInput(f"{path}: expected a mapping of keys to values")
@@ -73,12 +73,12 @@ def read_yaml(path: Path) -> dict:
 
 
 def load_json(path: Path) -> Any:
-    """A JSON file as plain data; BadInput names it."""
+    """The content of a JSON file. Raises BadInput."""
     return parse_json(read_text(path), str(path))
 
 
 def lines_of(file: BinaryIO, where: str) -> Iterator[tuple[int, bytes]]:
-    """Each line of JSONL, numbered. BadInput if one has more than `MOST_JSON` bytes."""
+    """Yield the lines of a JSONL file with their numbers. Raises BadInput if one has more than `MOST_JSON` bytes."""
     for number, line in enumerate(iter(lambda: file.readline(MOST_JSON + 1), b""), start=1):
         if len(line) > MOST_JSON:
             raise BadInput(f"{where}:{number}: a line of more than {MOST_JSON >> 20} MiB")
@@ -86,7 +86,7 @@ def lines_of(file: BinaryIO, where: str) -> Iterator[tuple[int, bytes]]:
 
 
 def parse_json(text: str | bytes, where: str) -> Any:
-    """JSON as plain data; BadInput begins with `where`."""
+    """Decode JSON. Raises BadInput, whose message begins with `where`."""
     try:
         text = (text if isinstance(text, str) else text.decode()).removeprefix("\ufeff")
         data = _JSON.decode(text)
@@ -102,7 +102,7 @@ def parse_json(text: str | bytes, where: str) -> Any:
 
 
 class _Composer(yaml.SafeLoader):
-    """Composes no deeper than allowed, so that brackets cannot exhaust the stack."""
+    """Limits the depth of nesting, so that brackets cannot exhaust the stack."""
 
     depth = 0
 
@@ -116,7 +116,7 @@ class _Composer(yaml.SafeLoader):
 
 
 class _Plain:
-    """Turns a graph of nodes into data. Aliases are followed here, so that what they expand to can be counted."""
+    """Turns a graph of nodes into plain data. It follows aliases itself, to count the values that they expand to."""
 
     def __init__(self, loader: yaml.SafeLoader):
         self.loader, self.count, self.depth = loader, 0, 0
@@ -131,13 +131,13 @@ class _Plain:
             raise _fault(f"unknown tag '{node.tag}'", node.start_mark)
         self.depth += 1
         if self.depth > DEEPEST:
-            raise _fault("an alias is part of what it names, or aliases are nested too deeply", node.start_mark)
+            raise _fault("an alias contains itself, or aliases are nested too deeply", node.start_mark)
         made = self._mapping(node) if isinstance(node, yaml.MappingNode) else [self.of(item) for item in node.value]
         self.depth -= 1
         return made
 
     def _mapping(self, node: yaml.MappingNode) -> dict:
-        """With its merge keys (`<<`) resolved: its own keys win, then those of the first that has them."""
+        """Resolve merge keys (`<<`): the mapping's own keys win, then those of the first mapping that has the key."""
         own, merged = {}, {}
         for key_node, value_node in node.value:
             if key_node.tag == f"{_TAG}merge":

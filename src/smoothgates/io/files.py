@@ -1,4 +1,4 @@
-"""Files that are whole or absent, and their digests."""
+"""Files that are complete or absent, and their digests."""
 
 import fcntl
 import glob
@@ -11,48 +11,83 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, BinaryIO
 
 from smoothgates.errors import BadInput
 from smoothgates.io.documents import parse_json, read_text
 
 TEMPORARY = re.compile(r"\..+\.(?P<pid>\d+)@(?P<host>.*)\.smoothgates")
-"""Names that `temporary` gives, and nothing else: what has one and no living process was left by a kill."""
+"""Names that `temporary` gives, and only those. A path with such a name was left by a kill if its process has ended."""
 
 
 def temporary(path: Path) -> Path:
-    """A temporary name beside a file or folder, for this process to write it under until it is whole."""
+    """The name beside a file or folder under which this process writes it until it is complete."""
     return path.with_name(f".{path.name}.{os.getpid()}@{platform.node()}.smoothgates")
 
 
 def temporaries(path: Path) -> list[Path]:
-    """What any process has left under such a name for this path."""
+    """The temporary files and folders that any process has left for this path."""
     return list(path.parent.glob(f".{glob.escape(path.name)}.*@*.smoothgates"))
 
 
-def write_atomically(path: Path, data: bytes, parents: bool = True) -> None:
-    """Write to a temporary name beside it, flush to disk, rename: a reader sees the old file or the new one.
+@contextmanager
+def flushed(path: Path) -> Iterator[BinaryIO]:
+    """Open a file for writing, and flush its bytes to disk at the end of the block."""
+    with open(path, "wb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
 
-    `parents`: make its folder where there is none. Otherwise that is an OSError.
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Write a file that replaces `path` only when the block has ended without an exception.
+
+    It is written under a temporary name, flushed to disk and renamed: a reader sees the old file or the new one.
     """
-    if parents:
-        path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = temporary(path)
     try:
-        with open(unfinished, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        with flushed(unfinished) as file:
+            yield file
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
 
 
-def lock(file: int | IO, path: Path, wait: bool = False) -> bool:
-    """Lock an open file of this path; False if another process holds the lock, unless it is to `wait`.
+@contextmanager
+def temporary_folder(path: Path) -> Iterator[Path]:
+    """A new folder under the temporary name of `path`, deleted at the end of the block unless it has been renamed."""
+    unfinished = temporary(path)
+    shutil.rmtree(unfinished, ignore_errors=True)  # of a killed process that had the same number
+    unfinished.mkdir(parents=True)
+    try:
+        yield unfinished
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
 
-    The kernel ends the lock with the last process that has the file open. Raises BadInput if the file system has no
-    locks.
+
+@contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """Fill a folder that replaces `path` only when the block has ended without an exception."""
+    with temporary_folder(path) as unfinished:
+        yield unfinished
+        shutil.rmtree(path, ignore_errors=True)
+        unfinished.rename(path)
+
+
+def write_atomically(path: Path, data: bytes, parents: bool = True) -> None:
+    """Replace a file, see `replacing`. `parents`: also make its folder; without it, a missing folder is an OSError."""
+    if parents:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as file:
+        file.write(data)
+
+
+def lock(file: int | IO, path: Path, wait: bool = False) -> bool:
+    """Lock an open file. Returns False if another process holds the lock, or with `wait` waits until it does not.
+
+    The kernel releases the lock when the last process that has the file open ends. Raises BadInput if the file system
+    does not support locks.
     """
     try:
         fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -65,7 +100,7 @@ def lock(file: int | IO, path: Path, wait: bool = False) -> bool:
 
 @contextmanager
 def guarded(path: Path) -> Iterator[None]:
-    """Hold the sole right to rewrite a file, among all processes that ask for it; it ends with the process."""
+    """Let one process at a time rewrite a file. The lock is released at the end of the block, or with the process."""
     guard = path.with_name(f".{path.name}.guard")
     path.parent.mkdir(parents=True, exist_ok=True)
     while True:
@@ -75,7 +110,7 @@ def guarded(path: Path) -> Iterator[None]:
                 current = os.path.samestat(os.fstat(file.fileno()), guard.stat())
             except FileNotFoundError:
                 current = False
-            if current:  # not a guard that its last holder has just deleted
+            if current:  # the file that is locked has not been deleted by its last holder meanwhile
                 try:
                     yield
                 finally:
@@ -83,25 +118,23 @@ def guarded(path: Path) -> Iterator[None]:
                 return
 
 
-def place(source: Path, target: Path) -> None:
-    """The same file under another name: a link, which takes no room, or a copy on another disk, flushed."""
+def link_or_copy(source: Path, target: Path) -> None:
+    """Give a file a second name: a hard link, which takes no space, or on another disk a copy, flushed."""
     try:
         os.link(source, target)
     except OSError:
-        with open(source, "rb") as whole, open(target, "wb") as copy:
-            shutil.copyfileobj(whole, copy, 1 << 20)
-            copy.flush()
-            os.fsync(copy.fileno())
+        with open(source, "rb") as original, flushed(target) as copy:
+            shutil.copyfileobj(original, copy, 1 << 20)
 
 
 def write_json(path: Path, data: Any, parents: bool = True) -> None:
-    """Sorted keys and fixed layout: equal content gives equal bytes."""
+    """Replace a JSON file. Keys are sorted and the layout is fixed, so that equal content gives equal bytes."""
     text = json.dumps(data, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     write_atomically(path, text.encode(), parents)
 
 
 def read_json(path: Path, schema: str) -> dict:
-    """Content of a JSON file that names this schema, version 1. Raises BadInput otherwise."""
+    """Read a JSON file of this schema, version 1. Raises BadInput otherwise."""
     data = parse_json(read_text(path), str(path))
     found = data.get("schema") if isinstance(data, dict) else None
     if found != schema or data.get("schema_version") != 1:
@@ -110,7 +143,7 @@ def read_json(path: Path, schema: str) -> dict:
 
 
 def write_parquet(path: Path, rows: list[dict]) -> None:
-    """Rows, at least one, with the same keys, as a parquet file whose bytes depend on nothing but them."""
+    """Write rows, at least one and all with the same keys, as parquet. Equal rows give equal bytes."""
     import io
     from array import array
 
@@ -130,7 +163,7 @@ def write_parquet(path: Path, rows: list[dict]) -> None:
 
 
 def parquet_rows(path: Path) -> Iterator[dict]:
-    """Rows of a parquet file, some thousands in memory at once. Raises what pyarrow raises."""
+    """Yield the rows of a parquet file, with at most 10,000 in memory. Raises pyarrow's errors."""
     import pyarrow.parquet as pq
 
     for batch in pq.ParquetFile(path).iter_batches(10_000):
@@ -138,7 +171,7 @@ def parquet_rows(path: Path) -> Iterator[dict]:
 
 
 def read_parquet(path: Path) -> list[dict]:
-    """All rows of a parquet file."""
+    """All rows of a parquet file. Raises BadInput."""
     try:
         return list(parquet_rows(path))
     except FileNotFoundError:
@@ -153,24 +186,27 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def file_record(path: Path, relative_to: Path) -> dict:
-    """Name, size and digest of a file, as manifests list it."""
+def file_entry(path: Path, relative_to: Path) -> dict:
+    """Name, size and sha256 of a file, as a manifest lists it."""
     return {"name": path.relative_to(relative_to).as_posix(), "size": path.stat().st_size, "sha256": digest(path)}
 
 
-def check_file(record: dict, folder: Path) -> Path:
-    """The file that a manifest's record names, verified; BadInput gives its name and both digests."""
-    path = folder / record["name"]
+def check_file(entry: dict, folder: Path) -> Path:
+    """The path of a file that a manifest lists, once its bytes are verified.
+
+    Raises BadInput, with the file's name and both digests, if it is missing or damaged.
+    """
+    path = folder / entry["name"]
     if not path.is_file():
         raise BadInput(f"{path}: no such file, though its manifest lists it")
     found = digest(path)
-    if found != record["sha256"]:
-        raise BadInput(f"{path}: damaged: sha256 is {found}, its manifest says {record['sha256']}")
+    if found != entry["sha256"]:
+        raise BadInput(f"{path}: damaged: sha256 is {found}, its manifest says {entry['sha256']}")
     return path
 
 
 def flush(path: Path) -> None:
-    """Bring to disk a folder's names, or a file's bytes, so that they survive a power cut."""
+    """Flush a folder's names, or a file's bytes, to disk, so that they survive a power cut."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""Asking the Hugging Face Hub: whatever may go wrong on the way, as one line that says what to do."""
+"""Requests to the Hugging Face Hub, whose errors become one line that says what to do."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,10 @@ from smoothgates.errors import BadInput, TryAgain
 
 @contextmanager
 def asking(what: str, kind: str = "data set", instead: str = "") -> Iterator[None]:
-    """Within, the hub is asked for `what`, a `kind` of repository. `instead`: what else one may do."""
+    """Turn errors of requests for the repository `what` into BadInput or TryAgain.
+
+    `kind`: data set or model. `instead`: ends the message with an alternative, where there is one.
+    """
     from huggingface_hub.errors import HFValidationError, HTTPError, LocalEntryNotFoundError
 
     try:
@@ -18,7 +21,7 @@ def asking(what: str, kind: str = "data set", instead: str = "") -> Iterator[Non
 
 
 def fault(what: str, kind: str, instead: str, error: Exception) -> Exception:
-    """What to raise: whatever a later try cannot mend is bad input."""
+    """The error to raise: BadInput for what another attempt cannot mend, else TryAgain."""
     from huggingface_hub.constants import HF_HUB_OFFLINE
     from huggingface_hub.errors import (
         GatedRepoError,
@@ -33,11 +36,11 @@ def fault(what: str, kind: str, instead: str, error: Exception) -> Exception:
     if isinstance(error, RevisionNotFoundError):
         return BadInput(f"{what}: no such revision on the hub")
     if isinstance(error, GatedRepoError):
-        return BadInput(f"{what}: the hub wants its terms accepted by the user whose token is in HF_TOKEN")
+        return BadInput(f"{what}: on the hub, accept its terms as the user whose token is in HF_TOKEN")
     if isinstance(error, RepositoryNotFoundError):
         return BadInput(f"{what}: no such {kind} on the hub, or no access to it")
     if HF_HUB_OFFLINE:
-        return BadInput(f"{what}: not in the cache, and HF_HUB_OFFLINE keeps it from being fetched{instead}")
+        return BadInput(f"{what}: not in the cache, and HF_HUB_OFFLINE forbids to fetch it{instead}")
     if status is not None and status < 500 and status not in (408, 429):
-        return BadInput(f"{what}: the hub refuses with status {status}")
+        return BadInput(f"{what}: the hub refuses the request with status {status}")
     return TryAgain(f"{what}: the hub cannot be reached ({type(error).__name__}){instead}")

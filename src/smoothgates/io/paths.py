@@ -1,8 +1,8 @@
-"""Paths of a study's files. Rules, `plan` and `verify` all take them from here."""
+"""Where the files of a study are. Rules, `plan` and `verify` take all paths from here."""
 
 
 class Paths:
-    """Paths of a study, relative to the working directory. Those of many files have Snakemake's wildcards in braces.
+    """The paths of a study, relative to the working directory. Those of many files have Snakemake's wildcards.
 
     >>> Paths("laptop").model
     'results/laptop/train/{task}/{regime}/{method}/seed{seed}/model.json'
@@ -29,13 +29,13 @@ class Paths:
         self.mark = f"{self.results}/study.json"
 
     def model_of(self, task: str, regime: str, method: str, seed: int) -> str:
-        """Manifest of the policy that a run, or a warm start, writes."""
+        """The manifest of a run's policy, or of the warm start."""
         pattern = self.warm_start if method == "warm_start" else self.model
         return pattern.format(task=task, regime=regime, method=method, seed=seed)
 
 
 def record_of(result: str) -> str:
-    """Path of the record (run.json) of a result. Scores of several benchmarks share a folder and have one record each.
+    """The path of a result's run record. Scores of several benchmarks share a folder, so each has its own record.
 
     >>> record_of("a/model.json"), record_of("results/s/evaluate/a/seed0/heldout.json")
     ('a/run.json', 'results/s/evaluate/a/seed0/heldout.run.json')

@@ -1,4 +1,4 @@
-"""Progress of long local work: a bar on a terminal, a plain line now and then elsewhere."""
+"""Progress of long work: a bar on a terminal, otherwise a line now and then."""
 
 import os
 import sys
@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 def track(items: Iterable[T], what: str) -> Iterator[T]:
-    """Iterate, showing how far it got: about ten lines in a log file. Of several ranks the first one shows it."""
+    """Yield the items and show the progress on stderr, in about ten lines of a log file. Only rank 0 shows it."""
     if os.environ.get("RANK", "0") != "0":
         yield from items
         return

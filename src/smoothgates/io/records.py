@@ -1,4 +1,4 @@
-"""Frozen, strict records: the base of every config and spec, and how their faults become one line."""
+"""Frozen, strict records, the base of all configs and specs. Their faults become one line."""
 
 import json
 import os
@@ -12,33 +12,33 @@ from smoothgates.errors import BadInput
 from smoothgates.io.documents import parse_json, read_text
 
 NAME = r"^[a-z0-9_]+$"
-"""Of whatever becomes part of a path: regimes, methods, benchmarks, indexes."""
+"""Pattern of all names that become part of a path: regimes, methods, benchmarks, indexes."""
 
 
 class Record(BaseModel):
-    """Immutable; unknown keys, silent conversions (the text '1e-6' for a number) and infinite numbers are errors."""
+    """An immutable record. Unknown keys, infinite numbers and values of another type, such as '1e-6', are errors."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
     )
 
     def canonical(self) -> str:
-        """One string for one meaning: sorted keys, no spaces. What Snakemake compares and stages are given."""
+        """JSON with sorted keys and no spaces, so that equal records give equal text. Stages take it as `--spec`."""
         return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 R = TypeVar("R", bound=Record)
 
 _NUL = re.compile(r"(?<!\\)(\\\\)*\\u0000")
-"""In JSON."""
+"""A NUL in the text of a JSON string."""
 
 
 def parse(kind: type[R], data: Any, where: str) -> R:
-    """`data` as a record of this kind; BadInput names `where`, the key and what was expected."""
-    # Through JSON: strict about numbers, yet arrays may become tuples.
+    """Check `data` against a record. Raises BadInput, which says `where`, the key and what was expected."""
+    # Through JSON, so that lists may become tuples although the record is strict.
     text = json.dumps(data)
     if _NUL.search(text):
-        raise BadInput(f"{where}: a string contains a NUL, which no path may")
+        raise BadInput(f"{where}: a string contains a NUL")
     try:
         return kind.model_validate_json(text)
     except ValidationError as error:
@@ -46,12 +46,12 @@ def parse(kind: type[R], data: Any, where: str) -> R:
 
 
 def parse_spec(kind: type[R], text: str) -> R:
-    """A stage's `--spec`: canonical JSON, or `@file` to read it from a file."""
+    """Read the `--spec` of a stage: canonical JSON, or `@FILE` that contains it. Raises BadInput."""
     if text.startswith("@"):
         where = text[1:]
         return parse(kind, parse_json(read_text(Path(where)), where), where)
     try:
-        text = os.fsencode(text).decode("utf-8")  # whatever the locale made of the bytes on the command line
+        text = os.fsencode(text).decode("utf-8")  # undoes what the locale made of the bytes on the command line
     except UnicodeError:
         raise BadInput("--spec: not UTF-8") from None
     return parse(kind, parse_json(text, "--spec"), "--spec")

@@ -1,11 +1,11 @@
-"""Records that contain a digest of their other facts, so that a damaged or edited record is detected."""
+"""JSON records that contain their own digest, so that a flipped byte is noticed."""
 
 import hashlib
 import json
 
 
 def sealed(facts: dict) -> dict:
-    """The facts, with their digest under `sha256`.
+    """Add the digest of some facts to them, under `sha256`.
 
     >>> intact(sealed({"seconds": 1.5})), intact({**sealed({"seconds": 1.5}), "seconds": 2.5})
     (True, False)
@@ -14,7 +14,7 @@ def sealed(facts: dict) -> dict:
 
 
 def intact(record: dict) -> bool:
-    """Whether a record matches the digest that `sealed` added."""
+    """Whether a record still matches its digest."""
     return record.get("sha256") == _digest({key: value for key, value in record.items() if key != "sha256"})
 
 

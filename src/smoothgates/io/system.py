@@ -1,4 +1,4 @@
-"""What Linux and macOS report in different ways."""
+"""Facts that Linux and macOS report in different ways."""
 
 import os
 import resource
@@ -6,13 +6,13 @@ import sys
 
 
 def cores() -> int:
-    """How many this process may use; all of the machine's where the system cannot bind a process to some of them."""
+    """The number of cores that this process may use: all of them where the system has no affinity."""
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def peak_bytes() -> int:
-    """Peak of this process's main memory so far. The kernel reports KiB on Linux, bytes on macOS."""
+    """Peak of this process's main memory, in bytes. The kernel reports KiB on Linux, bytes on macOS."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 

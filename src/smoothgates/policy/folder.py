@@ -7,7 +7,7 @@ from tokenizers import Tokenizer
 
 from smoothgates.errors import BadInput
 from smoothgates.io.documents import load_json
-from smoothgates.io.files import check_file, file_record, write_atomically, write_json
+from smoothgates.io.files import check_file, file_entry, write_atomically, write_json
 from smoothgates.io.manifests.manifest import read_manifest
 from smoothgates.io.manifests.model import ModelManifest
 from smoothgates.policy.config import architecture_of, config_of
@@ -30,7 +30,7 @@ def save_policy(folder: Path, policy: Decoder, tokenizer: Tokenizer, template: s
     write_json(folder / "generation_config.json", {"eos_token_id": end, "pad_token_id": pad, "do_sample": True})
     write_atomically(folder / "tokenizer.json", tokenizer.to_str(pretty=False).encode())
     write_json(folder / "tokenizer_config.json", settings_of(tokenizer, template))
-    return [file_record(path, folder) for path in sorted(folder.iterdir())]
+    return [file_entry(path, folder) for path in sorted(folder.iterdir())]
 
 
 def load_policy(folder: Path, published: bool = False, dtype: str = "float32") -> tuple[Policy, Text]:
@@ -66,7 +66,7 @@ def load_text(folder: Path, published: bool = False) -> Text:
 def save_weights(folder: Path, weights: dict[str, torch.Tensor], like: Path) -> list[dict]:
     """As `write_like`; returns the records of the folder's files."""
     write_like(folder, weights, like)
-    return [file_record(path, folder) for path in sorted(folder.iterdir())]
+    return [file_entry(path, folder) for path in sorted(folder.iterdir())]
 
 
 def write_like(folder: Path, weights: dict[str, torch.Tensor], like: Path) -> None:

@@ -1,10 +1,9 @@
 """Published models: their files from the hub at a commit, or from a mirror, checked before anything uses them."""
 
-import shutil
 from pathlib import Path
 
 from smoothgates.errors import BadInput
-from smoothgates.io.files import file_record, place, temporary
+from smoothgates.io.files import file_entry, link_or_copy, replacing_folder
 from smoothgates.io.hub import asking
 from smoothgates.policy.folder import SMALL, small_files
 from smoothgates.policy.text import ends_of
@@ -77,15 +76,8 @@ def take(folder: Path, out: Path) -> list[dict]:
 
     It is whole or absent.
     """
-    unfinished = temporary(out)
-    unfinished.mkdir(parents=True)
-    try:
+    with replacing_folder(out) as unfinished:
         index = [folder / INDEX] if (folder / INDEX).exists() else []
         for file in (*weight_files(folder), *index, *small_files(folder)):
-            place(file.resolve(), unfinished / file.name)
-        if out.exists():
-            shutil.rmtree(out)
-        unfinished.rename(out)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
-    return [file_record(path, out) for path in sorted(out.iterdir())]
+            link_or_copy(file.resolve(), unfinished / file.name)
+    return [file_entry(path, out) for path in sorted(out.iterdir())]

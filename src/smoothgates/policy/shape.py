@@ -123,8 +123,8 @@ def shape_of(arch: Architecture) -> Shape:
 
 def shape_of_model(model: Model, folders: list[Path]) -> Shape:
     """Of a published model: by the config.json in one of these folders, or as we know it. Raises BadInput."""
-    if model.shrunk:
-        return shape_of(model.shrunk)
+    if model.stand_in:
+        return shape_of(model.stand_in)
     for folder in folders:
         if (folder / "config.json").exists():
             return shape_in(load_json(folder / "config.json"))

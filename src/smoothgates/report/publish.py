@@ -1,11 +1,10 @@
 """Files that belong together are put in place only when all of them are written."""
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from smoothgates.io.files import temporary
+from smoothgates.io.files import temporary_folder
 
 
 @contextmanager
@@ -14,15 +13,10 @@ def together(folder: Path) -> Iterator[Path]:
 
     Files in subfolders go first, so that a page comes after its figures. After an exception none goes.
     """
-    unfinished = temporary(folder / "page")
-    shutil.rmtree(unfinished, ignore_errors=True)  # of a killed process that had the same number
-    unfinished.mkdir(parents=True)
-    try:
+    with temporary_folder(folder / "page") as unfinished:
         yield unfinished
         files = [path for path in unfinished.rglob("*") if path.is_file()]
         for path in sorted(files, key=lambda path: -len(path.parts)):
             target = folder / path.relative_to(unfinished)
             target.parent.mkdir(exist_ok=True)
             path.replace(target)
-    finally:
-        shutil.rmtree(unfinished)

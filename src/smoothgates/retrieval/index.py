@@ -1,11 +1,10 @@
 """An index: built from a corpus, named by a manifest, opened where a policy searches."""
 
-import shutil
 from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
-from smoothgates.io.files import check_file, file_record, temporary
+from smoothgates.io.files import check_file, file_entry, replacing_folder
 from smoothgates.io.manifests.index import IndexManifest
 from smoothgates.io.manifests.manifest import read_manifest
 from smoothgates.io.progress import track
@@ -28,10 +27,7 @@ def build(spec: IndexSpec, folder: Path) -> dict:
     """Write an index into `folder`, whole or not at all; returns what its manifest says of it."""
     files = corpus_files(spec.corpus)
     passages = islice(read_passages(track(files, "read")), spec.first)
-    unfinished = temporary(folder)
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
-    try:
+    with replacing_folder(folder) as unfinished:
         if spec.kind == "bm25":
             from smoothgates.retrieval.bm25 import build_bm25
 
@@ -40,14 +36,10 @@ def build(spec: IndexSpec, folder: Path) -> dict:
             from smoothgates.retrieval.dense import build_dense
 
             count = build_dense(passages, unfinished, spec)
-        shutil.rmtree(folder, ignore_errors=True)
-        unfinished.rename(folder)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
     return {
-        "corpus": [file_record(file, file.parent) for file in files],
+        "corpus": [file_entry(file, file.parent) for file in files],
         "passages": count,
-        "files": [file_record(file, folder) for file in sorted(folder.iterdir())],
+        "files": [file_entry(file, folder) for file in sorted(folder.iterdir())],
     }
 
 

@@ -19,7 +19,7 @@ class Model(Record):
     """Its name on the Hugging Face Hub, such as Qwen/Qwen2.5-7B-Instruct."""
     revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
     """Commit on the hub."""
-    shrunk: Architecture | None = None
+    stand_in: Architecture | None = None
     """For rehearsals: a stand-in of this shape with random weights. Nothing is downloaded."""
 
 

@@ -31,7 +31,7 @@ def run(spec_text: str, data: Path, out: Path, start: Path | None = None, mirror
     folder = out.parent / "weights"
     if spec.model is None:
         made = supervised(spec, data, folder, start)
-    elif spec.model.shrunk:
+    elif spec.model.stand_in:
         made = stand_in(spec, data, folder)
     else:
         made = published(spec, folder, mirror)
@@ -83,7 +83,7 @@ def supervised(spec: PolicySpec, data: Path, folder: Path, start: Path | None) -
 
 def stand_in(spec: PolicySpec, data: Path, folder: Path) -> Made:
     """A small policy with random weights that later stages cannot tell from a published one."""
-    arch = spec.model.shrunk
+    arch = spec.model.stand_in
     tokenizer = build_tokenizer(questions(read_examples(data)[:TOKENIZER_EXAMPLES]), arch.vocab_size, "bytes")
     policy = Decoder(arch).initialise(torch_stream(spec.seed, "initialise"))
     return save_policy(folder, policy, tokenizer, STAND_IN_TEMPLATE), []

@@ -6,7 +6,7 @@ from smoothgates.data.contamination import overlap
 from smoothgates.data.examples import write_examples
 from smoothgates.data.prepare import load_task_data
 from smoothgates.data.public import public_files
-from smoothgates.io.files import file_record, write_json
+from smoothgates.io.files import file_entry, write_json
 from smoothgates.io.manifests.data import DataManifest
 from smoothgates.io.records import parse_spec
 from smoothgates.provenance.run_record import Execution
@@ -34,8 +34,8 @@ def run(spec_text: str, out: Path, mirror: Path | None = None, lock: Path | None
             "schema_version": 1,
             "spec": spec.model_dump(mode="json"),
             "sources": data.sources,
-            "train": file_record(files["train"], out.parent),
-            "benchmarks": {name: file_record(files[name], out.parent) for name in data.benchmarks},
+            "train": file_entry(files["train"], out.parent),
+            "benchmarks": {name: file_entry(files[name], out.parent) for name in data.benchmarks},
             "overlap": {name: overlap(asked, [e.question for e in held]) for name, held in data.benchmarks.items()},
         },
     )

@@ -1,1 +1,5 @@
 """A study: one YAML file, one DAG."""
+
+from smoothgates.study.loader import LoadedStudy, load_methods, load_study
+
+__all__ = ["LoadedStudy", "load_methods", "load_study"]

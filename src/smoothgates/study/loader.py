@@ -21,7 +21,7 @@ from smoothgates.specs.prepare import PrepareSpec
 from smoothgates.specs.report import ReportSpec
 from smoothgates.specs.rollout import WORLD
 from smoothgates.specs.train import TrainSpec
-from smoothgates.study.rehearsal import shrunk_from
+from smoothgates.study.rehearsal import rehearsal_of
 from smoothgates.study.schema import Study
 
 __all__ = ["BadInput", "Method", "Study", "load_methods", "load_study"]
@@ -35,7 +35,7 @@ CONFIG = Path(__file__).resolve().parents[3] / "config"
 
 
 class LoadedStudy:
-    """A study with its name, its methods and the specs of its jobs. `file` is read; a shrunk study has no other.
+    """A study with its name, its methods and the specs of its jobs. `file` is read; a rehearsal has none.
 
     `table` is the file of its methods: its own, or that of the config folder. `lock`, beside the study's file, is where
     its data sets are pinned that the project does not pin.
@@ -43,7 +43,7 @@ class LoadedStudy:
 
     def __init__(self, path: Path, folder: Path | None = None):
         self.path, self.name = path, name_of(path)
-        self.file, shrink = shrunk_from(path)
+        self.file, shrink = rehearsal_of(path)
         self.lock = self.file.with_suffix(".lock.yaml")
         self.config = shrink(parse(Study, read_yaml(self.file), str(self.file)))
         own = self.config.method_table
@@ -196,7 +196,7 @@ def load_study(name: str, folder: Path | None = None) -> LoadedStudy:
     """A study by its name in `folder`, or by the path of a user's own YAML file. Raises BadInput.
 
     `folder`: by default `config` of the working directory, or of the checkout where there is no such folder.
-    `NAME_shrunk` and `NAME_shrunk_cpu` are that study made small: shrunk.py.
+    `NAME_rehearsal` and `NAME_rehearsal_cpu` are rehearsals of that study: rehearsal.py.
     """
     return LoadedStudy(study_path(name, folder), folder)
 

@@ -14,11 +14,11 @@ SCHEMA = "smoothgates.study"
 def own_study(name: str) -> LoadedStudy:
     """A study whose results are its own. BadInput names both files where they are another's."""
     study = load_study(name)
-    refuse_namesake(study.file, study.name)
+    refuse_other_owner(study.file, study.name)
     return study
 
 
-def refuse_namesake(file: Path, name: str) -> None:
+def refuse_other_owner(file: Path, name: str) -> None:
     """BadInput if the results of the study `name` are those of another file than this, which need not be sound."""
     for other in (marked(name), Path("config", f"{file.stem}.yaml")):
         if other and other.exists() and not same(file, other):

@@ -1,9 +1,10 @@
-"""A study made small, to rehearse it: every stage of it, with stand-ins for published models, in a minute or two.
+"""The rehearsal of a study: all of its stages, made so small that they take a minute or two.
 
-`NAME_shrunk` is the study NAME with its engine, its sampler and its device, to run where the study is to run.
-`NAME_shrunk_cpu` has torch on ordinary cores instead, and made-up rows for the hub's data sets, to run anywhere. Both
-are studies of their own, with results of their own. What is kept: tasks, sources, prompts, rewards, tools, one regime
-of each task with its minibatches, epochs and lag, the reference and one more method, one benchmark of each task.
+`NAME_rehearsal` keeps the engine, the sampler and the device of the study NAME: run it where the study is to run.
+`NAME_rehearsal_cpu` uses torch on a CPU, and made-up rows instead of the hub's data sets: run it anywhere. Each has its
+own results. Published models are replaced by small random ones. A rehearsal keeps the tasks, sources, prompts, rewards
+and tools; of each task one regime, with its minibatches, epochs and lag, and one benchmark; and two methods, one of
+them the reference.
 """
 
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from smoothgates.specs.prepare import Part
 from smoothgates.specs.rollout import Protocol
 from smoothgates.specs.supervised import Supervised
 from smoothgates.specs.train import Regime, Sampling
-from smoothgates.study.schema import Data, Study, Task, WithExperts
+from smoothgates.study.schema import Data, Study, TaskConfig, WithExperts
 from smoothgates.tasks import load_task
 
 STAND_IN = Architecture(
@@ -32,37 +33,38 @@ STAND_IN = Architecture(
     max_position_embeddings=8192,
     initializer_range=0.05,
 )
-"""Of a published model. It has few words, so that texts are some three times as many tokens."""
+"""Stands in for a published model. With its small vocabulary a text has about three times as many tokens."""
 EXPERTS = ExpertsConfig(count=8, chosen=2, intermediate_size=32)
 ROLLOUTS, PROMPTS, GROUP, NEW_TOKENS, PROMPT_TOKENS, REPLY_TOKENS, SEARCHES = 2, 8, 4, 24, 6000, 64, 2
 PROBLEMS, SAMPLES, STEPS, ROWS = 8, 2, 20, 2000
 MICRO_BATCH = 4096
-"""Tokens: less than a minibatch has, so that it is divided."""
+"""Tokens. A minibatch has more, so that it is divided."""
 PASSAGES = 2000
 CORPUS = STAND_INS / "toolqa/passages.jsonl"
 
 
-def shrunk_from(path: Path) -> tuple[Path, Callable[[Study], Study]]:
-    """The file that a study is read from, and what is done to it.
+def rehearsal_of(path: Path) -> tuple[Path, Callable[[Study], Study]]:
+    """The file that a study is read from, and the function that turns it into the rehearsal that `path` names.
 
-    >>> shrunk_from(Path("config/sapo_shrunk.yaml"))[0].name
+    >>> rehearsal_of(Path("config/sapo_rehearsal.yaml"))[0].name
     'sapo.yaml'
     """
-    for suffix, change in (("_shrunk", shrunk), ("_shrunk_cpu", on_cpu)):
+    for suffix, change in (("_rehearsal", rehearsed), ("_rehearsal_cpu", on_cpu)):
         if path.stem.endswith(suffix) and not path.exists():
             return path.with_name(path.stem.removesuffix(suffix) + path.suffix), change
     return path, lambda study: study
 
 
 def on_cpu(study: Study) -> Study:
-    """Shrunk, with torch on ordinary cores, and nothing asked of the hub."""
-    small = shrunk(study if study.data_mirror else with_stand_in_data(study))
+    """The rehearsal with torch on a CPU, which fetches nothing from the hub."""
+    small = rehearsed(study if study.data_mirror else with_stand_in_data(study))
     engine = small.engine.model_copy(update={"kind": "torch", "dtype": "float32", "offload": False})
     sampler = small.sampler.model_copy(update={"kind": "torch"})
     return small.model_copy(update={"engine": engine, "sampler": sampler, "device": "cpu"})
 
 
-def shrunk(study: Study) -> Study:
+def rehearsed(study: Study) -> Study:
+    """The rehearsal with the study's own engine, sampler, device and data."""
     return study.model_copy(
         update={
             "seeds": study.seeds[:1],
@@ -78,14 +80,14 @@ def shrunk(study: Study) -> Study:
 
 
 def with_stand_in_data(study: Study) -> Study:
-    """Made-up rows of each public source, also where the hub could be reached: a rehearsal is the same everywhere."""
+    """Made-up rows for each public source, even if the hub can be reached: a rehearsal is the same everywhere."""
     indexes = {name: index.model_copy(update={"corpus": (str(CORPUS),)}) for name, index in study.indexes.items()}
     tasks = {name: task.model_copy(update={"data": whole(name, task.data)}) for name, task in study.tasks.items()}
     return study.model_copy(update={"data_mirror": str(STAND_INS), "indexes": indexes, "tasks": tasks})
 
 
 def whole(task: str, data: Data) -> Data:
-    """With all rows of public sources, as the stand-ins have few."""
+    """All rows of public sources: the stand-ins have few."""
     public = load_task(task).sources
 
     def all_of(part: Part) -> Part:
@@ -96,14 +98,14 @@ def whole(task: str, data: Data) -> Data:
 
 
 def stand_in(model: Model) -> Model:
-    """A few random weights of the same family, unless the study names a stand-in itself."""
+    """A small random model of the same family, unless the study names a stand-in."""
     known = KNOWN.get(model.hub)
     experts = EXPERTS if known and known.experts > 1 else None
-    return model.model_copy(update={"shrunk": model.shrunk or STAND_IN.model_copy(update={"experts": experts})})
+    return model.model_copy(update={"stand_in": model.stand_in or STAND_IN.model_copy(update={"experts": experts})})
 
 
 def small_index(index: IndexSpec) -> IndexSpec:
-    """The first passages by BM25: no encoder is fetched."""
+    """A BM25 index of the first passages, for which no encoder is fetched."""
     return IndexSpec(kind="bm25", corpus=index.corpus, first=min(index.first or PASSAGES, PASSAGES))
 
 
@@ -111,8 +113,8 @@ def small_regime(regime: Regime) -> Regime:
     return regime.model_copy(update={"rollouts": min(regime.rollouts, ROLLOUTS)})
 
 
-def small_block(block: Task | WithExperts, reference: str) -> dict:
-    """What a task, and its part with experts, say alike."""
+def small_block(block: TaskConfig | WithExperts, reference: str) -> dict:
+    """The keys that a task and its block with experts share."""
     return {
         "regimes": block.regimes[:1],
         "methods": (reference, *[method for method in block.methods if method != reference][:1]),
@@ -120,7 +122,7 @@ def small_block(block: Task | WithExperts, reference: str) -> dict:
     }
 
 
-def small_task(task: Task, reference: str) -> Task:
+def small_task(task: TaskConfig, reference: str) -> TaskConfig:
     benchmark, evaluation = next(iter(task.evaluation.items()))
     final = fewer(evaluation.final)
     return task.model_copy(
@@ -166,7 +168,7 @@ def fewer(benchmark: SamplingBudget) -> SamplingBudget:
 
 
 def fewer_rows(part: Part) -> Part:
-    """Rows that are generated, or named. A public data set is read whole."""
+    """Fewer rows of a part that says how many. A public data set is read whole."""
     return part.model_copy(update={"rows": part.rows and min(part.rows, ROWS)})
 
 

@@ -50,7 +50,7 @@ class WithExperts(Record):
     """Makes the policy that these runs start from, one a seed."""
 
 
-class Task(Record):
+class TaskConfig(Record):
     """What one task runs: the product of its regimes and methods, for every seed."""
 
     data: Data
@@ -70,7 +70,7 @@ class Task(Record):
     """Continues the warm start without RL, so that nobody takes RL's gain for more than it is. None: no control."""
 
     @property
-    def blocks(self) -> list["Task | WithExperts"]:
+    def blocks(self) -> list["TaskConfig | WithExperts"]:
         """Whose regimes and methods are run, each regime with each method of its block."""
         return [self, *([self.moe] if self.moe else [])]
 
@@ -80,7 +80,7 @@ class Task(Record):
         return {"warm_start": self.warm_start, "sft": self.sft, "moe.warm_start": self.moe and self.moe.warm_start}
 
     @model_validator(mode="after")
-    def _enough_problems(self) -> "Task":
+    def _enough_problems(self) -> "TaskConfig":
         for name, evaluation in self.evaluation.items():
             if name not in self.data.benchmarks:
                 raise ValueError(f"evaluation: '{name}' is not among data.benchmarks {sorted(self.data.benchmarks)}")
@@ -121,7 +121,7 @@ class Study(Record):
     """Folder that holds published models as ORGANISATION/NAME, read instead of the hub."""
     indexes: dict[Name, IndexSpec] = Field(default={})
     """What the tools of a task may search, each built once by its own rule."""
-    tasks: Annotated[dict[TaskName, Task], Field(min_length=1)]
+    tasks: Annotated[dict[TaskName, TaskConfig], Field(min_length=1)]
     regimes: dict[Name, Regime]
     checkpoint_every: Updates
     """Rollouts between checkpoints that are kept for the learning curve."""
@@ -181,7 +181,7 @@ class Study(Record):
                     )
         return self
 
-    def _check_block(self, block: Task | WithExperts, key: str) -> None:
+    def _check_block(self, block: TaskConfig | WithExperts, key: str) -> None:
         for regime in block.regimes:
             if regime not in self.regimes:
                 raise ValueError(f"{key}.regimes: '{regime}' is not among {sorted(self.regimes)}")
@@ -209,7 +209,7 @@ class Study(Record):
         return self.tasks[task].model or self.model
 
 
-def _check_task(name: str, task: Task, tokenizer: str | None) -> None:
+def _check_task(name: str, task: TaskConfig, tokenizer: str | None) -> None:
     """Names that only the task's own folder knows."""
     known = load_task(name)
     for key, chosen, choices in (
@@ -245,7 +245,7 @@ def _check_task(name: str, task: Task, tokenizer: str | None) -> None:
         )
 
 
-def _check_sizes(key: str, task: Task, regimes: dict[str, Regime]) -> None:
+def _check_sizes(key: str, task: TaskConfig, regimes: dict[str, Regime]) -> None:
     """What is drawn from a whole, or divided, is no larger than that; as far as it is known before the data are."""
     rows = [part.rows for part in task.data.train]
     if None not in rows:

@@ -11,7 +11,7 @@ import pytest
 from smoothgates.errors import BadInput, TryAgain
 from smoothgates.io.files import write_json
 from smoothgates.jobs.snakemake.exclusive import alone
-from smoothgates.ops.cluster.claim import Claim
+from smoothgates.ops.cluster.controller_lock import ControllerLock
 from smoothgates.ops.results import clean
 from smoothgates.study import ownership as namesake
 from smoothgates.train.run.lease import Lease
@@ -112,7 +112,7 @@ def test_a_study_that_somebody_is_at_is_refused(who, left):
         at = ExitStack()
         at.enter_context(alone("smoke"))
     else:
-        at = Claim("smoke")
+        at = ControllerLock("smoke")
     with pytest.raises((TryAgain, BadInput), match=f"process .* on {platform.node()}|its controller is alive"):
         clean.run("smoke", yes=True)
     assert all(root.exists() for root in ROOTS)

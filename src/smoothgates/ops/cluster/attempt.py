@@ -13,7 +13,7 @@ from typing import Literal
 from smoothgates.errors import TryAgain
 from smoothgates.jobs.snakemake.causes import last_line, text_of
 from smoothgates.ops.cluster import slurm
-from smoothgates.ops.cluster.claim import Claim
+from smoothgates.ops.cluster.controller_lock import ControllerLock
 from smoothgates.ops.cluster.output import Progress, Step
 from smoothgates.ops.cluster.table import Names
 from smoothgates.ops.cluster.watch import Watch
@@ -26,8 +26,8 @@ TICK = 1.0
 class Attempt:
     """One Snakemake, from its start to its end."""
 
-    def __init__(self, options: list[str], watch: Watch, names: Names, claim: Claim, logs: Path):
-        self.options, self.watch, self.names, self.claim = options, watch, names, claim
+    def __init__(self, options: list[str], watch: Watch, names: Names, lock: ControllerLock, logs: Path):
+        self.options, self.watch, self.names, self.lock = options, watch, names, lock
         logs.mkdir(parents=True, exist_ok=True)
         self.log = logs / f"{time.strftime('%Y-%m-%dT%H%M%S')}.log"
         """All that Snakemake says. Not a pipe: it must not end with whoever reads it."""
@@ -52,9 +52,9 @@ class Attempt:
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 env=environment,
-                pass_fds=(self.claim.descriptor,),
+                pass_fds=(self.lock.descriptor,),
             )
-        self.claim.say(snakemake=self.process.pid, log=str(self.log))
+        self.lock.say(snakemake=self.process.pid, log=str(self.log))
         look_again = 0.0
         with open(self.log, encoding="utf-8", errors="replace") as said:
             while True:
@@ -68,7 +68,7 @@ class Attempt:
                     look_again = time.monotonic() + min(max(self.watch.poll, 2), 30)
                     if self._stuck():
                         return "again"
-                self.claim.beat()
+                self.lock.beat()
                 time.sleep(TICK)
 
     def clean_up(self) -> bool:

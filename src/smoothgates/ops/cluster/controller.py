@@ -13,7 +13,7 @@ from smoothgates.jobs.snakemake.causes import text_of
 from smoothgates.jobs.snakemake.exclusive import release
 from smoothgates.ops.cluster import slurm
 from smoothgates.ops.cluster.attempt import TICK, Attempt, Outcome, cause_of, say
-from smoothgates.ops.cluster.claim import Claim
+from smoothgates.ops.cluster.controller_lock import ControllerLock
 from smoothgates.ops.cluster.output import Progress
 from smoothgates.ops.cluster.survivors import settle
 from smoothgates.ops.cluster.table import Names
@@ -64,24 +64,24 @@ class Controller:
         self.paths = Paths(study.name)
         self.names = Names(study)
         self.stopped_by: signal.Signals | None = None
-        self.claim = Claim(study.name)
+        self.lock = ControllerLock(study.name)
 
     def run(self, wait: bool) -> int:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._stop)
         self._await_queue(wait)
-        if self.claim.left_behind:
-            self._clear(Progress.of(text_of(Path(self.claim.left_behind["log"]))))
+        if self.lock.left_behind:
+            self._clear(Progress.of(text_of(Path(self.lock.left_behind["log"]))))
         fruitless = 0
         while True:
             logs = Path(self.paths.logs) / "cluster"
-            attempt = Attempt(self.options, Watch(self.poll, self.latency), self.names, self.claim, logs)
+            attempt = Attempt(self.options, Watch(self.poll, self.latency), self.names, self.lock, logs)
             try:
                 outcome = attempt.run(lambda: self.stopped_by)
             finally:
                 nothing_left = attempt.clean_up()
             if not nothing_left:
-                # The claim keeps what the next call must know.
+                # The lock file keeps what the next call must know.
                 raise TryAgain(f"SLURM does not answer; what may be left: scancel --name {attempt.progress.run}")
             if not attempt.progress.locked:
                 self._clear(attempt.progress)
@@ -92,7 +92,7 @@ class Controller:
                 say(f"giving up  {fruitless} starts of Snakemake came to nothing")
                 break
             self._pause(self.poll * fruitless)
-        self.claim.release()
+        self.lock.release()
         return self._conclude(outcome, attempt)
 
     def _pause(self, seconds: float) -> None:

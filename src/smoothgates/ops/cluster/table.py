@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+from smoothgates.io.text import table
 from smoothgates.jobs.dag import Job, jobs_of
 from smoothgates.ops.cluster import slurm
-from smoothgates.ops.cluster.claim import Claim
+from smoothgates.ops.cluster.controller_lock import ControllerLock
 from smoothgates.ops.cluster.output import Step
 from smoothgates.ops.cluster.slurm import Entry
 from smoothgates.study.loader import LoadedStudy, load_study
@@ -52,15 +53,14 @@ def render(entries: list[Entry], names: Names) -> str:
     for entry in sorted(entries, key=lambda entry: int(entry.id.partition("_")[0])):
         why = "" if entry.reason == "None" else entry.reason
         rows.append((entry.id, entry.state, names.of_comment(entry.comment), entry.node, entry.elapsed, why))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+    return "\n".join(table(rows, left=range(len(HEADINGS))))
 
 
 def cancel(study_name: str) -> int:
     """End the study's jobs that outlived their controller. Raises BadInput, and TryAgain where one is at work."""
     study = load_study(study_name)
     slurm.require()
-    _claim = Claim(study.name)  # the Snakemake of a live one would submit them again
+    _lock = ControllerLock(study.name)  # the Snakemake of a live one would submit them again
     live = slurm.live_jobs(slurm.prefix_of(study.name), Path.cwd())
     slurm.cancel([entry.id for entry in live])
     print(f"{study.name}: {len(live)} jobs cancelled" if live else f"{study.name}: no job in the queue")

@@ -10,7 +10,7 @@ import tarfile
 from pathlib import Path
 
 from smoothgates.errors import BadInput
-from smoothgates.io.files import digest, temporary
+from smoothgates.io.files import digest, replacing
 from smoothgates.jobs.dag import jobs_of
 from smoothgates.ops.results import crate
 from smoothgates.ops.results.git import git_files
@@ -180,24 +180,19 @@ def described(audit: Audit, done: list[Result], told: Members, members: Members,
 def write_tar(out: Path, folder: str, members: Members) -> None:
     """A .tar.gz of one folder whose bytes depend on nothing but its files' names, contents and right to be run."""
     out.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = temporary(out)
-    try:
-        with (
-            open(unfinished, "wb") as file,
-            gzip.GzipFile("", "wb", fileobj=file, mtime=MTIME) as packed,
-            tarfile.open(fileobj=packed, mode="w") as tar,
-        ):
-            for name in sorted(members):
-                content = members[name]
-                entry = tarfile.TarInfo(f"{folder}/{name}")
-                entry.mtime = MTIME
-                entry.mode = 0o755 if isinstance(content, Path) and os.access(content, os.X_OK) else 0o644
-                entry.size = size(content)
-                with open(content, "rb") if isinstance(content, Path) else io.BytesIO(content) as source:
-                    tar.addfile(entry, source)
-        unfinished.replace(out)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with (
+        replacing(out) as file,
+        gzip.GzipFile("", "wb", fileobj=file, mtime=MTIME) as packed,
+        tarfile.open(fileobj=packed, mode="w") as tar,
+    ):
+        for name in sorted(members):
+            content = members[name]
+            entry = tarfile.TarInfo(f"{folder}/{name}")
+            entry.mtime = MTIME
+            entry.mode = 0o755 if isinstance(content, Path) and os.access(content, os.X_OK) else 0o644
+            entry.size = size(content)
+            with open(content, "rb") if isinstance(content, Path) else io.BytesIO(content) as source:
+                tar.addfile(entry, source)
 
 
 def stale_causes(audit: Audit) -> list[str]:

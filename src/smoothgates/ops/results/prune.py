@@ -14,11 +14,12 @@ from smoothgates.io.files import TEMPORARY, temporary, write_json
 from smoothgates.io.manifests.manifest import read_manifest
 from smoothgates.io.manifests.model import ModelManifest
 from smoothgates.io.paths import Paths
+from smoothgates.io.text import size
 from smoothgates.jobs.dag import jobs_of
 from smoothgates.ops.results.git import tracked
 from smoothgates.ops.results.inventory import digests
 from smoothgates.ops.results.pruned import PRUNED, pruned_folders, pruned_note
-from smoothgates.ops.results.removal import Left, Removal, delete, human, quiet, removal, remove
+from smoothgates.ops.results.removal import Left, Removal, delete, quiet, removal, remove
 from smoothgates.ops.results.verify import Audit, verify
 from smoothgates.ops.results.workdirs import QUIET, Needs, look_around, unneeded
 from smoothgates.provenance.integrity import read_record
@@ -49,16 +50,16 @@ def run(
     kept = tracked([Path(paths.results), Path(paths.reports)])
     found = [each for each in found if each.path not in kept]
     for each in found:
-        print(f"{human(each.size):>9}  {each.path}: {each.why}")
+        print(f"{size(each.size):>9}  {each.path}: {each.why}")
     if not found:
         print("nothing to free")
     elif yes:
         if foreign:  # what looked foreign may be of a result that was made meanwhile
             still = {each.path for each in strays(verify(study, thorough=False))}
             found = [each for each in found if each.why != FOREIGN or each.path in still]
-        print(f"freed {human(remove(found, [Path(paths.results), Path(paths.reports), work]))}")
+        print(f"freed {size(remove(found, [Path(paths.results), Path(paths.reports), work]))}")
     else:
-        print(f"would free {human(sum(each.size for each in found))}: --yes does it")
+        print(f"would free {size(sum(each.size for each in found))}: --yes does it")
 
 
 def strays(audit: Audit) -> list[Removal]:

@@ -104,15 +104,3 @@ def facts_on(paths: Iterable[Path]) -> list[os.stat_result]:
 def is_folder(path: Path) -> bool:
     """Whether it is a folder, and no link to one."""
     return path.is_dir() and not path.is_symlink()
-
-
-def human(size: float) -> str:
-    """Bytes in a unit that fits.
-
-    >>> human(312), human(1_234_000), human(4.1e10)
-    ('312 B', '1.2 MB', '41.0 GB')
-    """
-    units = ["B", "kB", "MB", "GB", "TB"]
-    while size >= 1000 and len(units) > 1:
-        size, units = size / 1000, units[1:]
-    return f"{size:.{0 if units[0] == 'B' else 1}f} {units[0]}"

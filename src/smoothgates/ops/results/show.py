@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from dataclasses import asdict
 
+from smoothgates.io.text import table
 from smoothgates.ops.results.verify import STATES, Audit, Finding, verify
 from smoothgates.study.loader import LoadedStudy
 
@@ -20,10 +21,10 @@ def run(study: LoadedStudy, as_json: bool = False) -> int:
 
 def counts(audit: Audit) -> dict[str, Counter[str]]:
     """Jobs by rule and state."""
-    table: dict[str, Counter[str]] = {}
+    found: dict[str, Counter[str]] = {}
     for job, state in audit.states:
-        table.setdefault(job.rule, Counter())[state] += 1
-    return table
+        found.setdefault(job.rule, Counter())[state] += 1
+    return found
 
 
 def as_data(audit: Audit) -> str:
@@ -44,10 +45,11 @@ def as_data(audit: Audit) -> str:
 
 def as_text(audit: Audit) -> str:
     """Jobs by rule and state, one line a finding (those of one cause together), notes."""
-    table = counts(audit)
-    columns = [state for state in STATES if any(row[state] for row in table.values())]
-    lines = [f"{'rule':12}" + "".join(f"{state:>9}" for state in columns)]
-    lines += [f"{rule:12}" + "".join(f"{row[state] or '':>9}" for state in columns) for rule, row in table.items()]
+    jobs = counts(audit)
+    columns = [state for state in STATES if any(row[state] for row in jobs.values())]
+    lines = table(
+        [("rule", *columns), *((rule, *(str(row[state] or "") for state in columns)) for rule, row in jobs.items())]
+    )
     found = causes(audit.findings)
     lines += ["", *found[:SHOWN]]
     if found[SHOWN:]:

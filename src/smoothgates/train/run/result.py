@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from smoothgates.errors import BadInput
-from smoothgates.io.files import flush, place, temporaries
+from smoothgates.io.files import flush, link_or_copy, temporaries
 from smoothgates.io.manifests.manifest import read_manifest
 from smoothgates.io.manifests.run_record import RunRecord
 
@@ -40,7 +40,7 @@ class Result:
         target = self.out.parent / name
         target.mkdir(parents=True)
         for file in source.iterdir():
-            place(file, target / file.name)
+            link_or_copy(file, target / file.name)
         flush(target)
         flush(target.parent)
 

@@ -1,9 +1,10 @@
-"""The command line: whatever it names that cannot be is one line and exit code 2, before any work begins."""
+"""The command line: an argument that cannot be used is refused in one line with exit code 2, before any work begins."""
 
 import json
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -59,8 +60,8 @@ def test_what_cannot_be_read_is_one_line(name, fault, place):
 
 
 def test_what_continues_a_file_writes_to_no_stream():
-    """`--out -` made a file called `-`."""
-    with pytest.raises(BadInput, match=r"^-: expected a file to write, standard output is none"):
+    """`score --out` resumes a file, which standard output is not; `-` must not become the name of a file."""
+    with pytest.raises(BadInput, match=r"^-: expected a file to write, not standard output"):
         to_write(Path("-"))
 
 
@@ -171,3 +172,26 @@ def test_a_fault_of_ours_keeps_its_traceback(monkeypatch, capfd):
     monkeypatch.setattr(cli, "app", broken)
     with pytest.raises(RecursionError, match="ours"):
         cli.main()
+
+
+def test_the_version_is_that_of_the_installed_package(monkeypatch, capfd):
+    monkeypatch.setattr(sys, "argv", ["smoothgates", "--version"])
+    with pytest.raises(SystemExit) as exit:
+        cli.main()
+    assert exit.value.code == 0
+    assert capfd.readouterr().out == f"smoothgates {version('smoothgates')}\n"
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"), [("smoothgates pru", {"prune"}), ("smoothgates plan --conc", {"--concurrency"})]
+)
+def test_the_shell_completes_commands_and_options(typed, offered, monkeypatch, capfd):
+    """As bash asks for it: the words so far, and the number of the word to complete."""
+    words = typed.split()
+    asked = {"_SMOOTHGATES_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": str(len(words) - 1)}
+    for name, value in asked.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "argv", ["smoothgates"])
+    with pytest.raises(SystemExit):
+        cli.main()
+    assert set(capfd.readouterr().out.split()) == offered

@@ -25,7 +25,7 @@ def test_another_file_of_the_same_name_is_refused_before_anything_ran(other):
     own_study("smoke")
 
 
-@pytest.mark.parametrize("suffix", ["", "_shrunk_cpu"])
+@pytest.mark.parametrize("suffix", ["", "_rehearsal_cpu"])
 def test_results_stay_with_the_file_that_made_them(suffix, other):
     shutil.move("config", "studies")
     name = str(other.with_stem(f"smoke{suffix}"))

@@ -15,7 +15,7 @@ SILENCE = 20.0
 """Seconds without a heartbeat after which a controller on another host is taken for dead. It beats every second."""
 
 
-class Claim:
+class ControllerLock:
     """Held as long as this process or its Snakemake lives: the lock is inherited, and no kill leaves it behind.
 
     Where locks do not reach other hosts, the heartbeat of a holder on another host is watched, by our clock alone.
@@ -79,7 +79,7 @@ class Claim:
         return False
 
 
-def claimed(study: str) -> bool:
+def is_held(study: str) -> bool:
     """Whether a controller of this study is alive in this working directory. Raises BadInput if that cannot be told."""
     path = FOLDER / f"{study}.json"
     try:
