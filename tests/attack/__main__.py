@@ -1,4 +1,6 @@
-"""The attack on the math verifier: `make attack`. Prints what docs/attack.md records; 1 if anything was bought."""
+"""`make attack`: attack the math verifier. Prints what docs/attack.md records; exits with 1 if an answer without worth
+earns a reward.
+"""
 
 import argparse
 import json
@@ -42,7 +44,7 @@ def main() -> int:
 
 
 def attack(targets: list[str], strings: int, seed: int) -> dict:
-    """Judge so many random answers against every target; what was bought by no equality is listed."""
+    """Judge random answers against every target. `bought` lists the rewards of answers that differ from their gold."""
     rng, worth = Random(seed), {}
     began = time.perf_counter()
     won, bought = 0, []

@@ -1,4 +1,4 @@
-"""Strings that win more and more golds, found by changing one piece at a time."""
+"""Hill-climbing for strings that match many golds, by changing one piece at a time."""
 
 from collections import Counter
 from random import Random
@@ -10,7 +10,7 @@ START = (("42",), ("|", r"\infty", "|"), ("e^{", r"|\infty|", "}"), ("x", "=", "
 
 
 def climb(golds: list[str], rng: Random, steps: int) -> tuple[str, int]:
-    """The best string, and how many golds it wins. A worse string is kept now and then, so that no hill is a trap."""
+    """Return the best string and its number of golds. A worse string is sometimes kept, to leave local maxima."""
     often = Counter(golds)
     best, best_won = "", -1
     current, current_won = (), -1
@@ -35,7 +35,7 @@ def wins(often: Counter, pieces: tuple[str, ...]) -> int:
 
 
 def change(pieces: tuple[str, ...], rng: Random) -> tuple[str, ...]:
-    """One piece put in, left out, exchanged or doubled."""
+    """Insert, remove, replace or double one piece."""
     at, new = rng.randrange(len(pieces) + 1), rng.choice(PIECES)
     before, after = pieces[:at], pieces[at:]
     return rng.choice(

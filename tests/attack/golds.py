@@ -1,4 +1,4 @@
-"""The golds at hand, and the verdict on one answer without processes."""
+"""The public golds, and the verdict on one answer without worker processes."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ DATA = Path("../shared/data/math")
 
 
 def golds() -> list[str]:
-    """Every gold of every row of the public sets, repetitions included."""
+    """Return the gold of every row of the public sets, with repetitions."""
     found = []
     for path in sorted(path for path in DATA.iterdir() if path.suffix == ".jsonl"):
         for line in path.read_text(encoding="utf-8").splitlines():
@@ -21,6 +21,6 @@ def golds() -> list[str]:
 
 
 def judged(golds: str | tuple[str, ...], answer: str) -> bool:
-    """Whether an answer earns the reward."""
+    """Return whether an answer earns the reward."""
     golds = (golds,) if isinstance(golds, str) else golds
     return (without_worker(golds, answer) or judge(golds, answer)) == "correct"

@@ -1,5 +1,5 @@
-"""Random LaTeX that a policy might try, each with its value as mpmath has it: numbers, infinities, limits, operators,
-functions, text, lists.
+"""Random LaTeX that a policy might try, with its value by mpmath: numbers, infinities, limits, operators, functions,
+text, lists.
 """
 
 from collections.abc import Callable
@@ -9,19 +9,19 @@ from random import Random
 import mpmath
 
 DIGITS = 220
-"""Decimal places that values are computed with; 200 are compared."""
+"""Decimal places of computed values; 200 of them are compared."""
 
 
 @dataclass(frozen=True)
 class Written:
-    """A text and what it is worth: numbers (one, or those of a list), or None where it has no finite value."""
+    """A text and its value: one number, the numbers of a list, or None without a finite value."""
 
     text: str
     values: tuple[mpmath.mpf, ...] | None
 
 
 def answer(rng: Random) -> Written:
-    """A random answer of any kind."""
+    """Return a random answer of any kind."""
     return rng.choices([term, infinite, listed, worded, raw], [10, 4, 3, 2, 3])[0](rng)
 
 
@@ -34,7 +34,7 @@ def term(rng: Random, depth: int = 3) -> Written:
 
 
 def infinite(rng: Random) -> Written:
-    """A formula with something infinite, undefined or a limit in it: worth nothing."""
+    """A formula that contains an infinite or undefined part or a limit; it has no value."""
     core = rng.choice(
         [
             r"\infty", r"-\infty", r"|\infty|", r"e^{|\infty|}", r"e^{-\infty}", r"\frac{1}{0}", r"0 \cdot \infty",
@@ -63,7 +63,7 @@ def listed(rng: Random) -> Written:
 
 
 def worded(rng: Random) -> Written:
-    """A value with words, units, names or a relation before it."""
+    """A value with words, units, names or a relation."""
     inner = term(rng, 1)
     form = rng.choice(
         ["{} \\text{{ cm}}", "x = {}", "{}\\%", "{}^\\circ", "\\text{{about }} {}", "\\neq {}", "> {}", "\\approx {}",
@@ -142,7 +142,7 @@ PIECES = (
 
 
 def raw(rng: Random) -> Written:
-    """Pieces in any order. What it is worth is for others to say."""
+    """Pieces in any order. independent.py computes the value."""
     return Written("".join(rng.choice(PIECES) for _ in range(rng.randint(1, 8))), None)
 
 

@@ -1,4 +1,4 @@
-"""What a text is worth by other code than the verifier's: math-verify reads it, mpmath computes it."""
+"""The value of a text by code other than the verifier's: math-verify reads it, mpmath computes it."""
 
 import logging
 
@@ -8,7 +8,7 @@ PLACES = 200
 
 
 def values(text: str) -> tuple[mpmath.mpf, ...] | None:
-    """The numbers of a gold, to 200 digits: one, or those of a tuple or a finite set; None if it is something else."""
+    """Return the numbers of a gold to 200 digits: one, or those of a tuple or finite set; None for anything else."""
     import sympy
     from math_verify import parse
 
@@ -38,7 +38,7 @@ def _numbers(tree) -> tuple[mpmath.mpf, ...] | None:
 
 
 def agree(a: tuple, b: tuple, places: int = PLACES) -> bool:
-    """Whether two lists hold the same numbers, in any order."""
+    """Return whether two lists hold the same numbers in any order."""
     a, b = sorted(a), sorted(b)
     return len(a) == len(b) and all(
         x == y or abs(x - y) <= mpmath.mpf(10) ** -places * max(abs(x), abs(y)) for x, y in zip(a, b)

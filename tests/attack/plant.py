@@ -1,7 +1,7 @@
-r"""Wrong answers planted near right ones, and right answers written otherwise, by kind.
+r"""Wrong answers near right ones, and right answers in other forms, by kind.
 
-Each maker takes a gold and a random stream, and gives pairs of a gold and an answer; the gold is its own where the
-kind needs one with a unit, a base or a residue. A maker gives nothing for a gold that its kind does not fit.
+Each maker takes a gold and a random stream and yields pairs of a gold and an answer. It yields another gold if its kind
+needs one with a unit, a base or a residue, and nothing if its kind does not fit the gold.
 """
 
 import re
@@ -22,7 +22,7 @@ def plain(gold: str) -> bool:
 
 
 def digit(gold: str, rng: Random) -> Pairs:
-    """One digit is another."""
+    """Change one digit."""
     places = [found.start() for found in re.finditer(r"\d", gold)]
     for at in rng.sample(places, min(2, len(places))):
         other = rng.choice([d for d in "123456789" if d != gold[at]])
@@ -35,7 +35,7 @@ def one_digit_more(gold: str, rng: Random) -> Pairs:
 
 
 def sign(gold: str, rng: Random) -> Pairs:
-    """The sign of the first term, or of a later one, is the other."""
+    """Change the sign of the first term, or of a later one."""
     if re.fullmatch(r"-?(?:[\d.]*[1-9][\d.]*|\\frac\{[^{},=]*\}\{[^{}]*\}|[\d.]*\\sqrt\{\d+\})", gold):
         yield gold, gold[1:] if gold.startswith("-") else "-" + gold
     for found in list(re.finditer(r"(?<=[\w}) ])[+-](?=[\w\\ ])", gold))[:1]:
@@ -43,7 +43,7 @@ def sign(gold: str, rng: Random) -> Pairs:
 
 
 def exponent(gold: str, rng: Random) -> Pairs:
-    """One exponent more."""
+    """Add an exponent."""
     for found in list(re.finditer(r"\^\{?(\d+)(?!\d)", gold))[:1]:
         yield gold, gold[: found.start(1)] + str(int(found[1]) + 1) + gold[found.end(1) :]
     if plain(gold) and gold not in ("0", "1", "-1"):
@@ -51,7 +51,7 @@ def exponent(gold: str, rng: Random) -> Pairs:
 
 
 def operands(gold: str, rng: Random) -> Pairs:
-    """Numerator and denominator, or two parts of a tuple, exchanged."""
+    """Exchange numerator and denominator, or two parts of a tuple."""
     for found in list(_FRACTION.finditer(gold))[:1]:
         if abs(int(found[1])) != int(found[2]):
             above, below = found[1].lstrip("-"), found[2]
@@ -63,7 +63,7 @@ def operands(gold: str, rng: Random) -> Pairs:
 
 
 def infinity(gold: str, rng: Random) -> Pairs:
-    """Something infinite for the gold, or in it."""
+    """Replace the gold by something infinite, or add it."""
     if "infty" in gold:
         return
     yield gold, rng.choice([r"e^{|\infty|}", r"\infty", r"|\infty|", r"-\infty", r"\frac{1}{0}", r"\infty - \infty"])
@@ -76,7 +76,7 @@ def infinity(gold: str, rng: Random) -> Pairs:
 
 
 def tiny(gold: str, rng: Random) -> Pairs:
-    """A value that is a little off, or hides a factor. Decimals of six digits stand for all that rounds to them."""
+    """Change the value a little, or hide a factor. A decimal of six digits equals what rounds to it."""
     if re.search(r"\d\.\d{4}|\d{4}\.\d|\.\d{6}|\d\.\d+ ?(?:\\times|e)", gold):
         return
     if plain(gold):
@@ -149,7 +149,7 @@ def unit(gold: str, rng: Random) -> Pairs:
 
 
 def hedge(gold: str, rng: Random) -> Pairs:
-    """The gold and something else."""
+    """Write the gold and another answer."""
     if plain(gold):
         other = str(int(float(gold)) + rng.randint(1, 5))
         for joint in (
@@ -264,7 +264,7 @@ RIGHT: dict[str, Callable[[str, Random], Pairs]] = {
 
 
 def _top_level(gold: str) -> list[str]:
-    """The signed terms of a sum; nothing if it is more than a sum."""
+    """Return the signed terms of a sum; none if it is more than a sum."""
     if re.search(r"[,=<>$&]|\\(?:text|in|cup|le|ge|pm|begin|mbox|neq|approx|equiv)(?![a-z])|\d[eE]", gold):
         return []
     terms, depth, start = [], 0, 0

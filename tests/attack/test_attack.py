@@ -1,4 +1,4 @@
-"""No reward is bought, by random strings, climbing ones, or wrong answers near right ones; right ones keep theirs."""
+"""Random strings, hill-climbing and near misses earn no reward; right answers in other forms keep theirs."""
 
 from collections import Counter
 from functools import cache
@@ -34,7 +34,7 @@ def test_random_strings_earn_nothing_but_by_equality_at_200_digits():
 
 
 def test_the_independent_check_sees_what_is_bought(monkeypatch):
-    """Were a verdict to call everything right, the attack would say so."""
+    """If the verifier accepted everything, the attack would report it."""
     monkeypatch.setattr(main, "judged", lambda golds, text: True)
     assert len(attack(["2", "12"], strings=20, seed=0)["bought"]) > 30
 
@@ -50,12 +50,12 @@ EXPLAINED = {
     (r"\$306,\!956.63", r"\$306,\!956.63 + "): "a decimal of six digits stands for what rounds to it",
     ("(-1)^{\\lceil n/2 \\rceil-1}", "(-1)^{\\lceil n/2 \\rceil+1}"): "the exponents differ by two: it is right",
 }
-"""Answers planted as wrong that are accepted: how gold and answer begin, and why."""
+"""Beginnings of gold and answer of the near misses that are accepted, and why."""
 
 
 @pytest.mark.parametrize("kind", WRONG)
 def test_wrong_answers_near_right_ones_earn_nothing(kind):
-    """None near plain numbers; elsewhere at most one in a thousand, each explained."""
+    """None near plain numbers is accepted; elsewhere at most one in a thousand, each explained."""
     planted, accepted = 0, []
     for gold in distinct() if kind not in ("hedge", "tiny") else distinct()[::4]:
         for own, wrong in WRONG[kind](gold, Random(gold)):
@@ -85,7 +85,7 @@ def _begins(pair: tuple[str, str], known: tuple[str, str]) -> bool:
 
 
 def test_the_grammar_writes_what_the_verifier_reads():
-    """Or the attack would attack nothing: most strings that have a value earn the reward for that value."""
+    """Most strings that have a value earn the reward for that value, or the attack would test nothing."""
     rng, read = Random(3), []
     while len(read) < 200:
         written = answer(rng)

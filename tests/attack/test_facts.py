@@ -1,4 +1,4 @@
-"""docs/math-verify.md says what math-verify does with these inputs, and we do better."""
+"""math-verify decides the inputs of docs/math-verify.md as the page says, and we decide otherwise."""
 
 import importlib.metadata
 import logging

@@ -1,4 +1,4 @@
-"""The hub: what it sends is what was pinned, once fetched it is not needed, and its failures are one line each."""
+"""The hub: its files match their pins, fetched files need no hub, and each failure is one line."""
 
 import hashlib
 import io
@@ -118,7 +118,7 @@ class TestPins:
 
 @pytest.fixture(scope="module")
 def tried(tmp_path_factory, fake_hub):
-    """What each try printed, by its name. Each state of the hub has its process: the client reads its settings once."""
+    """The output of each attempt, by name. Each state of the hub has a process: the client reads its settings once."""
     folder = tmp_path_factory.mktemp("hub")
     lock, corpus = folder / "lock.yaml", folder / "corpus.jsonl"
     archive = io.BytesIO()
@@ -136,7 +136,7 @@ def tried(tmp_path_factory, fake_hub):
     environment = {**os.environ, "HF_HOME": str(folder / "home"), "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
 
     def attempts(*tries: tuple[str, ...], **settings: str) -> list[tuple[str, str, str]]:
-        """What each try returned or raised, what it said, and what was then in its file."""
+        """What each attempt returned or raised, its output, and the content of its file afterwards."""
         done = subprocess.run(
             [sys.executable, "-c", SCRIPT, json.dumps(tries)],
             env={**environment, **settings},
@@ -263,7 +263,7 @@ class TestHub:
 
 
 def test_a_study_pins_once_and_has_nothing_to_do_then(tmp_path, fake_hub):
-    """Through the DAG: the lock lies beside the study, says so in the job's log, and triggers nothing."""
+    """Through the DAG: the lock is written beside the study, the job's log says so, and nothing reruns."""
     for name in ("workflow", "src", "envs", "config"):
         shutil.copytree(name, tmp_path / name)
     shutil.copy("Snakefile", tmp_path)

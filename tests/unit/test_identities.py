@@ -1,4 +1,4 @@
-"""Identities that hold for any batch, whatever the method: property tests of the objective."""
+"""Identities that hold for any batch and method: property tests of the objective."""
 
 import dataclasses
 
@@ -52,7 +52,7 @@ def rows_of(batch: Batch, rows) -> Batch:
 
 
 def same(a, b, **tolerance):
-    """In double precision, whose rounding is far below both bounds: they leave room for numbers that cancel."""
+    """Compare in double precision. Its rounding is far below both bounds, which leaves room for cancellation."""
     for x, y in zip(a, b, strict=True):
         torch.testing.assert_close(x, y, **{"rtol": 1e-9, "atol": 1e-12} | tolerance)
 
@@ -100,7 +100,7 @@ def test_padding_and_empty_rows_do_not_matter(name, batch, extra, garbage):
 @given(batch=batches())
 @settings(max_examples=15, deadline=None)
 def test_the_closed_form_is_the_gradient_of_the_value(name, batch):
-    """Finite differences of Σ f(r)·Â with everything that carries no gradient held fixed."""
+    """Compared with finite differences of Σ f(r)·Â, with all factors that have no gradient held fixed."""
     method = METHODS[name]
     if GATES[method.gate].detached or method.weights is not None or method.ratio == "sequence_token":
         return  # their published losses hold a factor fixed; they are compared elsewhere

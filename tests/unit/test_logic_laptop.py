@@ -1,4 +1,4 @@
-"""The laptop's puzzles: right, short, and held out by what is said rather than by who says it."""
+"""The laptop study's puzzles are right and short, and held out by what is said, not by who says it."""
 
 import itertools
 import re
@@ -20,17 +20,17 @@ def boxed(text, example, truncated=False):
     return verdict
 
 
-def understand(claim, speaker, other):
-    """A claim's meaning, read from its English: a function of the speaker's and the other's being a knight."""
-    if claim.startswith("we are"):
-        return lambda me, him: (me is him) is ("not" not in claim)
-    connective = re.search(r" (and|or|iff|then) ", claim)
+def understand(said, speaker, other):
+    """A statement's meaning, read from its English: a function of the speaker's and the other's being a knight."""
+    if said.startswith("we are"):
+        return lambda me, him: (me is him) is ("not" not in said)
+    connective = re.search(r" (and|or|iff|then) ", said)
     if not connective:
-        subject, negation, role = re.fullmatch(r"(\w+) (?:am|is)( not)? a (knight|knave)", claim).groups()
+        subject, negation, role = re.fullmatch(r"(\w+) (?:am|is)( not)? a (knight|knave)", said).groups()
         assert subject in ("I", other)
         positive = (role == "knight") is (negation is None)
         return lambda me, him: (me if subject == "I" else him) is positive
-    left, right = claim.removeprefix("if ").split(connective[0])
+    left, right = said.removeprefix("if ").split(connective[0])
     a, b = understand(left, speaker, other), understand(right, speaker, other)
     return {
         "and": lambda me, him: a(me, him) and b(me, him),
@@ -41,11 +41,9 @@ def understand(claim, speaker, other):
 
 
 def read(question):
-    """Both names, and both claims as functions of both roles in the order of the names."""
-    first, claim, second, reply = re.fullmatch(
-        r"(\w+) says: (.+)\. (\w+) says: (.+)\. Who is what\?", question
-    ).groups()
-    says, replies = understand(claim, first, second), understand(reply, second, first)
+    """Both names, and both statements as functions of both roles in the order of the names."""
+    first, said, second, reply = re.fullmatch(r"(\w+) says: (.+)\. (\w+) says: (.+)\. Who is what\?", question).groups()
+    says, replies = understand(said, first, second), understand(reply, second, first)
     return first, second, says, lambda a, b: replies(b, a)
 
 
@@ -92,14 +90,14 @@ def test_there_are_416_patterns_and_names_are_no_part_of_them():
         assert without_names.setdefault(text, LAPTOP.pattern(example)) == LAPTOP.pattern(example)
 
 
-def test_the_same_claims_with_the_speakers_exchanged_are_one_pattern():
-    claims = {}
+def test_the_same_statements_with_the_speakers_exchanged_are_one_pattern():
+    patterns_of = {}
     for example in EXAMPLES:
         first, second = example.extra["names"]
         parts = re.fullmatch(r"\w+ says: (.+)\. \w+ says: (.+)\. Who is what\?", example.question).groups()
         anonymous = frozenset(part.replace(first, "you").replace(second, "you") for part in parts)
-        claims.setdefault(anonymous, set()).add(LAPTOP.pattern(example))
-    assert all(len(patterns) == 1 for patterns in claims.values())
+        patterns_of.setdefault(anonymous, set()).add(LAPTOP.pattern(example))
+    assert all(len(patterns) == 1 for patterns in patterns_of.values())
 
 
 def test_texts_are_short_and_fit_the_vocabulary():

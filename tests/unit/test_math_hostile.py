@@ -1,4 +1,4 @@
-"""Whatever a policy writes: a verdict within 2 seconds, nothing lost, memory bounded, and the next verdict right."""
+"""Any text gets a verdict within 2 seconds; no verdict is lost, memory is limited, and the next verdict is right."""
 
 import json
 import os
@@ -82,7 +82,7 @@ def verdicts(completions: list[str], reward="answer"):
 
 
 def processes() -> dict[int, int]:
-    """Our workers' processes, templates and judges, with the most memory each has ever held, in MiB."""
+    """The processes of the workers, templates and judges, with their peak memory in MiB."""
     templates = [psutil.Process(worker.process.pid) for worker in POOL.workers.values()]
     found = {}
     for process in [each for template in templates for each in (template, *template.children())]:
@@ -94,7 +94,7 @@ def processes() -> dict[int, int]:
 def peak_mib(process: psutil.Process) -> int:
     try:
         lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
-    except FileNotFoundError:  # macOS tells no other process's peak
+    except FileNotFoundError:  # macOS does not report the peak of other processes
         return process.memory_info().rss >> 20
     return next((int(line.split()[1]) >> 10 for line in lines if line.startswith("VmHWM")), 0)
 
@@ -122,7 +122,7 @@ def test_a_hostile_answer_is_judged_within_two_seconds(name):
 
 @pytest.mark.parametrize("reward", REWARDS)
 def test_hostile_texts_are_read_in_linear_time(reward):
-    """Here, where a judge's own clocks do not reach."""
+    """In the trainer's process, which the judge's time limits do not cover."""
     for name, text in TEXTS.items():
         began = time.process_time()
         (verdict,) = verdicts([text], reward)
@@ -154,7 +154,7 @@ def test_no_verdict_is_lost_or_moved_in_a_mixed_batch():
 
 @pytest.mark.parametrize("whom", ["judge", "judge stopped", "whole worker"])
 def test_a_worker_that_dies_costs_one_verdict_and_is_replaced(whom):
-    """Killed by the kernel for memory, say; stopped, so that even the kernel's alarm must wait."""
+    """Killed, as by the kernel for memory; or stopped, so that the kernel's alarm waits, too."""
 
     def strike() -> None:
         time.sleep(0.3)
@@ -227,7 +227,7 @@ def test_workers_die_with_the_trainer_even_in_the_middle_of_a_judgement(end):
 
 
 def _alive_group(pid: int) -> bool:
-    """Whether any process of a worker, template or judge, still runs; one that only awaits its burial does not."""
+    """Whether a process of a worker, template or judge, still runs. Zombies do not count."""
     for process in psutil.process_iter():
         with suppress(psutil.Error, ProcessLookupError, PermissionError):
             if os.getpgid(process.pid) == pid and process.status() != psutil.STATUS_ZOMBIE:
@@ -275,7 +275,7 @@ worker.main()
 
 
 def test_where_the_kernel_bounds_no_memory_a_greedy_judge_is_killed_and_replaced():
-    """As on macOS: without RLIMIT_AS, the template looks."""
+    """As on macOS: without RLIMIT_AS, the template checks the memory."""
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen([sys.executable, "-c", MAC], **pipes) as template:
         assert template.stdout.readline() == "ready\n"

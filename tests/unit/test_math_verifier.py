@@ -1,4 +1,4 @@
-"""Right is right and wrong is wrong: answers labelled by others, every public gold, and what must not earn a reward."""
+"""Verdicts on answers that others labelled, on all public golds, and on answers that must not earn a reward."""
 
 import json
 import math
@@ -77,7 +77,7 @@ POLICY = {
     "policy:absolute_tolerance",
     "upstream_label_mathematically_wrong",
 }
-"""Flags of pairs whose label follows another rule than mathematics: ours may differ. No other pair may."""
+"""Flags of pairs whose labels follow conventions, not mathematics. Only on these may our verdict differ."""
 
 
 def test_every_pair_of_math_verify_and_others_holds_unless_it_is_a_matter_of_policy():
@@ -212,7 +212,7 @@ def test_hedges_and_near_misses_earn_nothing(gold, completion):
 
 @pytest.mark.parametrize("gold", ["2.88e-19", "3.61 \\times 10^{-10}", "1e-5"])
 def test_a_tiny_gold_is_not_equal_to_everything_tiny(gold):
-    """math-verify's 6 decimals would make it so."""
+    """It would be with math-verify's 6 decimals."""
     assert right(gold, f"\\boxed{{{gold}}}")
     value = float(gold.replace(" \\times 10^{", "e").rstrip("}"))
     for factor in (0, 2, 10, 1.01):

@@ -1,4 +1,4 @@
-"""prepare: as many distinct examples as were asked for, or one line that says how many there are."""
+"""prepare: the number of distinct examples that the spec asks for, or one line with the number that exist."""
 
 import json
 import re
@@ -33,7 +33,7 @@ def spec_of(task: str, source: str, rows: int, held: int) -> PrepareSpec:
 
 @pytest.mark.parametrize(("task", "source", "module", "few"), FEW)
 class TestDistinct:
-    """With so few names that one comes to the end of what there is."""
+    """With so few names that the examples run out."""
 
     @pytest.fixture(autouse=True)
     def fewer(self, module, few, monkeypatch):
@@ -62,7 +62,7 @@ class TestDistinct:
 
 
 class TestStandIns:
-    """A rehearsal on ordinary cores brings rows of its own, and says so."""
+    """A rehearsal on CPUs uses made-up rows, and says so."""
 
     @pytest.mark.parametrize(("task", "name"), ON_HUB)
     def test_each_source_of_the_hub_has_rows_that_its_own_code_reads(self, task, name):
@@ -71,7 +71,7 @@ class TestStandIns:
         assert facts["from"] == "stand-in rows"
 
     def test_no_row_is_from_a_data_set(self):
-        """None of their questions stands in the public sets that are at hand."""
+        """None of their questions is in the public sets."""
         public = Path("../shared/data")
         next(public.iterdir())  # raises where it is missing
 
@@ -86,7 +86,7 @@ class TestStandIns:
 
     @pytest.mark.parametrize("name", REHEARSED)
     def test_a_rehearsal_prepares_its_data_without_a_hub(self, name, tmp_path):
-        """Every task of it; manifest and report name the sources that rows stand in for."""
+        """All its tasks; manifest and report name the sources of made-up rows."""
         study = load_study(f"{name}_rehearsal_cpu")
         mirror = Path(study.config.data_mirror)
         for task, chosen in study.config.tasks.items():

@@ -1,4 +1,4 @@
-"""`score` gives one verdict a row, whatever the texts, and a killed run ends with the bytes of an uninterrupted one."""
+"""`score` gives one verdict for each row of any text, and a killed run ends with the bytes of an uninterrupted one."""
 
 import json
 import os
@@ -23,7 +23,7 @@ RIGHT = {"id": "a", "completion": f"<answer>{GOLD}</answer>", "answer": GOLD}
 
 
 def echo(batch):
-    """A judge that says what it was given."""
+    """A judge that returns its input."""
     return [Verdict(float(len(text)), {"x": 1.0}, text, "correct") for text, _, _ in batch]
 
 
@@ -38,7 +38,7 @@ def read(path):
 
 @pytest.fixture
 def judged(monkeypatch):
-    """Replaces all judges of logic; the list grows by what they are given."""
+    """Replaces all judges of logic; the list collects their input."""
     seen = []
 
     def judge(batch):
@@ -226,7 +226,7 @@ def test_more_verdicts_than_rows_are_bad_input(tmp_path):
     ],
 )
 def test_verdicts_are_never_mixed_with_those_of_anything_else(tmp_path, monkeypatch, change, fault, cut):
-    """Finished or begun, they stay as they are; without them, nothing stands in the way."""
+    """Finished or not, existing verdicts stay unchanged; without them the run starts."""
     source, out, note = (tmp_path / name for name in ("in.jsonl", "out.jsonl", "out.jsonl.score.json"))
     rows = [RIGHT, RIGHT | {"id": "b"}]
     score.run("logic", "answer", write(source, rows), out)
@@ -267,7 +267,7 @@ def command(*words: str | Path) -> list[str]:
 
 @pytest.mark.parametrize("name", ["-", "/dev/stdin", "fifo"])
 def test_what_can_be_read_once_only_is_judged_as_a_file_is(tmp_path, name):
-    """All of it, and again when it comes once more."""
+    """A pipe is judged, and judged again when it is written again."""
     source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     write(source, [RIGHT | {"id": i, "completion": "x" * 1000} for i in range(300)])
     score.run("logic", "answer", source, tmp_path / "straight.jsonl")

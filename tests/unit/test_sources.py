@@ -1,4 +1,4 @@
-"""Sources: every public row becomes a valid example, wherever it comes from, and nothing damaged passes."""
+"""Sources: every public row becomes a valid example, and damaged files are refused."""
 
 import hashlib
 import io
@@ -30,13 +30,13 @@ MIRRORED = sorted(name for name in SOURCES if (DATA / f"{name}.jsonl").exists())
 
 @cache
 def counts() -> dict[str, int]:
-    """Rows of each file, as the data's own README has them."""
+    """Number of rows of each file, from the README of the data."""
     text = (DATA / "README.md").read_text("utf-8")
     return {name: int(rows) for name, rows in re.findall(r"^\| `([\w/]+)\.jsonl` \| (\d+) \|", text, re.MULTILINE)}
 
 
 def upstream(name: str, *files: str) -> list[Example]:
-    """Rows in the columns that the hub has, through a source."""
+    """Examples of a source from rows with the hub's columns."""
     rows = (located for file in files for located in read_rows(DATA / file))
     return convert(name, SOURCES[name], rows)[0]
 

@@ -1,4 +1,4 @@
-"""Answers to questions: what the standard accepts is accepted, and nothing else earns a reward."""
+"""Answers to questions: those that the standard accepts earn a reward, and no others."""
 
 import json
 import time
@@ -26,7 +26,7 @@ def rows(name):
 
 
 def verdict(reward, completion, example=PARIS, truncated=False):
-    """As `score` gives it, which has the text alone."""
+    """The verdict of `score`, which has only the text."""
     return REWARDS[reward]([(own_words(completion), example, truncated)])[0]
 
 
@@ -150,7 +150,7 @@ HEDGES = [
 
 @pytest.mark.parametrize("hedge", HEDGES)
 def test_a_hedge_earns_nothing(hedge):
-    """Two answers, a list of all names, the question once more."""
+    """Two answers, a list of all names, or the question repeated."""
     stream = FAMILIES.generate(Random(0))
     for example in (next(stream) for _ in range(50)):
         gold = example.answers[0]
