@@ -64,10 +64,10 @@ CORPORA: dict[str, Corpus] = {
     # Wikipedia of December 2018 in 21 million passages of 100 words (DPR's). The file is a tar archive, despite
     # its name. Commit and member: redai-studio/Relax, examples/search_r1; digest: public manifests of data.
     "wiki18": Corpus(
-        "PeterJinGo/wiki-18-corpus",
-        "69c1c00ffe7c5554c68d8548355cb22e46aabc51",
-        "wiki-18.jsonl.gz",
-        "7abd929223399cd63c52b499f289bf4f9039be1e9f8c43e1cb3938305b2317db",
-        "data00/jiajie_jin/flashrag_indexes/wiki_dpr_100w/wiki_dump.jsonl",
+        hub="PeterJinGo/wiki-18-corpus",
+        revision="69c1c00ffe7c5554c68d8548355cb22e46aabc51",
+        archive="wiki-18.jsonl.gz",
+        sha256="7abd929223399cd63c52b499f289bf4f9039be1e9f8c43e1cb3938305b2317db",
+        member="data00/jiajie_jin/flashrag_indexes/wiki_dpr_100w/wiki_dump.jsonl",
     ),
 }
