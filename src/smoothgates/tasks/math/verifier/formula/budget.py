@@ -1,7 +1,7 @@
 """The budget of a verdict, in units of work rather than in time: the same inputs always cost the same."""
 
-UNITS = 200_000
-"""Units of work on one verdict, about two microseconds each. A verdict that needs more is undecided on any machine."""
+MOST_WORK = 200_000
+"""Units of work on one verdict, about two microseconds each. A verdict that needs more is undecided everywhere."""
 
 
 class TooMuchWork(ArithmeticError):
@@ -11,11 +11,11 @@ class TooMuchWork(ArithmeticError):
 class Budget:
     """Counts the work on a verdict."""
 
-    left = UNITS
+    left = MOST_WORK
 
     def begin(self) -> None:
         """Start a new verdict."""
-        self.left = UNITS
+        self.left = MOST_WORK
 
     def spend(self, units: int) -> None:
         """Count some work. Raises TooMuchWork when the budget is spent."""
