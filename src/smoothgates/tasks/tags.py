@@ -7,9 +7,8 @@ SEARCH = ("<search>", "</search>")
 INFORMATION = ("<information>", "</information>")
 ANSWER = ("<answer>", "</answer>")
 BOXED = (r"\boxed{", "}")
-
 MARKERS = (BOXED[0], *THINK, *SEARCH, *INFORMATION, *ANSWER)
-"""All of these. The compact policy's tokenizer keeps each as one token, in this order."""
+"""One token each in the compact policies' tokenizers, unless a task names others. Their order fixes the token ids."""
 
 _JOINT = re.compile(r"(?:[\s,;/|&]|\b(?:or|and|else|either|maybe|perhaps|possibly|alternatively)\b)+")
 """Text that joins two answers to one list."""

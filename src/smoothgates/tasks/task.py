@@ -113,7 +113,7 @@ class Source:
     """Patterns of its files on the hub, parquet or JSON lines."""
 
 
-Turn = tuple[Example, str, int]
+ToolCall = tuple[Example, str, int]
 """An example, the text that the policy wrote since the last reply (it ends with a stop), and the number of replies so
 far."""
 
@@ -127,7 +127,7 @@ class Environment(Protocol):
     """Text before and after a reply. It is kept when a reply is truncated."""
     max_replies: int
 
-    def respond(self, turns: list[Turn]) -> list[str | None]:
+    def respond(self, turns: list[ToolCall]) -> list[str | None]:
         """Return the reply to each turn; None ends that conversation. It never raises because of a turn's text."""
 
 
@@ -147,10 +147,10 @@ class Task:
     environment: Callable[[int, int, Path | None], Environment] | None = None
     """Makes the tools from the number of uses allowed, the number of results for each use, and the manifest of an index
     to search. Without an index they search the data of each generated example."""
+    markers: tuple[str, ...] = MARKERS
+    """Texts that verifiers and tools read: one token each in a compact policy's tokenizer, kept by `decode`."""
     own_words: Callable[[str], str] = str
     """Removes what tools wrote from a conversation. Training uses the mask of tokens instead."""
-    markers: tuple[str, ...] = MARKERS
-    """Texts that the compact policy's tokenizer keeps as one token each. A task whose tags differ sets its own."""
 
 
 def example_of(id: str, question: str, answers: Iterable[str], extra: Row | None = None) -> Example | None:
