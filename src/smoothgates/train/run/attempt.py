@@ -66,8 +66,17 @@ class Attempt:
         shared = policy if spec.engine.kind == "torch" else None  # DeepSpeed may divide its weights among the ranks
         with ranks.failing_together():
             sampler = make_sampler(spec.sampler, folder, spec.engine.dtype, shared)
-        state = State.first(engine, spec)
-        attempt = cls(spec, folder, workdir, stop, save_seconds, engine, sampler, text, state)
+        attempt = cls(
+            spec=spec,
+            start=folder,
+            workdir=workdir,
+            stop=stop,
+            save_seconds=save_seconds,
+            engine=engine,
+            sampler=sampler,
+            text=text,
+            state=State.first(engine, spec),
+        )
         attempt.load()
         with ranks.failing_together():
             if workdir.owned:
