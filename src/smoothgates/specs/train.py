@@ -1,4 +1,4 @@
-"""The spec of the stage `train`: one RL run."""
+"""What `train` is told: one RL run."""
 
 from typing import Literal
 
@@ -13,29 +13,29 @@ from smoothgates.specs.rollout import Protocol, SamplerConfig, Sampling
 
 
 class EngineConfig(Record):
-    """Settings of the engine, which computes gradients and takes optimiser steps."""
+    """What computes gradients and takes optimiser steps."""
 
     kind: Literal["torch", "deepspeed"] = "torch"
-    """`torch`: one process. `deepspeed`: one process for each GPU of the job."""
+    """`torch`: one process. `deepspeed`: as many as the job has GPUs."""
     zero: Literal[1, 2, 3] = 2
-    """DeepSpeed's ZeRO stage. 1 divides the optimiser state among the ranks, 2 also gradients, 3 also weights."""
+    """DeepSpeed's ZeRO stage: what is divided among the ranks. 1: optimiser state, 2: and gradients, 3: and weights."""
     dtype: Literal["float32", "bfloat16"] = "float32"
-    """Type of weights and activations. Master weights and log-softmax are always in single precision."""
+    """Of weights and activations. Master weights and log-softmax are in single precision always."""
     offload: bool = False
-    """Keep the optimiser state in main memory (DeepSpeed only)."""
+    """Keep the optimiser's state in main memory (DeepSpeed)."""
     gradient_checkpointing: bool = False
-    """Recompute activations in the backward pass: a third more work, a fraction of the memory."""
+    """Compute activations anew in the backward pass: a third more work, a fraction of the memory."""
     tokens: Tokens | None = None
-    """Most tokens in a micro-batch of one rank, including padding unless packed. None: one micro-batch per update."""
+    """Most tokens of a micro-batch on one rank, padding included unless packed. None: an update is one micro-batch."""
     packed: bool = False
-    """Join sequences end to end instead of padding them to the longest."""
+    """Lay sequences end to end instead of padding them to the longest."""
     logits: Tokens | None = None
-    """Compute logits for at most this many tokens at a time. None: for a whole micro-batch."""
+    """At most as many logits exist at a time as so many tokens have. None: those of a whole micro-batch."""
 
     @model_validator(mode="after")
     def _torch_is_plain(self) -> "EngineConfig":
         if self.kind == "torch" and self.offload:
-            raise ValueError("offload: expected the engine 'deepspeed', got 'torch'")
+            raise ValueError("offload is for the engine 'deepspeed'")
         return self
 
 
@@ -43,13 +43,13 @@ class Regime(Record):
     """How far off-policy the updates are."""
 
     rollouts: Updates
-    """Number of rollouts to train on."""
+    """Rollouts trained on."""
     minibatches: Updates
     """Updates per pass over a rollout."""
     epochs: Updates = 1
-    """Number of passes over a rollout."""
+    """Passes over a rollout."""
     lag: UpdatesOrNone = 0
-    """Number of rollouts that are sampled between the sampling of a rollout and training on it."""
+    """Rollouts between sampling and training: the age of what is trained on."""
     optimizer: Adam
 
 
@@ -67,6 +67,6 @@ class TrainSpec(Record):
     engine: EngineConfig = EngineConfig()
     sampler: SamplerConfig = SamplerConfig()
     published: bool = False
-    """Whether the policy is a published model, run by transformers, or a compact one."""
+    """Whether the policy is a published model, which transformers runs. Otherwise it is a compact one."""
     checkpoint_every: Updates
-    """Number of rollouts between two policies that are kept for the learning curve."""
+    """Rollouts between checkpoints that are kept for the learning curve."""
