@@ -95,12 +95,10 @@ def test_several_sigterms_stop_it_in_order(long):
 
 
 def test_out_of_time(long):
-    """A quarter of the budget of 6 s is reserved, which leaves 4.5 s."""
+    """The run stops and resumes. `test_resume.py` tests that it stops early enough."""
     longer = {"regime": {**long.spec["regime"], "rollouts": 400}, "checkpoint_every": 150}
     undisturbed, run = long.elsewhere("undisturbed", **longer), long.elsewhere("longer", **longer)
-    began = time.monotonic()
     assert begin(run, "--wall-minutes", "0.1", "--save-seconds", "600").wait(60) == 75
-    assert time.monotonic() - began < 6
     assert "the time limit is near; run me again" in run.log
     assert attempt(run, save_seconds=600) == 0
     assert attempt(undisturbed, save_seconds=600) == 0

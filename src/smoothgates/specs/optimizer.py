@@ -17,8 +17,8 @@ class Adam(Record):
     betas: tuple[Decay, Decay] = (0.9, 0.999)
     weight_decay: NonNegativeFloat = 0.0
     warmup: UpdatesOrNone = 0
-    """Number of updates over which the rate rises from 0."""
+    """Updates over which the learning rate rises from 0."""
     decay: Literal["none", "linear"] = "none"
-    """`linear`: the rate falls to 0 at the end of the run."""
+    """`linear`: the learning rate falls to 0 at the run's last update."""
     grad_clip: PositiveFloat = 1.0
     """Gradients with a larger global norm are scaled down to it. The norm before clipping is logged."""

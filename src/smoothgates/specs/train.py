@@ -1,4 +1,4 @@
-"""The spec of the stage `train`: one RL run."""
+"""Spec of `train`: one RL run."""
 
 from typing import Annotated, Literal
 
@@ -13,29 +13,29 @@ from smoothgates.specs.rollout import Protocol, SamplerConfig
 
 
 class EngineConfig(Record):
-    """Settings of the engine, which computes gradients and takes optimiser steps."""
+    """The engine that computes gradients and takes optimizer steps."""
 
     kind: Literal["torch", "deepspeed"] = "torch"
     """`torch`: one process. `deepspeed`: one process for each GPU of the job."""
     zero: Literal[1, 2, 3] = 2
-    """DeepSpeed's ZeRO stage. 1 divides the optimiser state among the ranks, 2 also gradients, 3 also weights."""
+    """DeepSpeed's ZeRO stage. Sharded over the ranks are: 1: optimizer state, 2: also gradients, 3: also weights."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Type of weights and activations. Master weights and log-softmax are always in single precision."""
     offload: bool = False
-    """Keep the optimiser state in main memory (DeepSpeed only)."""
+    """Keep the optimizer state in main memory (DeepSpeed only)."""
     gradient_checkpointing: bool = False
-    """Recompute activations in the backward pass: a third more work, a fraction of the memory."""
+    """Recompute activations in the backward pass: a third more computation for a fraction of the memory."""
     tokens: Tokens | None = None
-    """Most tokens in a micro-batch of one rank, including padding unless packed. None: one micro-batch per update."""
+    """Most tokens of a micro-batch on one rank, padding included unless packed. None: one micro-batch per update."""
     packed: bool = False
-    """Join sequences end to end instead of padding them to the longest."""
+    """Concatenate sequences instead of padding them to the longest one."""
     logits: Tokens | None = None
-    """Compute logits for at most this many tokens at a time. None: for a whole micro-batch."""
+    """Compute logits for at most this many tokens at a time. None: for the whole micro-batch."""
 
     @model_validator(mode="after")
     def _torch_is_plain(self) -> "EngineConfig":
         if self.kind == "torch" and self.offload:
-            raise ValueError("offload: expected the engine 'deepspeed', got 'torch'")
+            raise ValueError("offload needs the engine 'deepspeed'")
         return self
 
 
@@ -43,13 +43,13 @@ class Regime(Record):
     """The schedule of an RL run, which decides how far off-policy its updates are."""
 
     rollouts: Updates
-    """Number of rollouts to train on."""
+    """Number of rollouts in the run."""
     minibatches: Updates
     """Updates in each pass over a rollout."""
     epochs: Updates = 1
-    """Number of passes over a rollout."""
+    """Passes over each rollout."""
     lag: UpdatesOrNone = 0
-    """Number of rollouts that are sampled between the sampling of a rollout and training on it."""
+    """Age of the samples, in rollouts, when they are trained on."""
     optimizer: Adam
 
 
@@ -76,6 +76,6 @@ class TrainSpec(Record):
     engine: EngineConfig = EngineConfig()
     sampler: SamplerConfig = SamplerConfig()
     published: bool = False
-    """Whether the policy is a published model, run by transformers, or a compact one."""
+    """Whether the policy is a published model, which transformers runs. Otherwise it is a compact one."""
     checkpoint_every: Updates
-    """Number of rollouts between two policies that are kept for the learning curve."""
+    """Number of rollouts between the checkpoints that are kept for the learning curve."""

@@ -83,8 +83,8 @@ def run(spec_text: str, inputs: Inputs, result: Result, options: RunOptions | No
         from smoothgates.train.run.publish import publish
 
         attempt = Attempt.resume(spec, inputs.policy, workdir, stop, options.save_seconds)
-        setting = setting_of(spec.task, spec.protocol, inputs.index)
-        context = attempt.context(setting, read_examples(inputs.data))
+        task_setup = setting_of(spec.task, spec.protocol, inputs.index)
+        context = attempt.context(task_setup, read_examples(inputs.data))
         with workdir.recording_failure(), explaining_out_of_memory(spec), closing(attempt.sampler):
             train(attempt.state, context, attempt.after_each)
         publish(attempt, result, digests, execution.write)

@@ -17,7 +17,7 @@ class RunContext:
     spec: TrainSpec
     sampler: Sampler
     text: Text
-    setting: Setting
+    task_setup: Setting
     examples: list[Example]
     update_sampler: Callable[[int], None] = lambda steps: None
     """Copies the engine's weights to the sampler; takes the number of optimiser steps so far.

@@ -37,7 +37,7 @@ def sample_rollout(state: State, context: RunContext) -> Rollout:
     rollout = collect(
         context.sampler,
         context.text,
-        context.setting,
+        context.task_setup,
         examples,
         spec.sampling.group,
         state.samples,

@@ -67,8 +67,17 @@ class Attempt:
         shared = policy if spec.engine.kind == "torch" else None  # DeepSpeed may divide its weights among the ranks
         with ranks.failing_together():
             sampler = make_sampler(spec.sampler, folder, spec.engine.dtype, shared)
-        state = State.first(engine, spec)
-        attempt = cls(spec, folder, workdir, stop, save_seconds, engine, sampler, text, state)
+        attempt = cls(
+            spec=spec,
+            start=folder,
+            workdir=workdir,
+            stop=stop,
+            save_seconds=save_seconds,
+            engine=engine,
+            sampler=sampler,
+            text=text,
+            state=State.first(engine, spec),
+        )
         attempt.load()
         with ranks.failing_together():
             if workdir.owned:
@@ -94,15 +103,15 @@ class Attempt:
             where = f"update {self.steps}, rollout {self.state.history.rollouts} of {self.spec.regime.rollouts}"
             print(f"resuming from checkpoint {path.name}: {where}", file=sys.stderr, flush=True)
 
-    def context(self, setting: Setting, examples: list[Example]) -> RunContext:
+    def context(self, task_setup: Setting, examples: list[Example]) -> RunContext:
         """What the training loop needs besides the state. Leaves out examples whose prompts are too long."""
-        chosen = fitting(examples, self.text, setting, self.spec.sampling.prompts)
+        chosen = fitting(examples, self.text, task_setup, self.spec.sampling.prompts)
         if len(chosen) < len(examples) and self.workdir.ranks.is_main:
-            left, limit = len(examples) - len(chosen), setting.protocol.max_prompt_tokens
+            left, limit = len(examples) - len(chosen), task_setup.protocol.max_prompt_tokens
             print(f"{left} of {len(examples)} examples left out: prompts over {limit} tokens", file=sys.stderr)
-        probe = self.text.prompts(setting.prompt, [example.question for example in chosen[:PROBE_PROMPTS]])
+        probe = self.text.prompts(task_setup.prompt, [example.question for example in chosen[:PROBE_PROMPTS]])
         sync = make_sync(self.engine, self.sampler, self.spec.engine.dtype, probe, self.sampler_folder, self.start)
-        return RunContext(self.spec, self.sampler, self.text, setting, chosen, sync)
+        return RunContext(self.spec, self.sampler, self.text, task_setup, chosen, sync)
 
     def sampler_folder(self) -> Path:
         """An empty folder through which weights pass to the sampler. Called by rank 0."""
