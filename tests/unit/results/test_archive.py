@@ -133,7 +133,7 @@ def test_without_git_it_holds_nothing_hidden(project):
 def test_code_that_jobs_use_and_git_does_not_know_is_named(project, monkeypatch):
     git("init", "-q")
     git("add", "Snakefile")
-    monkeypatch.setattr(archive, "code_of", lambda *_: ["src/smoothgates/mine.py"])
+    monkeypatch.setattr(archive, "imported_by", lambda *_: ["src/smoothgates/mine.py"])
     with pytest.raises(BadInput, match=r"^src/smoothgates/mine\.py: not archived: .* git add it$"):
         archive.run(project.study, Path("out.tar.gz"))
 
