@@ -114,7 +114,7 @@ def test_an_unfinished_study_has_no_report_yet_and_loses_nothing(checkout):
     done = checkout.snakemake("--config", "study=smoke", *arguments, ok=False)
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1] == (
-        "error: results/smoke/evaluate/math/near/erf/seed0/heldout.json: is missing, and none of the allowed rules makes it:"
+        "error: results/smoke/evaluate/math/near/erf/seed0/heldout.json: missing, and no allowed rule makes it:"
         " run `make study` first"
     )
     assert page.read_bytes() == before
