@@ -40,7 +40,7 @@ MARKERS = {
     (LINUX_ARM,): " ; sys_platform == 'linux' and platform_machine == 'aarch64'",
     (MAC,): " ; sys_platform == 'darwin'",
 }
-"""By the platforms that need a package. `smoothgates.environments` reads these and no others."""
+"""By the platforms that need a package. `smoothgates.provenance.environments` reads these and no others."""
 APART = ("torch", "cuda-", "nvidia-", "triton")
 """Prefixes of the packages that come with torch's build."""
 

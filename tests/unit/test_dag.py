@@ -43,7 +43,7 @@ def test_a_study_is_held_once_and_others_beside_it(here):
 
 def test_the_lock_of_a_killed_one_is_cleared_and_no_other(here, capsys):
     hold = (
-        "import os; from smoothgates.jobs.snakemake.exclusive import alone\nwith alone('mine'): os.kill(os.getpid(), 9)"
+        "import os\nfrom smoothgates.jobs.snakemake.exclusive import alone\nwith alone('mine'): os.kill(os.getpid(), 9)"
     )
     killed = subprocess.Popen([sys.executable, "-c", hold])
     killed.wait()

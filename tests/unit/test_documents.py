@@ -120,7 +120,7 @@ def test_a_small_file_takes_little_memory(tmp_path):
     """430 bytes of aliases once took 1.7 GB."""
     (tmp_path / "bomb.yaml").write_text(BOMB)
     script = (
-        "import resource, sys; from pathlib import Path; from smoothgates.documents import read_yaml\n"
+        "import resource, sys; from pathlib import Path; from smoothgates.io.documents import read_yaml\n"
         "most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 + (200 << 20)\n"
         "resource.setrlimit(resource.RLIMIT_AS, (most, most))\n"
         "try: read_yaml(Path(sys.argv[1]))\n"

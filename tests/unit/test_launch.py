@@ -204,7 +204,7 @@ def test_signals_reach_every_rank_and_75_is_kept(tmp_path):
     )
     main = (
         "import sys\n"
-        "from smoothgates.launch import Place, rank_environments, supervise\n"
+        "from smoothgates.distributed.launch import Place, rank_environments, supervise\n"
         "ranks = rank_environments(Place(1, 0, ''), {}, 2, lambda: 0)\n"
         f"sys.exit(supervise([sys.executable, '-c', {body!r}], ranks))\n"
     )

@@ -206,7 +206,7 @@ def test_a_trainers_alarm_and_handlers_are_left_alone():
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM, None])
 def test_workers_die_with_the_trainer_even_in_the_middle_of_a_judgement(end):
     code = (
-        "import sys, time, threading; from smoothgates.tasks.math.equality import POOL, equal\n"
+        "import sys, time, threading; from smoothgates.tasks.math.verifier.equality import POOL, equal\n"
         "equal([(('x+1',), '1+x')] * 4)\n"
         "print(*[worker.process.pid for worker in POOL.workers.values()], flush=True)\n"
         "equal([(('42',), sys.argv[1])] * 20) if len(sys.argv) > 1 else None\n"
@@ -236,7 +236,7 @@ def _alive_group(pid: int) -> bool:
 
 
 def test_a_worker_that_has_grown_is_replaced_between_two_answers():
-    code = "from smoothgates.tasks.math import worker; worker.FAT_BYTES = 1; worker.main()"
+    code = "from smoothgates.tasks.math.verifier import worker; worker.FAT_BYTES = 1; worker.main()"
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen([sys.executable, "-c", code], **pipes) as template:
         assert template.stdout.readline() == "ready\n"

@@ -327,7 +327,8 @@ def test_a_fork_of_the_trainer_judges_with_workers_of_its_own():
 
 
 ONE_VERDICT = (
-    "from smoothgates.tasks.math.equality import equal; assert equal([(('x+1',), '1+x')]) == ['correct']; {then}"
+    "from smoothgates.tasks.math.verifier.equality import equal; "
+    "assert equal([(('x+1',), '1+x')]) == ['correct']; {then}"
 )
 
 
@@ -352,7 +353,8 @@ def test_a_worker_that_cannot_start_is_an_error_and_not_a_verdict(monkeypatch):
 
 
 def test_importing_the_rewards_loads_nothing_heavy_and_starts_nothing():
-    code = "import sys; from smoothgates.tasks.math import rewards, equality; " + (
-        "assert not {'flint', 'torch', 'numpy'} & set(sys.modules); assert not equality.POOL.workers"
+    code = (
+        "import sys; from smoothgates.tasks.math import rewards; from smoothgates.tasks.math.verifier import equality; "
+        + ("assert not {'flint', 'torch', 'numpy'} & set(sys.modules); assert not equality.POOL.workers")
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

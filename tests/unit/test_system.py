@@ -65,8 +65,8 @@ def test_every_module_loads_and_the_whole_math_task_works_without_linux(tmp_path
     )
     forget = "for name in [n for n in sys.modules if n.startswith('smoothgates')]: del sys.modules[name]\n"
     act = (
-        "from smoothgates.tasks.math.equality import POOL, equal\n"
-        "from smoothgates.train.lease import Lease\n"
+        "from smoothgates.tasks.math.verifier.equality import POOL, equal\n"
+        "from smoothgates.train.run.lease import Lease\n"
         "assert POOL.size == min(os.cpu_count(), 8)\n"
         "assert equal([(('x+1',), '1+x'), (('y',), '2')]) == ['correct', 'wrong']\n"
         f"Lease(pathlib.Path({str(tmp_path)!r}), 30).release()\n"
@@ -78,7 +78,7 @@ def test_every_module_loads_and_the_whole_math_task_works_without_linux(tmp_path
 
 
 def test_two_ranks_meet_without_linux(tmp_path):
-    code = WITHOUT_LINUX + "from smoothgates.stages.probe import run; sys.exit(run())\n"
+    code = WITHOUT_LINUX + "from smoothgates.distributed.probe import run; sys.exit(run())\n"
     place = {"WORLD_SIZE": "2", "SMOOTHGATES_MEETING": f"file://{tmp_path}/meeting"}
     ranks = [
         subprocess.Popen(

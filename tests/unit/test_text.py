@@ -165,7 +165,7 @@ class TestCompact:
 
     def test_it_needs_no_transformers(self):
         script = (
-            "import sys, smoothgates.stages.policy, smoothgates.train.session; print('transformers' in sys.modules)"
+            "import sys, smoothgates.stages.policy, smoothgates.train.run.attempt; print('transformers' in sys.modules)"
         )
         done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
         assert done.stdout.strip() == "False", done.stderr

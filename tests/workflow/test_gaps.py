@@ -264,7 +264,7 @@ def test_figures_belong_to_their_page(place, monkeypatch):
     def fail(**_):
         raise RuntimeError
 
-    monkeypatch.setattr(report, "render", fail)
+    monkeypatch.setattr(report, "Page", fail)
     with pytest.raises(RuntimeError):
         reported()
     assert dict.fromkeys(before, b"old") == {

@@ -107,8 +107,7 @@ def curves_figure(curves: pd.DataFrame, look: Look) -> Figure:
                 if runs.empty:
                     continue
                 seeds = runs.pivot(index="rollout", columns="seed", values=column)
-                axis.fill_between(seeds.index, seeds.min(axis=1), seeds.max(axis=1), color=colour, alpha=0.10, lw=0)
-                axis.plot(seeds.index, seeds.mean(axis=1), color=colour, lw=1.3, label=method)
+                _band(axis, seeds, colour, label=method)
             # A logarithm needs something above 0: a regime that is all on-policy has no ratios but 1.
             moved = (by_rollout.loc[by_rollout["regime"] == regime, column] > 0).any()
             axis.set_yscale(scale if moved else "linear")
@@ -143,14 +142,19 @@ def routing_figure(curves: pd.DataFrame, look: Look) -> Figure:
                 if runs.empty:
                     continue
                 seeds = 100 * runs.pivot(index="rollout", columns="seed", values=column)
-                axis.fill_between(seeds.index, seeds.min(axis=1), seeds.max(axis=1), color=colour, alpha=0.10, lw=0)
-                axis.plot(seeds.index, seeds.mean(axis=1), color=colour, lw=1.3, label=method)
+                _band(axis, seeds, colour, label=method)
             axis.set_title(f"{task} · {regime}: {label}", fontsize=10)
             axis.set_ylim(0, None)
             axis.set_xlabel("rollout")
         axes[i, 0].set_ylabel("% of the experts chosen")
     _legend(figure, axes[0], look)
     return figure
+
+
+def _band(axis: Axes, seeds: pd.DataFrame, colour: str, **line) -> None:
+    """Mean over seeds as a line, their range as a band. `seeds`: one column per seed."""
+    axis.fill_between(seeds.index, seeds.min(axis=1), seeds.max(axis=1), color=colour, alpha=0.10, lw=0)
+    axis.plot(seeds.index, seeds.mean(axis=1), color=colour, lw=1.3, **line)
 
 
 def _legend(figure: Figure, axes: np.ndarray, look: Look) -> None:
@@ -219,8 +223,7 @@ def learning_figure(learning: pd.DataFrame, look: Look, moe: tuple[str, ...]) ->
                 if points.empty:
                     continue
                 seeds = pd.concat([start, points]).pivot(index="rollouts", columns="seed", values="score")
-                axis.fill_between(seeds.index, seeds.min(axis=1), seeds.max(axis=1), color=colour, alpha=0.08, lw=0)
-                axis.plot(seeds.index, seeds.mean(axis=1), color=colour, marker=look.marker[method], ms=3.5, lw=1.2)
+                _band(axis, seeds, colour, marker=look.marker[method], ms=3.5)
             axis.set_title(f"{_title(task, benchmark, learning)} · {regime}", fontsize=10)
             axis.set_ylim(0, 1)
         axes[i, 0].set_ylabel("Pass@1")

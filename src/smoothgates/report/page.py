@@ -1,6 +1,7 @@
 """The page: one HTML file that needs nothing beside it."""
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -10,51 +11,64 @@ from markupsafe import Markup
 from smoothgates.methods.method import Method
 from smoothgates.report.findings import Finding
 from smoothgates.report.style import Look
+from smoothgates.specs.fields import CONTROL
 from smoothgates.specs.report import ReportSpec
 
 TEMPLATE = "page.html.j2"
 
 
-def render(
-    spec: ReportSpec,
-    figures: dict[str, str],
-    tables: dict[str, pd.DataFrame],
-    looks: Look,
-    findings: list[Finding],
-    gaps: list[dict],
-    catalogue: list[dict],
-    runs: pd.DataFrame,
-    costs: pd.DataFrame,
-    origins: list[tuple[str, list[str]]],
-    made_up: list[str],
-) -> str:
-    """HTML text. Everything but the figures is escaped. `made_up`: sources whose rows stand in for a data set's."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    trained = runs[runs["regime"] != "control"]
-    controls = runs[runs["regime"] == "control"].groupby(["task", "method"], sort=False)["score"].mean()
-    return environment.get_template(TEMPLATE).render(
-        spec=spec,
-        figures={name: Markup(sized(svg)) for name, svg in figures.items()},
-        tables={name: table.fillna("–").to_dict("records") for name, table in tables.items()},
-        columns={name: list(table.columns) for name, table in tables.items()},
-        colour=looks.colour,
-        findings=findings,
-        gaps=gaps,
-        catalogue=catalogue,
-        methods=[(name, describe(spec.methods[name])) for name in spec.order],
-        seeds=sorted(runs["seed"].unique().tolist()),
-        regimes=list(trained["regime"].unique()),
-        tasks=list(trained["task"].unique()),
-        controls={task: own.droplevel(0).to_dict() for task, own in controls.groupby(level=0, sort=False)},
-        problems=int(trained["problems"].max()),
-        samples=int(trained["samples"].max()),
-        run_count=len(trained.drop_duplicates(["task", "regime", "method", "seed"])),
-        costs=costs.to_dict("records"),
-        origins=origins,
-        made_up=made_up,
-    )
+@dataclass(frozen=True)
+class Page:
+    """What the page shows."""
+
+    spec: ReportSpec
+    figures: dict[str, str]
+    """Inline SVG, by name."""
+    tables: dict[str, pd.DataFrame]
+    """Cells as text, by name."""
+    look: Look
+    findings: list[Finding]
+    gaps: list[dict]
+    """Files that are damaged or missing, each with the scores that it costs."""
+    catalogue: list[dict]
+    """One row per gate."""
+    runs: pd.DataFrame
+    """One row per run and benchmark."""
+    costs: pd.DataFrame
+    """One row per stage."""
+    origins: list[tuple[str, list[str]]]
+    """Facts that should be the same for all results, each with every value found."""
+    made_up: list[str]
+    """Public data sets that made-up rows stand in for."""
+
+    def html(self) -> str:
+        """The page as one HTML text. Everything but the figures is escaped."""
+        environment = Environment(
+            loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+        )
+        trained = self.runs[self.runs["regime"] != CONTROL]
+        controls = self.runs[self.runs["regime"] == CONTROL].groupby(["task", "method"], sort=False)["score"].mean()
+        return environment.get_template(TEMPLATE).render(
+            spec=self.spec,
+            figures={name: Markup(sized(svg)) for name, svg in self.figures.items()},
+            tables={name: table.fillna("–").to_dict("records") for name, table in self.tables.items()},
+            columns={name: list(table.columns) for name, table in self.tables.items()},
+            colour=self.look.colour,
+            findings=self.findings,
+            gaps=self.gaps,
+            catalogue=self.catalogue,
+            methods=[(name, describe(self.spec.methods[name])) for name in self.spec.order],
+            seeds=sorted(self.runs["seed"].unique().tolist()),
+            regimes=list(trained["regime"].unique()),
+            tasks=list(trained["task"].unique()),
+            controls={task: own.droplevel(0).to_dict() for task, own in controls.groupby(level=0, sort=False)},
+            problems=int(trained["problems"].max()),
+            samples=int(trained["samples"].max()),
+            run_count=len(trained.drop_duplicates(["task", "regime", "method", "seed"])),
+            costs=self.costs.to_dict("records"),
+            origins=self.origins,
+            made_up=self.made_up,
+        )
 
 
 def sized(svg: str) -> str:

@@ -14,7 +14,7 @@ from smoothgates.provenance.run_record import Execution
 from smoothgates.report import figures, tables
 from smoothgates.report.findings import findings
 from smoothgates.report.gaps import by_file, checked_analysis, sound
-from smoothgates.report.page import render
+from smoothgates.report.page import Page
 from smoothgates.report.publish import together
 from smoothgates.report.runs import costs, executions, origins, results_of
 from smoothgates.report.style import draw_all, gate_colours, look, set_theme
@@ -74,11 +74,11 @@ def run(spec_text: str, analysis: Path, gates: Path, data: list[Path], out: Path
     with together(folder) as new:
         for name, table in shown.items():
             tables.save_table(table, new / "tables", name)
-        page = render(
+        page = Page(
             spec=spec,
             figures=draw_all(wanted, new / "figures"),
             tables=shown,
-            looks=looks,
+            look=looks,
             findings=findings(summaries, comparisons, spec.reference),
             gaps=by_file([*compared["gaps"], *unknown, *lost]),
             catalogue=catalogue,
@@ -87,7 +87,7 @@ def run(spec_text: str, analysis: Path, gates: Path, data: list[Path], out: Path
             origins=origins(records),
             made_up=tables.made_up(known),
         )
-        write_atomically(new / out.name, page.encode())
+        write_atomically(new / out.name, page.html().encode())
     drawn = [folder / "figures" / f"{name}.{suffix}" for name in wanted for suffix in ("svg", "pdf")]
     saved = [folder / "tables" / f"{name}.{suffix}" for name in shown for suffix in ("csv", "tex")]
     execution.write(folder / "run.json", [out, *drawn, *saved])
