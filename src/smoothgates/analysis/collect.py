@@ -12,8 +12,8 @@ from smoothgates.io.files import digest, read_json
 from smoothgates.io.manifests.manifest import read_manifest
 from smoothgates.io.manifests.model import ModelManifest
 from smoothgates.io.paths import Paths
-from smoothgates.provenance.integrity import named, unchanged, vouched
-from smoothgates.specs.analyse import Arms, seedless, told
+from smoothgates.provenance.integrity import fault_of, unchanged, vouched
+from smoothgates.specs.analyse import Arms, seedless_fingerprint, spec_fingerprint
 from smoothgates.specs.control import CONTROL
 
 KEYS = ["task", "regime", "method", "seed"]
@@ -51,7 +51,7 @@ def read_run(paths: Paths, keys: dict, asked: Arms) -> Run:
             if keys["regime"] != CONTROL and metrics is None:
                 metrics = read_metrics(Path(paths.metrics.format(**keys)), keys)
         except BadInput as error:
-            gaps.append({**keys, "benchmark": benchmark, **named(error)})
+            gaps.append({**keys, "benchmark": benchmark, **fault_of(error)})
         else:
             scores.append(found)
     return Run(scores, metrics, gaps)
@@ -70,9 +70,9 @@ def read_scores(path: Path, model: Path, keys: dict, benchmark: str, asked: Arms
         raise BadInput(f"{path}: run: expected {wanted}, got {found}")
     if digest(model) != scores["model_sha256"]:
         raise BadInput(f"{path}: is not of the policy in {model}: evaluate it again")
-    if seedless(spec) != asked.trained["{regime}/{method}".format(**keys)]:
+    if seedless_fingerprint(spec) != asked.trained["{regime}/{method}".format(**keys)]:
         raise BadInput(f"{model}: spec: was trained otherwise than the study asks for now: run the study")
-    if told(scores["spec"]) != asked.evaluated[benchmark]:
+    if spec_fingerprint(scores["spec"]) != asked.evaluated[benchmark]:
         raise BadInput(f"{path}: spec: was evaluated otherwise than the study asks for now: run the study")
     final = {**wanted, "status": scores["status"], **scores["final"]}
     return Scores(final, [{**wanted, **point} for point in scores["curve"]])

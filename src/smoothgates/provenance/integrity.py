@@ -44,7 +44,7 @@ def unchanged(path: Path) -> Path:
     return path
 
 
-def named(error: BadInput) -> dict[str, str | None]:
+def fault_of(error: BadInput) -> dict[str, str | None]:
     """The file that an error is about, what is wrong with it, and its sha256, or None if it cannot be read."""
     file, _, why = str(error).partition(": ")
     return {"file": file, "why": why, "sha256": digest_now(Path(file))}

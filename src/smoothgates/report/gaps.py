@@ -7,7 +7,7 @@ from smoothgates.errors import BadInput
 from smoothgates.io.files import read_json
 from smoothgates.io.paths import record_of
 from smoothgates.io.records import parse
-from smoothgates.provenance.integrity import digest_now, named, read_record, vouched
+from smoothgates.provenance.integrity import digest_now, fault_of, read_record, vouched
 from smoothgates.provenance.run_record import spec_digest
 from smoothgates.specs.analyse import AnalyseSpec
 from smoothgates.specs.report import ReportSpec
@@ -45,7 +45,7 @@ def sound(paths: Iterable[Path]) -> tuple[list[Path], list[dict]]:
         try:
             kept.append(vouched(path))
         except BadInput as error:
-            gaps.append(named(error))
+            gaps.append(fault_of(error))
     return kept, gaps
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from smoothgates.errors import BadInput
 from smoothgates.io.paths import Paths, record_of
-from smoothgates.provenance.integrity import named, read_record
+from smoothgates.provenance.integrity import fault_of, read_record
 from smoothgates.specs.analyse import AnalyseSpec
 from smoothgates.specs.report import ReportSpec
 
@@ -44,7 +44,7 @@ def executions(results: list[str]) -> tuple[list[dict], list[dict]]:
         try:
             runs.append(read_record(Path(record)))
         except BadInput as error:
-            gaps.append(named(error))
+            gaps.append(fault_of(error))
     return runs, gaps
 
 

@@ -22,12 +22,12 @@ class Arms(Record):
     """Digest of the spec of each evaluation, with the seed; by benchmark."""
 
 
-def seedless(spec: dict) -> str:
+def seedless_fingerprint(spec: dict) -> str:
     """Digest of a spec without its seed: the same for the runs of all seeds."""
-    return told({key: value for key, value in spec.items() if key != "seed"})
+    return spec_fingerprint({key: value for key, value in spec.items() if key != "seed"})
 
 
-def told(spec: dict) -> str:
+def spec_fingerprint(spec: dict) -> str:
     """First 16 hex digits of the sha256 of a spec, given as manifests hold it."""
     return hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()[:16]
 

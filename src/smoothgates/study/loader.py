@@ -1,4 +1,4 @@
-"""A study: one YAML file, one DAG. Here its file becomes what each job is told."""
+"""A study: one YAML file, one DAG. Here its file becomes the spec of each job."""
 
 import os
 import re
@@ -13,7 +13,7 @@ from smoothgates.io.records import parse
 from smoothgates.methods.method import Method
 from smoothgates.methods.table import load_methods
 from smoothgates.provenance.run_record import spec_digest
-from smoothgates.specs.analyse import AnalyseSpec, Arms, seedless, told
+from smoothgates.specs.analyse import AnalyseSpec, Arms, seedless_fingerprint, spec_fingerprint
 from smoothgates.specs.control import CONTROL, SFT, WARM_START, WARM_START_MOE, PolicyName
 from smoothgates.specs.evaluate import EvaluateSpec
 from smoothgates.specs.policy import PolicySpec
@@ -164,7 +164,8 @@ class LoadedStudy:
                         f"{regime}/{method}": self.told_to(task, regime, method) for regime, method in self.arms(task)
                     },
                     evaluated={
-                        name: told(self.evaluate_spec(task, name).model_dump(mode="json")) for name in chosen.evaluation
+                        name: spec_fingerprint(self.evaluate_spec(task, name).model_dump(mode="json"))
+                        for name in chosen.evaluation
                     },
                 )
                 for task, chosen in self.config.tasks.items()
@@ -172,10 +173,10 @@ class LoadedStudy:
         )
 
     def told_to(self, task: str, regime: str, method: str) -> str:
-        """What the runs of an arm are told, whatever their seed."""
+        """Fingerprint of the spec of the runs of an arm, without the seed."""
         if regime == CONTROL:
-            return seedless(self.policy_spec(task, 0, method).model_dump(mode="json"))
-        return seedless(self.train_spec(task, regime, method, 0).model_dump(mode="json"))
+            return seedless_fingerprint(self.policy_spec(task, 0, method).model_dump(mode="json"))
+        return seedless_fingerprint(self.train_spec(task, regime, method, 0).model_dump(mode="json"))
 
     def report_spec(self) -> ReportSpec:
         return ReportSpec(
