@@ -11,7 +11,7 @@ from markupsafe import Markup
 from smoothgates.methods.method import Method
 from smoothgates.report.findings import Finding
 from smoothgates.report.style import Look
-from smoothgates.specs.fields import CONTROL
+from smoothgates.specs.control import CONTROL
 from smoothgates.specs.report import ReportSpec
 
 TEMPLATE = "page.html.j2"
