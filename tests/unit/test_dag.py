@@ -92,7 +92,7 @@ def test_a_place_that_cannot_be_written_is_named_before_anything_runs(here, name
         check_writable("mine")
     folder.rmdir()
     folder.touch()
-    with pytest.raises(BadInput, match=f"^{name}: expected a folder"):
+    with pytest.raises(BadInput, match=f"^{name}: expected a writable folder"):
         check_writable("mine")
 
 

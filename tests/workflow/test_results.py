@@ -54,10 +54,10 @@ def test_nothing_is_wrong_with_a_finished_study(finished):
     ("file", "old", "new"),
     [
         ("config/methods.yaml", "tau: [10, 12]", "tau: [9, 12]"),
-        ("src/smoothgates/gates/erf.py", "fastest", "quickest"),
-        ("src/smoothgates/tasks/toolqa/rewards.py", '"""', '""" '),
+        ("src/smoothgates/gates/erf.py", "\nGATE = ", "\nNEW = 1\nGATE = "),
+        ("src/smoothgates/tasks/toolqa/rewards.py", "\n\n\ndef ", "\nNEW = 1\n\n\ndef "),
         ("src/smoothgates/report/page.html.j2", "Learning curves", "Curves"),
-        ("src/smoothgates/objective/loss.py", "The one loss", "The single loss"),
+        ("src/smoothgates/objective/loss.py", "\n\n\ndef ", "\nNEW = 1\n\n\ndef "),
     ],
 )
 def test_verify_and_snakemake_agree_on_what_is_stale(file, old, new, checkout):

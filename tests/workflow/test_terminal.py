@@ -105,6 +105,16 @@ def test_a_checkouts_path_that_would_be_read_as_something_else_is_refused_in_one
     assert f"/{name}: expected a folder without braces and colons" in done.stderr.splitlines()[-1]
 
 
+def test_a_checkout_does_not_run_with_the_package_of_another_one(clone):
+    """The jobs would run this checkout's code, and the digests would be those of the other's."""
+    command = [sys.executable, "-m", "snakemake", "--list-rules"]
+    environment = {name: value for name, value in clone.environment.items() if name != "PYTHONPATH"}
+    done = subprocess.run(command, cwd=clone.folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 2
+    expected = f"error: smoothgates: expected the package of {clone.folder}/src, found "
+    assert done.stderr.splitlines()[-1].startswith(expected)
+
+
 def test_an_unfinished_study_has_no_report_yet_and_loses_nothing(checkout):
     page = checkout.folder / "reports/smoke/index.html"
     for name in ("evaluate/math/near/erf/seed0/heldout.json", "analysis/comparisons.json"):
@@ -114,7 +124,7 @@ def test_an_unfinished_study_has_no_report_yet_and_loses_nothing(checkout):
     done = checkout.snakemake("--config", "study=smoke", *arguments, ok=False)
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1] == (
-        "error: results/smoke/evaluate/math/near/erf/seed0/heldout.json: is missing, and no allowed rule makes it:"
+        "error: results/smoke/evaluate/math/near/erf/seed0/heldout.json: missing, and no allowed rule makes it:"
         " run `make study` first"
     )
     assert page.read_bytes() == before

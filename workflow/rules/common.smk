@@ -30,7 +30,7 @@ from smoothgates.provenance.environments import environment_of, lock_digest
 
 try:
     # A file in gates/ may be a user's own, and may define no gate.
-    from smoothgates.jobs.dag import Jobs
+    from smoothgates.jobs.dag import Jobs, stage_of
     from smoothgates.specs.control import CONTROL, POLICIES
     from smoothgates.study.ownership import mark, own_study
 
@@ -96,7 +96,7 @@ def given(rule):
 
 def environment(rule):
     """Name of the environment that a rule runs in."""
-    return environment_of("policy" if rule in POLICIES else rule, STUDY.config.device)
+    return environment_of(stage_of(rule), STUDY.config.device)
 
 
 def conda(rule):

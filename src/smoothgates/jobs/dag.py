@@ -55,7 +55,7 @@ class Job:
     @property
     def stage(self) -> str:
         """The job runs `python -m smoothgates STAGE`."""
-        return "policy" if self.rule in POLICIES else self.rule
+        return stage_of(self.rule)
 
     @property
     def name(self) -> str:
@@ -217,6 +217,11 @@ class Jobs:
             for name, pattern in patterns.items()
         }
         return Job(rule, spec, inputs, outputs, parts, waits, tuple(wildcards), **subject)
+
+
+def stage_of(rule: str) -> str:
+    """The stage that a rule runs. It has the rule's name, except that `policy` makes all policies without RL."""
+    return "policy" if rule in POLICIES else rule
 
 
 def outputs_by_rule(paths: Paths, seeds: tuple[int, ...]) -> dict[str, Files]:

@@ -64,7 +64,7 @@ def missing(text: str) -> str:
     """One line about the files that `make report` needs from an unfinished study, instead of one line for each."""
     files = [line.strip() for line in text.partition("affected files:")[2].splitlines() if line.strip()]
     more = f" and {len(files) - 1} more" if len(files) > 1 else ""
-    return f"{files[0] if files else text}{more}: is missing, and no allowed rule makes it: run `make study` first"
+    return f"{files[0] if files else text}{more}: missing, and no allowed rule makes it: run `make study` first"
 
 
 def refuse(text: str) -> None:
