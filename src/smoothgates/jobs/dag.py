@@ -13,8 +13,9 @@ from smoothgates.provenance.code_closure import code_digest
 from smoothgates.provenance.environments import environment_of, lock_digest
 from smoothgates.provenance.run_record import spec_digest
 from smoothgates.retrieval.passages import corpus_files
+from smoothgates.specs.fields import CONTROL
 from smoothgates.specs.gates import CheckGateSpec
-from smoothgates.study.loader import CONTROL, LoadedStudy
+from smoothgates.study.loader import LoadedStudy
 
 
 @dataclass(frozen=True)

@@ -68,11 +68,11 @@ def test_results_of_another_study_of_the_same_name_stay(left):
     other = Path("elsewhere/smoke.yaml")
     other.parent.mkdir()
     other.write_text("seeds: [0]\n")
-    with pytest.raises(BadInput, match=r"^elsewhere/smoke.yaml: results/smoke is of config/smoke.yaml"):
+    with pytest.raises(BadInput, match=r"^elsewhere/smoke.yaml: results/smoke belongs to config/smoke.yaml"):
         clean.run(str(other), yes=True)
     Path("config/smoke.yaml").rename("elsewhere/mine.yaml")
     write_json(ROOTS[0] / "study.json", {"schema": namesake.SCHEMA, "schema_version": 1, "file": "elsewhere/mine.yaml"})
-    with pytest.raises(BadInput, match=r"^elsewhere/smoke.yaml: results/smoke is of elsewhere/mine.yaml"):
+    with pytest.raises(BadInput, match=r"^elsewhere/smoke.yaml: results/smoke belongs to elsewhere/mine.yaml"):
         clean.run(str(other), yes=True)
     assert all(root.exists() for root in ROOTS)
 
