@@ -150,7 +150,7 @@ def test_results_without_a_record_are_foreign(made):
     (RUN / "run.json").unlink()
     audit = verify(made.study)
     assert states(audit)["train math/near/erf/seed0"] == "foreign"
-    assert ("foreign", str(RUN / "model.json"), f"{RUN}/run.json does not account for it") in found(audit)
+    assert ("foreign", str(RUN / "model.json"), f"{RUN}/run.json does not list it") in found(audit)
 
 
 def test_results_of_another_study_are_foreign(made):
@@ -168,9 +168,9 @@ def test_no_record_accounts_for_files_elsewhere(path, made):
     """An archive would take them along, and unpack them there."""
     outputs = read_record(RUN / "run.json")["outputs"]
     made.amend(f"{RUN}/run.json", outputs={**outputs, path: digest(Path("config/methods.yaml"))})
-    why = f"outputs: {path} does not lie beside it"
+    why = f"outputs: {path} is not below its folder"
     assert ("damaged", str(RUN / "run.json"), why) in found(verify(made.study))
-    with pytest.raises(BadInput, match="does not lie beside it"):
+    with pytest.raises(BadInput, match="is not below its folder"):
         archive.run(made.study, Path("out.tar.gz"), weights=True)
 
 
