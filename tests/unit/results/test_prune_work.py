@@ -79,7 +79,9 @@ def test_a_folder_that_was_not_made_by_a_trainer_stays(made, capsys):
     prune.run(made.study, yes=True)
     assert before - everything() == {path for path in before if made_by_us in path.parents}
     out = capsys.readouterr().out
-    assert [f"left  work/{name}: it has no mark that says" in out for name in ("backup", "fedcba9876543210", "old")] == [True] * 3
+    assert [
+        f"left  work/{name}: it has no mark that says" in out for name in ("backup", "fedcba9876543210", "old")
+    ] == [True] * 3
     before = everything()
     prune.run(made.study, yes=True, work=Path())
     assert everything() == before

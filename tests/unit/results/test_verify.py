@@ -1,6 +1,7 @@
 """verify finds whatever is not what its record says, names the first cause, and nothing else."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -80,6 +81,13 @@ def test_a_file_that_is_gone_or_cannot_be_read_is_damage(made):
         ("damaged", str(RUN / "metrics.parquet"), "no such file"),
         ("damaged", str(weights), "cannot be read: Is a directory"),
     ]
+
+
+@pytest.mark.parametrize("name", ["weights/model.safetensors", "metrics.parquet", "run.json"])
+def test_a_pipe_in_place_of_a_file_is_damage_and_nobody_waits_for_its_writer(name, made):
+    (RUN / name).unlink()
+    os.mkfifo(RUN / name)
+    assert [(kind, path) for kind, path, _ in found(verify(made.study))] == [("damaged", str(RUN / name))]
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[1", '{"schema": "smoothgates.run", "schema_version": 1}', "\udcff"])

@@ -57,6 +57,8 @@ def read_result(record: str, declared: tuple[str, ...]) -> Result:
     path = Path(record)
     if not path.exists():
         return Result(record, declared, None)
+    if not path.is_file():
+        return Result(record, declared, None, "expected a file")
     try:
         facts = read_record(path)
         gone = pruned_folders(path, facts["outputs"])
@@ -71,6 +73,8 @@ def digests(paths: Iterable[str]) -> dict[str, str]:
 
     def one(path: str) -> str:
         try:
+            if Path(path).is_fifo():
+                return "cannot be read: Is a pipe"  # to open it would wait for a writer
             return digest(Path(path))
         except FileNotFoundError:
             return ABSENT
