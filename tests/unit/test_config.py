@@ -15,7 +15,8 @@ from smoothgates.io.records import parse_spec
 from smoothgates.methods.table import load_methods
 from smoothgates.specs.train import TrainSpec
 from smoothgates.study.json_schema import schemas
-from smoothgates.study.loader import CONFIG, Study, load_study
+from smoothgates.study.loader import CONFIG, load_study
+from smoothgates.study.schema import Study
 
 LAPTOP = yaml.safe_load(Path("config/laptop.yaml").read_text())
 

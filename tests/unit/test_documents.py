@@ -21,7 +21,8 @@ from smoothgates.ops.plan.machine import load_machines
 from smoothgates.retrieval.passages import read_passages
 from smoothgates.specs.prepare import PrepareSpec
 from smoothgates.stages import score
-from smoothgates.study.loader import Study, load_methods, load_study
+from smoothgates.study import load_methods, load_study
+from smoothgates.study.schema import Study
 
 LAPTOP = Path("config/laptop.yaml").read_text(encoding="utf-8")
 BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(

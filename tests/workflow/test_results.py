@@ -146,10 +146,10 @@ def test_a_stopped_run_keeps_what_it_goes_on_from(checkout, monkeypatch):
     command = [sys.executable, "-m", "smoothgates", "train", "--spec", job.spec.canonical(), *words]
     assert subprocess.run(command, env=checkout.environment, check=False).returncode == 75
     (work,) = Path("work").iterdir()
-    assert f"left  {work}: an unfinished run goes on from it" in smoothgates(checkout, "prune", "--yes").stdout
+    assert f"left  {work}: an unfinished run resumes from it" in smoothgates(checkout, "prune", "--yes").stdout
     assert work.exists()
     checkout.edit("config/methods.yaml", "tau: [10, 12]", "tau: [9, 12]")
-    assert f"{work}: no unfinished run goes on from it" in smoothgates(checkout, "prune", "--yes").stdout
+    assert f"{work}: no unfinished run resumes from it" in smoothgates(checkout, "prune", "--yes").stdout
     assert list(Path("work").iterdir()) == []
 
 

@@ -100,7 +100,7 @@ def test_two_studies_of_one_name_do_not_share_results(finished, clone, tmp_path)
     done = clone.snakemake("-n", "--config", f"study={other}", ok=False)
     assert (done.returncode, done.stderr.splitlines()[-1]) == (
         2,
-        f"error: {other}: results/smoke is of config/smoke.yaml, a study of the same name: rename one of them",
+        f"error: {other}: results/smoke belongs to config/smoke.yaml, a study of the same name: rename one of them",
     )
     clone.snakemake("-n", "--config", "study=smoke")
     assert not (clone.folder / "results").exists(), "looking leaves nothing"

@@ -1,1 +1,1 @@
-"""Operating a study: plan it, look after its results, run it on a cluster."""
+"""Operate a study: plan it, check and clean up its results, run it on a cluster."""

@@ -1,4 +1,4 @@
-"""JSON schemas of the config files, exported from the typed records, for editors and reviewers."""
+"""JSON schemas of the config files, for editors. They are derived from the config records."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from smoothgates.study.schema import Study
 
 
 def schemas() -> dict[str, dict]:
-    """Schema of each kind of file in config/."""
+    """The schema of each kind of config file, by its file name."""
     return {
         "study.schema.json": Study.model_json_schema(),
         "methods.schema.json": TypeAdapter(dict[str, Method]).json_schema(),
@@ -18,5 +18,6 @@ def schemas() -> dict[str, dict]:
 
 
 def write_schemas(folder: Path) -> None:
+    """Write each schema into a folder."""
     for name, schema in schemas().items():
         write_json(folder / name, schema)

@@ -1,8 +1,8 @@
-"""A study: one YAML file, one DAG. Here its file becomes the spec of each job."""
+"""Read a study from its YAML file, and build the spec of each job."""
 
 import os
 import re
-from copy import copy
+from dataclasses import dataclass, replace
 from itertools import chain, product
 from pathlib import Path
 
@@ -24,57 +24,49 @@ from smoothgates.specs.train import TrainSpec
 from smoothgates.study.rehearsal import rehearsal_of
 from smoothgates.study.schema import Study
 
-__all__ = ["BadInput", "Method", "Study", "load_methods", "load_study"]
-
 ALONE = 0.9
-"""Share of the accelerator's memory that vLLM may take in evaluation, where no trainer is beside it."""
+"""Share of the accelerator's memory that vLLM takes in evaluation, where no trainer needs any."""
 
 
 CONFIG = Path(__file__).resolve().parents[3] / "config"
-"""The checkout's own."""
+"""The `config` folder of the checkout."""
 
 
+@dataclass(frozen=True, eq=False)
 class LoadedStudy:
-    """A study with its name, its methods and the specs of its jobs. `file` is read; a rehearsal has none.
+    """A study as it was read, and the specs of its jobs."""
 
-    `table` is the file of its methods: its own, or that of the config folder. `lock`, beside the study's file, is where
-    its data sets are pinned that the project does not pin.
-    """
+    path: Path
+    """The file that was asked for. Of a rehearsal no such file exists."""
+    file: Path
+    """The file that was read."""
+    config: Study
+    table: Path
+    """The file of the methods."""
+    methods: dict[str, Method]
+    """The methods that the tasks run. Figures and tables have them in this order."""
 
-    def __init__(self, path: Path, folder: Path | None = None):
-        self.path, self.name = path, name_of(path)
-        self.file, shrink = rehearsal_of(path)
-        self.lock = self.file.with_suffix(".lock.yaml")
-        self.config = shrink(parse(Study, read_yaml(self.file), str(self.file)))
-        own = self.config.method_table
-        self.table = table = self.file.parent / own if own else (folder or config_folder()) / "methods.yaml"
-        known = load_methods(table)
-        # In the order of the longest list, whatever order YAML's mappings stand in: figures and tables follow it.
-        lists = [block.methods for task in self.config.tasks.values() for block in task.blocks]
-        lists.sort(key=lambda names: (-len(names), names))
-        wanted = list(dict.fromkeys(chain(*lists)))
-        if unknown := [name for name in wanted if name not in known]:
-            raise BadInput(f"{path}: tasks: method '{unknown[0]}' has no row in {table}")
-        self.methods = {name: known[name] for name in wanted}
-        for task, chosen in self.config.tasks.items():
-            dense = not self.config.model_of(task) and not self.config.architecture.experts
-            replaying = [name for name in chosen.methods if known[name].routing_replay]
-            if dense and replaying:
-                raise BadInput(f"{path}: tasks.{task}.methods: '{replaying[0]}' replays routing, which needs experts")
+    @property
+    def name(self) -> str:
+        """What the folders of its results, logs and report are called."""
+        return self.path.stem
+
+    @property
+    def lock(self) -> Path:
+        """The file in which data sets are pinned that the project does not pin."""
+        return self.file.with_suffix(".lock.yaml")
 
     def seeded(self, count: int) -> "LoadedStudy":
-        """The same study with seeds 0, 1, …: for plans."""
-        other = copy(self)
-        other.config = self.config.model_copy(update={"seeds": tuple(range(count))})
-        return other
+        """The same study with the seeds 0, 1, … `count` - 1, for plans."""
+        return replace(self, config=self.config.model_copy(update={"seeds": tuple(range(count))}))
 
     def controls(self, task: str) -> list[str]:
-        """The methods of the pseudo-regime `control`."""
+        """The methods of the pseudo-regime `control`, which runs no RL."""
         chosen = self.config.tasks[task]
         return [WARM_START, *([WARM_START_MOE] if chosen.moe else []), *([SFT] if chosen.sft else [])]
 
     def start_of(self, regime: str) -> str:
-        """The control that runs of a regime start from."""
+        """The control that the runs of a regime start from."""
         return WARM_START_MOE if regime in self.config.moe_regimes else WARM_START
 
     def has_experts(self, regime: str, method: str) -> bool:
@@ -127,12 +119,12 @@ class LoadedStudy:
         )
 
     def index_of(self, task: str) -> str | None:
-        """Name of the index that a task's tools search."""
+        """The name of the index that a task's tools search, if there is one."""
         tools = self.config.tasks[task].protocol.tools
         return None if tools is None or tools.retriever == WORLD else tools.retriever
 
     def data_files(self, task: str) -> list[str]:
-        """Files that say what a task's public data are."""
+        """The files that determine the public data of a task."""
         data = self.config.tasks[task].data
         sources = [part.source for part in (*data.train, *data.benchmarks.values())]
         mirror = self.config.data_mirror and Path(self.config.data_mirror)
@@ -161,7 +153,8 @@ class LoadedStudy:
                     arms=tuple(self.arms(task)),
                     benchmarks=tuple(sorted(chosen.evaluation)),
                     trained={
-                        f"{regime}/{method}": self.told_to(task, regime, method) for regime, method in self.arms(task)
+                        f"{regime}/{method}": self.arm_digest(task, regime, method)
+                        for regime, method in self.arms(task)
                     },
                     evaluated={
                         name: spec_fingerprint(self.evaluate_spec(task, name).model_dump(mode="json"))
@@ -172,8 +165,8 @@ class LoadedStudy:
             },
         )
 
-    def told_to(self, task: str, regime: str, method: str) -> str:
-        """Fingerprint of the spec of the runs of an arm, without the seed."""
+    def arm_digest(self, task: str, regime: str, method: str) -> str:
+        """Digest of the spec that the runs of an arm share, without its seed."""
         if regime == CONTROL:
             return seedless_fingerprint(self.policy_spec(task, 0, method).model_dump(mode="json"))
         return seedless_fingerprint(self.train_spec(task, regime, method, 0).model_dump(mode="json"))
@@ -193,16 +186,38 @@ class LoadedStudy:
 
 
 def load_study(name: str, folder: Path | None = None) -> LoadedStudy:
-    """A study by its name in `folder`, or by the path of a user's own YAML file. Raises BadInput.
+    """Read a study by its name in `folder`, or by the path of its YAML file. Raises BadInput.
 
-    `folder`: by default `config` of the working directory, or of the checkout where there is no such folder.
-    `NAME_rehearsal` and `NAME_rehearsal_cpu` are rehearsals of that study: rehearsal.py.
+    `folder`: by default `config` of the working directory, or of the checkout if there is no such folder.
+    `NAME_rehearsal` and `NAME_rehearsal_cpu` are rehearsals of the study NAME, see rehearsal.py.
     """
-    return LoadedStudy(study_path(name, folder), folder)
+    return read_study(study_path(name, folder), folder)
+
+
+def read_study(path: Path, folder: Path | None = None) -> LoadedStudy:
+    """Read a study from its file, and its methods from the table that it names or from `folder`. Raises BadInput."""
+    name_of(path)
+    file, change = rehearsal_of(path)
+    config = change(parse(Study, read_yaml(file), str(file)))
+    own = config.method_table
+    table = file.parent / own if own else (folder or config_folder()) / "methods.yaml"
+    known = load_methods(table)
+    # In the order of the longest list, not of YAML's mappings: figures and tables follow it.
+    lists = [block.methods for task in config.tasks.values() for block in task.blocks]
+    lists.sort(key=lambda names: (-len(names), names))
+    wanted = list(dict.fromkeys(chain(*lists)))
+    if unknown := [name for name in wanted if name not in known]:
+        raise BadInput(f"{path}: tasks: method '{unknown[0]}' has no row in {table}")
+    for task, chosen in config.tasks.items():
+        dense = not config.model_of(task) and not config.architecture.experts
+        replaying = [name for name in chosen.methods if known[name].routing_replay]
+        if dense and replaying:
+            raise BadInput(f"{path}: tasks.{task}.methods: '{replaying[0]}' replays routing, which needs experts")
+    return LoadedStudy(path, file, config, table, {name: known[name] for name in wanted})
 
 
 def study_path(name: str, folder: Path | None = None) -> Path:
-    """Where that file is. Raises BadInput if no name is given, as by `make study STUDY=`."""
+    """The path of a study's file. Raises BadInput if the name is empty, as in `make study STUDY=`."""
     if not isinstance(name, str) or not name.strip():
         raise BadInput(
             f"study: expected a name in config/ or the path of a YAML file, got {name!r} (--config is read as YAML)"
@@ -215,14 +230,12 @@ def study_path(name: str, folder: Path | None = None) -> Path:
 
 
 def name_of(path: Path) -> str:
-    """Name of the study in a file: what its folders are called, and no word of a shell. Raises BadInput."""
+    """The name of the study in a file. Folders and shell commands contain it. Raises BadInput."""
     if not re.fullmatch(r"[A-Za-z0-9_-]+", path.stem):
-        raise BadInput(
-            f"{path}: expected a name of letters, digits, _ and - before .yaml: folders of results are named after it"
-        )
+        raise BadInput(f"{path}: expected a name of letters, digits, _ and - before .yaml: folders are named after it")
     return path.stem
 
 
 def config_folder() -> Path:
-    """`config` of the working directory, or of the checkout where there is no such folder."""
+    """`config` of the working directory, or of the checkout if there is no such folder."""
     return Path("config") if Path("config/methods.yaml").is_file() else Path(os.path.relpath(CONFIG))

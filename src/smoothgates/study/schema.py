@@ -1,4 +1,4 @@
-"""What a study's YAML file says, typed: the single source of its schema."""
+"""The config records of a study's YAML file. Its JSON schema is derived from them."""
 
 from typing import Annotated, Literal
 
@@ -21,37 +21,39 @@ from smoothgates.tasks import load_rewards, load_task
 
 
 class Data(Record):
-    """What a task trains on and what it is tested on, by source."""
+    """The training data and the benchmarks of a task, by source."""
 
     train: Annotated[tuple[Part, ...], Field(min_length=1)]
-    """Several parts are mixed in equal numbers."""
+    """Parts to train on. Several parts are mixed in equal numbers."""
     benchmarks: Annotated[dict[Name, Part], Field(min_length=1)]
     seed: Seed = 0
 
 
 class Evaluation(Record):
-    """How a benchmark is run: final checkpoints on all of it, earlier ones on its first problems."""
+    """How a benchmark is run."""
 
     final: SamplingBudget
+    """Problems and samples for final checkpoints."""
     greedy: bool = False
     """Also answer each problem once at temperature 0."""
     curve: SamplingBudget | None = None
+    """Problems and samples for earlier checkpoints, which make the learning curve. None: they are not evaluated."""
     temperature: NonNegativeFloat = 1.0
     seed: Seed = 0
 
 
 class WithExperts(Record):
-    """The same task with experts in the policy, beside the dense one: a warm start of its own, regimes and methods."""
+    """Runs of a task whose policy has experts, beside those of its dense policy."""
 
     experts: ExpertsConfig
     regimes: Annotated[tuple[str, ...], Field(min_length=1)]
     methods: Annotated[tuple[str, ...], Field(min_length=1)]
     warm_start: Supervised | None
-    """Makes the policy that these runs start from, one a seed."""
+    """Trains the policy that these runs start from, one for each seed."""
 
 
 class TaskConfig(Record):
-    """What one task runs: the product of its regimes and methods, for every seed."""
+    """One task of a study. It runs each of its regimes with each of its methods, for every seed."""
 
     data: Data
     model: Model | None = None
@@ -59,24 +61,24 @@ class TaskConfig(Record):
     protocol: Protocol
     sampling: Sampling
     evaluation: Annotated[dict[Name, Evaluation], Field(min_length=1)]
-    """By benchmark."""
+    """How each benchmark is run, by name."""
     regimes: Annotated[tuple[str, ...], Field(min_length=1)]
     methods: Annotated[tuple[str, ...], Field(min_length=1)]
     moe: WithExperts | None = None
-    """The same with a mixture of experts, as well."""
+    """More runs, whose policy has experts."""
     warm_start: Supervised | None
-    """Makes the policy that RL starts from, one a seed. None: as initialised, for trying out a pipeline."""
+    """Trains the policy that RL starts from, one for each seed. None: RL starts from random weights."""
     sft: Supervised | None
-    """Continues the warm start without RL, so that nobody takes RL's gain for more than it is. None: no control."""
+    """Continues the warm start without RL, as a control. None: no such control."""
 
     @property
     def blocks(self) -> list["TaskConfig | WithExperts"]:
-        """Whose regimes and methods are run, each regime with each method of its block."""
+        """The blocks of the task. Each runs each of its regimes with each of its methods."""
         return [self, *([self.moe] if self.moe else [])]
 
     @property
     def supervised(self) -> dict[str, Supervised | None]:
-        """Training on demonstrations, by key."""
+        """Settings of training on demonstrations, by key."""
         return {"warm_start": self.warm_start, "sft": self.sft, "moe.warm_start": self.moe and self.moe.warm_start}
 
     @model_validator(mode="after")
@@ -95,40 +97,40 @@ class TaskConfig(Record):
 
 
 class Study(Record):
-    """Everything scientific about a study. How it is run (threads, memory, partitions) stands in the profiles."""
+    """Everything that determines a study's results. How it is run (threads, partitions) is a matter of the profiles."""
 
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1, max_length=1000)]
-    """Each fixes a warm start, its prompts, its samples and its minibatches: runs are paired by seed."""
+    """Each seed fixes a warm start, prompts, samples and minibatches: runs are paired by seed."""
     reference: str
-    """Method that the others are compared with."""
+    """The method that the others are compared with."""
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
-    """Of every interval."""
+    """Confidence level of all intervals."""
     method_table: str | None = None
-    """File of method rows, relative to the study's file. None: config/methods.yaml of the checkout."""
+    """The file of the methods, relative to the study's file. None: methods.yaml of the config folder."""
     architecture: Architecture | None = None
-    """Of policies that begin with random weights."""
+    """Architecture of policies that start from random weights."""
     model: Model | None = None
-    """Instead: the published model that every run starts from."""
+    """The published model that every run starts from, instead of `architecture`."""
     tokenizer: Literal["words", "bytes"] = "words"
-    """One id a word of the task's generated texts, or byte-level BPE for any text. A published model has its own."""
+    """`words`: one id for each word of generated texts. `bytes`: byte-level BPE. Published models bring their own."""
     engine: EngineConfig = EngineConfig()
     sampler: SamplerConfig = SamplerConfig()
     device: Literal["cpu", "cuda"] = "cpu"
-    """What trains and samples: it decides which pinned environment its stages run in."""
+    """The device that trains and samples. Its stages run in the pinned environment for it."""
     data_mirror: str | None = None
-    """Folder that holds the public data sets as files, read instead of the hub."""
+    """A folder with the public data sets as files, used instead of the hub."""
     model_mirror: str | None = None
-    """Folder that holds published models as ORGANISATION/NAME, read instead of the hub."""
+    """A folder with published models as ORGANISATION/NAME, used instead of the hub."""
     indexes: dict[Name, IndexSpec] = Field(default={})
-    """What the tools of a task may search, each built once by its own rule."""
+    """The indexes that the tools of a task may search, by name."""
     tasks: Annotated[dict[TaskName, TaskConfig], Field(min_length=1)]
     regimes: dict[Name, Regime]
     checkpoint_every: Updates
-    """Rollouts between checkpoints that are kept for the learning curve."""
+    """Rollouts between two checkpoints that are kept for the learning curve."""
     gates: GatesSpec = GatesSpec(tau=(1.0, 5.0, 10.0), clip=0.2)
-    """Temperatures at which the report draws the gates (Fig 1 of 2602.19345), and the hard clip's bound."""
+    """Temperatures and clip bound at which the report draws the gates (Fig. 1 of 2602.19345)."""
     notes: dict[str, str] = Field(default={})
-    """What this study can tell and what it cannot, for its report: a title and its text each."""
+    """Notes for the report on what the study can and cannot show: text by title."""
 
     @field_validator("seeds")
     @classmethod
@@ -200,17 +202,17 @@ class Study(Record):
 
     @property
     def moe_regimes(self) -> tuple[str, ...]:
-        """Those whose policies have experts beside the task's dense one."""
+        """The regimes whose policies have experts beside the dense policy of their task."""
         blocks = [task.moe for task in self.tasks.values() if task.moe]
         return tuple(dict.fromkeys(regime for block in blocks for regime in block.regimes))
 
     def model_of(self, task: str) -> Model | None:
-        """The published model that a task starts from; None: a policy of `architecture`."""
+        """The published model that a task starts from. None: it has a policy of `architecture`."""
         return self.tasks[task].model or self.model
 
 
 def _check_task(name: str, task: TaskConfig, tokenizer: str | None) -> None:
-    """Names that only the task's own folder knows."""
+    """Check the names that the task's folder defines."""
     known = load_task(name)
     for key, chosen, choices in (
         ("prompt", task.protocol.prompt, known.prompts),
@@ -246,7 +248,7 @@ def _check_task(name: str, task: TaskConfig, tokenizer: str | None) -> None:
 
 
 def _check_sizes(key: str, task: TaskConfig, regimes: dict[str, Regime]) -> None:
-    """What is drawn from a whole, or divided, is no larger than that; as far as it is known before the data are."""
+    """Check batches against the data and minibatches against the rollout, as far as their sizes are known."""
     rows = [part.rows for part in task.data.train]
     if None not in rows:
         taken = {"sampling.prompts": task.sampling.prompts}

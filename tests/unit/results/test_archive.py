@@ -154,7 +154,7 @@ def test_links_are_refused(link, tracked, project, tmp_path_factory):
     if tracked:
         git("init", "-q")
         git("add", "Snakefile", "src", "config", *(["docs"] if Path("docs").exists() else []))
-    with pytest.raises(BadInput, match=f"^{link}: not archived: is a link"):
+    with pytest.raises(BadInput, match=f"^{link}: not archived: expected a file, got a link"):
         archive.run(project.study, Path("out.tar.gz"))
     assert not list(Path().glob("*out.tar.gz*"))
 

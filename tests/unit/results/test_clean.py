@@ -46,7 +46,7 @@ def test_all_of_a_study_goes_and_nothing_else(study, left, capsys):
     out = capsys.readouterr().out
     assert all(f"  {root}\n" in out for root in ROOTS)
     clean.run(study, yes=True)
-    assert capsys.readouterr().out == "nothing to free: smoke has left nothing here\n"
+    assert capsys.readouterr().out == "nothing to free: smoke has no files here\n"
 
 
 @pytest.mark.parametrize("study", ["", " ", ".", "..", "other", "results/other", "config/other.yaml", "/"])
@@ -68,11 +68,11 @@ def test_results_of_another_study_of_the_same_name_stay(left):
     other = Path("elsewhere/smoke.yaml")
     other.parent.mkdir()
     other.write_text("seeds: [0]\n")
-    with pytest.raises(BadInput, match=r"^elsewhere/smoke.yaml: results/smoke is of config/smoke.yaml"):
+    with pytest.raises(BadInput, match=r"^elsewhere/smoke.yaml: results/smoke belongs to config/smoke.yaml"):
         clean.run(str(other), yes=True)
     Path("config/smoke.yaml").rename("elsewhere/mine.yaml")
     write_json(ROOTS[0] / "study.json", {"schema": namesake.SCHEMA, "schema_version": 1, "file": "elsewhere/mine.yaml"})
-    with pytest.raises(BadInput, match=r"^elsewhere/smoke.yaml: results/smoke is of elsewhere/mine.yaml"):
+    with pytest.raises(BadInput, match=r"^elsewhere/smoke.yaml: results/smoke belongs to elsewhere/mine.yaml"):
         clean.run(str(other), yes=True)
     assert all(root.exists() for root in ROOTS)
 
@@ -87,7 +87,7 @@ def test_what_git_keeps_stays(left, capsys):
     clean.run("smoke", yes=True)
     assert [path for path in Path("reports/smoke").rglob("*") if path.is_file()] == [kept]
     assert not ROOTS[0].exists()
-    assert "left  reports/smoke: what git keeps there" in capsys.readouterr().out
+    assert "left  reports/smoke: files that git tracks" in capsys.readouterr().out
 
 
 def test_links_go_and_what_they_lead_to_stays(left, tmp_path_factory, capsys):
@@ -99,7 +99,7 @@ def test_links_go_and_what_they_lead_to_stays(left, tmp_path_factory, capsys):
     clean.run("smoke", yes=True)
     assert (elsewhere / "precious").exists()
     assert not Path("results/smoke").is_symlink()
-    assert "results/smoke (a link: what it leads to stays)" in capsys.readouterr().out
+    assert "results/smoke (a link: its target stays)" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("who", ["trainer", "snakemake", "controller"])
@@ -113,7 +113,7 @@ def test_a_study_that_somebody_is_at_is_refused(who, left):
         at.enter_context(alone("smoke"))
     else:
         at = ControllerLock("smoke")
-    with pytest.raises((TryAgain, BadInput), match=f"process .* on {platform.node()}|its controller is alive"):
+    with pytest.raises((TryAgain, BadInput), match=f"process .* on {platform.node()}|its controller is running"):
         clean.run("smoke", yes=True)
     assert all(root.exists() for root in ROOTS)
     at.close() if who == "snakemake" else at.release()

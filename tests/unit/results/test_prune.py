@@ -25,7 +25,7 @@ def test_nothing_goes_unless_told_to(made, capsys):
     before = everything()
     prune.run(made.study, checkpoints=True, foreign=True)
     out = capsys.readouterr().out
-    assert "2.0 MB  work/gone: no unfinished run goes on from it" in out
+    assert "2.0 MB  work/gone: no unfinished run resumes from it" in out
     assert out.splitlines()[-1].startswith("would free 2.0 MB: --yes")
     assert everything() == before
 
@@ -43,7 +43,7 @@ def test_a_run_that_is_made_again_while_prune_looks_keeps_its_new_checkpoints(ma
     prune.run(made.study, yes=True, checkpoints=True)
     assert (RUN / "checkpoints/rollout0001/model.safetensors").exists()
     assert not (SECOND / "checkpoints/rollout0001").exists()
-    assert "its run has been made again meanwhile" in capsys.readouterr().out
+    assert "its run has been repeated meanwhile" in capsys.readouterr().out
 
 
 def test_files_that_vanish_while_prune_looks_are_no_fault(made, monkeypatch):

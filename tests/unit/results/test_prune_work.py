@@ -1,4 +1,4 @@
-"""prune removes a work directory only if its mark says that it is this study's, and no run goes on from it."""
+"""prune removes a work directory only if its mark says that it is this study's, and no run resumes from it."""
 
 import itertools
 import json
@@ -65,10 +65,10 @@ def test_work_of_an_unfinished_run_stays(made, capsys):
 @pytest.mark.parametrize(
     ("result", "said"),
     [
-        ("results/other/train/math/near/erf/seed0/model.json", "for the study other: prune that"),
-        ("/elsewhere/results/smoke/train/math/near/erf/seed0/model.json", "is not of this checkout"),
-        ("../results/smoke/train/math/near/erf/seed0/model.json", "is not of this checkout"),
-        ("by/hand/model.json", "is not of this checkout"),
+        ("results/other/train/math/near/erf/seed0/model.json", "for the study other: prune that study"),
+        ("/elsewhere/results/smoke/train/math/near/erf/seed0/model.json", "is outside of this checkout"),
+        ("../results/smoke/train/math/near/erf/seed0/model.json", "is outside of this checkout"),
+        ("by/hand/model.json", "is outside of this checkout"),
     ],
 )
 @pytest.mark.parametrize("ours", [(), (RUN / "model.json",)])
@@ -91,11 +91,13 @@ def test_a_folder_that_was_not_made_by_a_trainer_stays(made, capsys):
     prune.run(made.study, yes=True)
     assert before - everything() == {path for path in before if made_by_us in path.parents}
     out = capsys.readouterr().out
-    assert [f"left  work/{name}: no mark says" in out for name in ("backup", "fedcba9876543210", "old")] == [True] * 3
+    assert [
+        f"left  work/{name}: it has no mark that says" in out for name in ("backup", "fedcba9876543210", "old")
+    ] == [True] * 3
     before = everything()
     prune.run(made.study, yes=True, work=Path())
     assert everything() == before
-    assert "left  config: no mark says" in capsys.readouterr().out
+    assert "left  config: it has no mark that says" in capsys.readouterr().out
 
 
 def test_work_of_a_checkout_that_has_moved_is_its_own(made, tmp_path, monkeypatch):
@@ -115,7 +117,7 @@ def test_work_stays_while_nobody_can_tell_which_run_goes_on_from_it(made, capsys
     prune.run(made.study, yes=True)
     assert unknown.exists()
     assert not other.exists()
-    assert "can be told when results/smoke/data/math/manifest.json is made" in capsys.readouterr().out
+    assert "which is not known before results/smoke/data/math/manifest.json is made" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("kind", ["holder", "elsewhere", "nonsense"])
@@ -129,7 +131,7 @@ def test_work_that_somebody_is_at_stays(kind, made, capsys):
         (busy / "lease.json").write_text("{}")
     prune.run(made.study, yes=True)
     assert (busy / "checkpoints/model.safetensors").exists()
-    assert "is at work there" in capsys.readouterr().out
+    assert "works there" in capsys.readouterr().out
     if holder:
         holder.check()
         holder.release()

@@ -1,6 +1,7 @@
 """verify finds whatever is not what its record says, names the first cause, and nothing else."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -82,6 +83,13 @@ def test_a_file_that_is_gone_or_cannot_be_read_is_damage(made):
     ]
 
 
+@pytest.mark.parametrize("name", ["weights/model.safetensors", "metrics.parquet", "run.json"])
+def test_a_pipe_in_place_of_a_file_is_damage_and_nobody_waits_for_its_writer(name, made):
+    (RUN / name).unlink()
+    os.mkfifo(RUN / name)
+    assert [(kind, path) for kind, path, _ in found(verify(made.study))] == [("damaged", str(RUN / name))]
+
+
 @pytest.mark.parametrize("text", ["", "{}", "[1", '{"schema": "smoothgates.run", "schema_version": 1}', "\udcff"])
 def test_a_record_that_is_none_is_damage(text, made):
     (RUN / "run.json").write_bytes(text.encode(errors="surrogateescape"))
@@ -150,7 +158,7 @@ def test_results_without_a_record_are_foreign(made):
     (RUN / "run.json").unlink()
     audit = verify(made.study)
     assert states(audit)["train math/near/erf/seed0"] == "foreign"
-    assert ("foreign", str(RUN / "model.json"), f"{RUN}/run.json does not account for it") in found(audit)
+    assert ("foreign", str(RUN / "model.json"), f"{RUN}/run.json does not list it") in found(audit)
 
 
 def test_results_of_another_study_are_foreign(made):
@@ -168,9 +176,9 @@ def test_no_record_accounts_for_files_elsewhere(path, made):
     """An archive would take them along, and unpack them there."""
     outputs = read_record(RUN / "run.json")["outputs"]
     made.amend(f"{RUN}/run.json", outputs={**outputs, path: digest(Path("config/methods.yaml"))})
-    why = f"outputs: {path} does not lie beside it"
+    why = f"outputs: {path} is not below its folder"
     assert ("damaged", str(RUN / "run.json"), why) in found(verify(made.study))
-    with pytest.raises(BadInput, match="does not lie beside it"):
+    with pytest.raises(BadInput, match="is not below its folder"):
         archive.run(made.study, Path("out.tar.gz"), weights=True)
 
 

@@ -1,1 +1,1 @@
-"""A study on a SLURM cluster: start Snakemake with the safe options, watch it, leave nothing behind."""
+"""Run a study on a SLURM cluster: start Snakemake with safe options, watch it, and leave no jobs behind."""

@@ -1,4 +1,4 @@
-"""One Snakemake, from its start to its end, and what it says in short."""
+"""One run of Snakemake, and a summary of its output."""
 
 import os
 import re
@@ -19,32 +19,33 @@ from smoothgates.ops.cluster.table import Names
 from smoothgates.ops.cluster.watch import Watch
 
 Outcome = Literal["done", "failed", "stopped", "again"]
-"""`again` if another Snakemake may fare better."""
+"""`again` if a new Snakemake may succeed."""
 TICK = 1.0
+"""Seconds between two checks."""
 
 
 class Attempt:
-    """One Snakemake, from its start to its end."""
+    """One run of Snakemake."""
 
     def __init__(self, options: list[str], watch: Watch, names: Names, lock: ControllerLock, logs: Path):
         self.options, self.watch, self.names, self.lock = options, watch, names, lock
         logs.mkdir(parents=True, exist_ok=True)
         self.log = logs / f"{time.strftime('%Y-%m-%dT%H%M%S')}.log"
-        """All that Snakemake says. Not a pipe: it must not end with whoever reads it."""
+        """The output of Snakemake. It is a file, not a pipe, so that Snakemake survives the controller."""
         self.progress = Progress()
         self.ghosts: set[str] = set()
         self.silent = False
         self.unfinished = ""
-        """The start of a line whose end has not been written."""
+        """The start of a line that is not complete yet."""
 
     def run(self, stopped: Callable[[], object]) -> Outcome:
-        """Start it, and follow it until it ends, is `stopped`, or is stuck."""
+        """Start Snakemake, and follow it until it ends, is `stopped` or is stuck."""
         environment = {
             **os.environ,
-            # Rules call `python`: this one, here and in the jobs, which inherit it.
+            # Rules call `python`, which must be this one, here and in the jobs, which inherit PATH.
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         }
-        environment.pop("SNAKEMAKE_PROFILE", None)  # the Snakemakes inside the jobs would read it, too
+        environment.pop("SNAKEMAKE_PROFILE", None)  # Snakemake inside the jobs would read it too
         with open(self.log, "wb") as file:
             self.process = subprocess.Popen(
                 [sys.executable, "-u", "-m", "snakemake", *self.options],
@@ -72,9 +73,9 @@ class Attempt:
                 time.sleep(TICK)
 
     def clean_up(self) -> bool:
-        """End Snakemake if it has not ended, and all of its jobs; whether none is left."""
+        """End Snakemake, if it runs, and all of its jobs. Returns whether no job is left."""
         if self.process.poll() is None:
-            # After the first it submits nothing more, at the second it ends at once, not only when its pause is over.
+            # After the first SIGINT it submits nothing more. At the second it ends at once, not after its pause.
             for number, seconds in ((signal.SIGINT, 5), (signal.SIGINT, 5), (signal.SIGKILL, None)):
                 self.process.send_signal(number)
                 try:
@@ -82,11 +83,11 @@ class Attempt:
                     break
                 except subprocess.TimeoutExpired:
                     continue
-        self.progress = Progress.of(text_of(self.log))  # with its last words
+        self.progress = Progress.of(text_of(self.log))  # including its last lines
         return not self.progress.run or slurm.cancel_run(self.progress.run)
 
     def _take(self, text: str) -> None:
-        """What Snakemake has said since, in short."""
+        """Take in new output of Snakemake, and print a summary."""
         *lines, self.unfinished = (self.unfinished + text).split("\n")
         for step in filter(None, map(self.progress.feed, lines)):
             name = self.names.of_step(step)
@@ -99,7 +100,7 @@ class Attempt:
                 say(f"failed     {name}{cause_of(step)}")
 
     def _stuck(self) -> bool:
-        """Whether all that Snakemake waits for is dead, for longer than it can need to notice."""
+        """Whether all jobs that Snakemake waits for have been dead for longer than it can take to notice."""
         waiting = self.progress.waiting()
         if not waiting:
             return False
@@ -121,7 +122,7 @@ class Attempt:
                 say(f"lost       {self.names.of_step(step)}: {state}, and Snakemake has not noticed")
         self.ghosts |= {step.slurm for step in ghosts}
         if len(ghosts) == len(waiting):
-            say("restarting Snakemake, it waits for nothing that is alive")
+            say("restarting Snakemake, none of the jobs that it waits for is alive")
             return True
         return False
 
@@ -130,7 +131,7 @@ class Attempt:
             return "done"
         failed = self.progress.failed()
         if failed and all(step.refused_for_now for step in failed):
-            say("restarting Snakemake, sbatch did not take a job, and may take it now")
+            say("restarting Snakemake, sbatch refused a job, and may accept it now")
             return "again"
         return "failed"
 
@@ -140,7 +141,7 @@ def say(text: str) -> None:
 
 
 def cause_of(step: Step) -> str:
-    """Why a step failed, and where to read on."""
+    """Why a step failed, and which logs say more."""
     if state := re.search(r"SLURM status is: '(.*?)'", step.error):
         first = state[1]
     else:

@@ -1,4 +1,4 @@
-"""Run a study: Snakemake with the safe options, watched, started again where it is stuck, and nothing left behind."""
+"""Run a study: start Snakemake with safe options, watch it, restart it if it is stuck, and leave no jobs behind."""
 
 import signal
 import subprocess
@@ -23,7 +23,7 @@ from smoothgates.study.ownership import own_study
 
 PROFILE = Path("workflow/profiles/slurm")
 RESTARTS = 3
-"""How often Snakemake is started again without a single job having finished in between."""
+"""Most restarts of Snakemake in a row without any job that finished."""
 DRY = {"-n", "--dry-run", "--dryrun"}
 
 
@@ -35,9 +35,9 @@ def run(
     wait: bool = False,
     arguments: Sequence[str] = (),
 ) -> int:
-    """Run a study on the cluster; the exit code. Raises BadInput and TryAgain.
+    """Run a study on the cluster. Returns the exit code. Raises BadInput and TryAgain.
 
-    `profiles` are read after our own, so that a site's file has the last word. `arguments` go to Snakemake as they are.
+    `profiles` are read after our own, so that a site's profile overrides it. `arguments` are passed to Snakemake.
     """
     study = own_study(study_name)
     slurm.require()
@@ -82,14 +82,16 @@ class Controller:
                 nothing_left = attempt.clean_up()
             if not nothing_left:
                 # The lock file keeps what the next call must know.
-                raise TryAgain(f"SLURM does not answer; what may be left: scancel --name {attempt.progress.run}")
+                raise TryAgain(
+                    f"SLURM does not answer; to cancel jobs that may be left: scancel --name {attempt.progress.run}"
+                )
             if not attempt.progress.locked:
                 self._clear(attempt.progress)
             fruitless = 0 if attempt.progress.done else fruitless + 1
             if outcome != "again" or self.stopped_by:
                 break
             if fruitless > RESTARTS:
-                say(f"giving up  {fruitless} starts of Snakemake came to nothing")
+                say(f"giving up  no job finished in {fruitless} runs of Snakemake")
                 break
             self._pause(self.poll * fruitless)
         self.lock.release()
@@ -104,19 +106,19 @@ class Controller:
         self.stopped_by = self.stopped_by or signal.Signals(number)
 
     def _await_queue(self, wait: bool) -> None:
-        """No second copy of a job that still runs: TryAgain lists them, or wait until they are gone."""
-        told = ""
+        """Wait until no job of an earlier run is left, so that none runs twice; without `wait`, raise TryAgain."""
+        reported = False
         while listed := self._in_queue(wait):
             text = f"jobs of an earlier run of {self.study.name} are still in the queue: {listed}"
             if self.stopped_by or not wait:
                 raise TryAgain(f"{text}; --wait waits for them, `cluster cancel --study {self.study.name}` ends them")
-            if not told:
+            if not reported:
                 say(f"waiting    {text}")
-                told = text
+                reported = True
             self._pause(min(self.poll, 10))
 
     def _in_queue(self, patient: bool) -> str:
-        """The study's jobs in the queue; what SLURM does not tell the `patient` may be one."""
+        """The study's jobs in the queue. If SLURM does not answer: its error if `patient`, else TryAgain."""
         try:
             live = slurm.live_jobs(slurm.prefix_of(self.study.name), Path.cwd())
         except TryAgain as error:
@@ -127,18 +129,18 @@ class Controller:
         return ", ".join(listed[:5]) + (f" and {len(listed) - 5} more" if len(listed) > 5 else "")
 
     def _clear(self, progress: Progress) -> None:
-        """After a Snakemake that did not end by itself: its lock, and what its jobs finished without its knowing."""
+        """Clean up after a Snakemake: release its lock, and settle jobs that finished without its knowledge."""
         release(self.study.name)
         kept, removed = settle(self.study, progress.waiting())
         for job in kept:
-            say(f"kept       {job.rule} {job.name}: it finished when nobody looked")
+            say(f"kept       {job.rule} {job.name}: it finished after Snakemake had ended")
         for job in removed:
-            say(f"removed    {job.rule} {job.name}: it finished when nobody looked, and would be made otherwise today")
+            say(f"removed    {job.rule} {job.name}: it finished after Snakemake had ended, and is stale")
 
     def _conclude(self, outcome: Outcome, attempt: Attempt) -> int:
         progress, log = attempt.progress, attempt.log
         if self.stopped_by:
-            say(f"stopped by {self.stopped_by.name}: no job is left, run me again to go on")
+            say(f"stopped by {self.stopped_by.name}: no job is left; run the same command again to resume")
             return 75
         if outcome == "done":
             page = Path(self.paths.page)
@@ -150,5 +152,5 @@ class Controller:
             say(f"failed     {self.names.of_step(step)}{cause_of(step)}")
         if not progress.failed():
             print(*text_of(log).splitlines()[-15:], sep="\n", file=sys.stderr)
-        say(f"failed     {self.study.name}: all of what Snakemake said: {log}")
+        say(f"failed     {self.study.name}: the full output of Snakemake: {log}")
         return 1 if progress.planned else 2

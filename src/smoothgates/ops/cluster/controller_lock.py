@@ -1,4 +1,4 @@
-"""One controller for a study in a working directory."""
+"""The lock that lets one controller at a time run a study in a working directory."""
 
 import json
 import os
@@ -12,14 +12,14 @@ from smoothgates.train.run.lease import alive
 
 FOLDER = Path(".snakemake/cluster")
 SILENCE = 20.0
-"""Seconds without a heartbeat after which a controller on another host is taken for dead. It beats every second."""
+"""Seconds without a heartbeat after which a controller on another host counts as dead. It beats every second."""
 
 
 class ControllerLock:
-    """Held as long as this process or its Snakemake lives: the lock is inherited, and no kill leaves it behind.
+    """A lock that is held while this process or its Snakemake, which inherits it, lives. A kill releases it.
 
-    Where locks do not reach other hosts, the heartbeat of a holder on another host is watched, by our clock alone.
-    What the file says when nobody holds it is what a controller that was killed left there.
+    Where locks do not reach other hosts, the heartbeat of a holder on another host is watched by our clock.
+    If nobody holds the lock, its file has what a killed controller wrote there.
     """
 
     def __init__(self, study: str):
@@ -29,28 +29,29 @@ class ControllerLock:
         self.descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
         os.set_inheritable(self.descriptor, True)
         if not lock(self.descriptor, self.path):
-            raise TryAgain(f"another controller of {study} is at work here{self._whose()}")
+            raise TryAgain(f"another controller of {study} is running{self._holder()}")
         self.left_behind = self._read()
-        """What a controller that was killed said of itself; empty after an orderly end."""
+        """What a killed controller wrote. Empty after an orderly end."""
         if self.left_behind.get("host", platform.node()) != platform.node() and self._beats():
             os.close(self.descriptor)
-            raise TryAgain(f"another controller of {study} is at work on {self.left_behind['host']}")
+            raise TryAgain(f"another controller of {study} is running on {self.left_behind['host']}")
 
     def say(self, **facts) -> None:
-        """What whoever comes after a kill must know."""
+        """Write what the next controller must know if this one is killed."""
         text = json.dumps({"host": platform.node(), "pid": os.getpid(), **facts})
         self._write(text)
 
     def beat(self) -> None:
+        """Show that this controller is alive."""
         os.utime(self.path)
 
     def release(self) -> None:
-        """After an orderly end."""
+        """Release the lock after an orderly end."""
         self._write("")
         os.close(self.descriptor)
 
     def _write(self, text: str) -> None:
-        # In place: a new file would not carry the lock. What is torn by a crash reads as nothing known.
+        # In place, as a new file would not have the lock. A torn write reads as an empty file.
         os.ftruncate(self.descriptor, 0)
         os.pwrite(self.descriptor, text.encode(), 0)
         os.fsync(self.descriptor)
@@ -61,13 +62,13 @@ class ControllerLock:
         except ValueError:
             return {}
 
-    def _whose(self) -> str:
+    def _holder(self) -> str:
         facts = self._read()
         if not facts:
             return ""
         if facts["host"] == platform.node() and not alive(facts["pid"]):
-            alone = facts["snakemake"]
-            return f": its Snakemake goes on alone, process {alone}; `kill -INT {alone}` ends it and its jobs"
+            orphan = facts["snakemake"]
+            return f": its Snakemake is still running, process {orphan}; `kill -INT {orphan}` ends it and its jobs"
         return f" ({facts['host']}, process {facts['pid']})"
 
     def _beats(self) -> bool:
@@ -80,7 +81,7 @@ class ControllerLock:
 
 
 def is_held(study: str) -> bool:
-    """Whether a controller of this study is alive in this working directory. Raises BadInput if that cannot be told."""
+    """Whether a controller of this study is running in this working directory. Raises BadInput without locks."""
     path = FOLDER / f"{study}.json"
     try:
         with open(path, "rb") as file:

@@ -1,4 +1,4 @@
-"""What Snakemake says while it runs, as facts."""
+"""Parse the output of Snakemake while it runs."""
 
 import re
 from dataclasses import dataclass, field
@@ -19,14 +19,14 @@ REFUSED = "SLURM sbatch failed"
 PASSING = re.compile(
     r"timed? ?out|unable to contact|connect|temporarily|try again|not responding|limit|too many", re.IGNORECASE
 )
-"""Why sbatch refuses now what it may take later."""
+"""Reasons of sbatch for refusing a job that it may accept later."""
 MISSPELT = "None assigned"
-"""A node to avoid, as the executor spells it after it lost one, in every later sbatch; a fresh Snakemake does not."""
+"""The executor excludes this as a node after it has lost one, so that every later sbatch fails until a restart."""
 
 
 @dataclass
 class Step:
-    """One job of the DAG, by Snakemake's number, as of its last attempt."""
+    """One job of the DAG, as of its last attempt. `number` is Snakemake's."""
 
     number: str
     rule: str = ""
@@ -36,30 +36,30 @@ class Step:
     state: str = "ready"
     """ready, submitted, finished or failed."""
     slurm: str | None = None
-    """Its id in SLURM; None before it is submitted, and for what runs here."""
+    """Its id in SLURM. None before it is submitted, and for jobs that run locally."""
     slurm_log: str = ""
     error: str = ""
 
     @property
     def refused_for_now(self) -> bool:
-        """It failed because sbatch did not take it, and may take it later."""
+        """Whether sbatch refused it for a reason that may pass."""
         reason, _, call = self.error.partition("sbatch call:")
         return REFUSED in reason and bool(PASSING.search(reason) or MISSPELT in call)
 
 
 @dataclass
 class Progress:
-    """Fed with Snakemake's lines, it knows what Snakemake believes."""
+    """The state of the jobs as Snakemake sees it, according to its output so far."""
 
     run: str | None = None
-    """Name of the run, which is the name of all its jobs in SLURM."""
+    """The name of the run and of all its jobs in SLURM."""
     steps: dict[str, Step] = field(default_factory=dict)
     done: int = 0
     total: int = 0
     planned: bool = False
-    """Whether it came as far as to know its jobs."""
+    """Whether Snakemake has built its DAG."""
     locked: str = ""
-    """What it said if another Snakemake is at work on the study."""
+    """The message if another Snakemake is running the study."""
     _block: dict[str, str] | None = None
 
     @classmethod
@@ -70,7 +70,7 @@ class Progress:
         return progress
 
     def feed(self, line: str) -> Step | None:
-        """Take in a line; the step that is submitted, finished or failed by it, if any."""
+        """Parse a line. Returns the step that it reports as submitted, finished or failed, if any."""
         if found := BLOCK.match(line):
             self._block = {**found.groupdict(), "message": ""}
         elif self._block is not None:
@@ -91,7 +91,7 @@ class Progress:
         return None
 
     def _inside(self, line: str) -> Step | None:
-        """A line of a job's announcement or of its error. Both say the job's number after all else that we want."""
+        """Parse a line of a job's announcement or error. The job's number is the last field of interest in both."""
         block = self._block
         found = FIELD.match(line)
         if not found or found[1] == "message":
@@ -114,9 +114,9 @@ class Progress:
         return step
 
     def waiting(self) -> list[Step]:
-        """Steps that Snakemake believes to be in SLURM's hands."""
+        """Steps that Snakemake believes to be in the queue."""
         return [step for step in self.steps.values() if step.state == "submitted"]
 
     def failed(self) -> list[Step]:
-        """Steps that failed and were not tried again."""
+        """Steps that failed and were not restarted."""
         return [step for step in self.steps.values() if step.state == "failed"]

@@ -1,4 +1,4 @@
-"""What SLURM knows of our jobs."""
+"""Ask SLURM about our jobs, and cancel them."""
 
 import getpass
 import re
@@ -23,10 +23,10 @@ ENDED = (
     "REVOKED",
     "TIMEOUT",
 )
-"""States that a job never leaves. In squeue PREEMPTED is one: a job that is put back into the queue says PENDING."""
+"""Final states of a job. PREEMPTED is one: squeue shows a requeued job as PENDING."""
 
 LONGEST_WAIT = 180
-"""Seconds that the executor lets pass between two looks at the queue, at most."""
+"""Most seconds between two checks of the queue by the executor."""
 
 FORMAT = "%i|%j|%T|%N|%M|%r|%k|%Z"
 RUN_NAME = re.compile(r"(?P<study>.+)_[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -34,11 +34,11 @@ RUN_NAME = re.compile(r"(?P<study>.+)_[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
 @dataclass(frozen=True)
 class Entry:
-    """One job in the queue, or gone from it for less than MinJobAge."""
+    """One job in the queue, or one that left it less than MinJobAge ago."""
 
     id: str
     name: str
-    """Of the Snakemake run that submitted it: study_uuid."""
+    """The name of the Snakemake run that submitted it: STUDY_UUID."""
     state: str
     node: str
     elapsed: str
@@ -49,7 +49,7 @@ class Entry:
 
     @property
     def live(self) -> bool:
-        """It runs, or will run."""
+        """Whether it runs or will run."""
         return not ended(self.state)
 
 
@@ -63,16 +63,16 @@ def ended(state: str) -> bool:
 
 
 def require() -> None:
-    """BadInput where there is no SLURM at all, or Snakemake has no plugin for it."""
+    """Raise BadInput if SLURM or Snakemake's plugin for it is missing."""
     for name in ("sbatch", "srun", "squeue", "scancel", "scontrol"):
         if not shutil.which(name):
-            raise BadInput(f"{name}: not found: this command is for the login node of a SLURM cluster")
+            raise BadInput(f"{name}: not found: run this command on the login node of a SLURM cluster")
     if not find_spec("snakemake_executor_plugin_slurm"):
         raise BadInput("snakemake-executor-plugin-slurm: not installed: `make slurm`, or the environment `control`")
 
 
 def ask(*words: str, seconds: float = 60) -> str:
-    """Output of one of SLURM's commands. Raises TryAgain where it fails or does not answer."""
+    """The output of a SLURM command. Raises TryAgain if it fails or does not answer."""
     try:
         done = subprocess.run(words, capture_output=True, encoding="utf-8", errors="replace", timeout=seconds)
     except OSError as error:
@@ -86,21 +86,22 @@ def ask(*words: str, seconds: float = 60) -> str:
 
 
 def queue(*options: str) -> list[Entry]:
-    """Our jobs. Raises TryAgain where SLURM does not answer, so that silence is never taken for an empty queue."""
+    """The user's jobs. Raises TryAgain if SLURM does not answer, so that this is never taken for an empty queue."""
     return parse_queue(ask("squeue", "--noheader", "--user", getpass.getuser(), f"--format={FORMAT}", *options))
 
 
 def parse_queue(text: str) -> list[Entry]:
+    """The jobs in the output of squeue."""
     return [Entry(*line.strip().split("|", 7)) for line in text.splitlines() if line.count("|") >= 7]
 
 
 def jobs_of_run(name: str) -> dict[str, Entry]:
-    """Every job of one Snakemake run that SLURM still remembers, by id."""
+    """The jobs of one Snakemake run that SLURM still knows, by id."""
     return {entry.id: entry for entry in queue("--states=all", "--name", name)}
 
 
 def live_jobs(prefix: str, folder: Path) -> list[Entry]:
-    """Jobs of a study in this working directory that run or will run, whoever submitted them."""
+    """Jobs of a study in this working directory that run or will run, of all Snakemake runs."""
     here = folder.resolve()
     return [
         entry
@@ -113,13 +114,13 @@ def live_jobs(prefix: str, folder: Path) -> list[Entry]:
 
 
 def cancel(ids: list[str]) -> None:
-    """End jobs. Raises TryAgain."""
-    for start in range(0, len(ids), 200):  # a command line has an end
+    """Cancel jobs. Raises TryAgain."""
+    for start in range(0, len(ids), 200):  # a command line has a maximum length
         ask("scancel", *ids[start : start + 200])
 
 
 def cancel_run(name: str, seconds: float = 120) -> bool:
-    """End what is left of a Snakemake run; whether nothing is. An outage shorter than `seconds` is waited out."""
+    """Cancel the jobs of a Snakemake run. Returns whether none is left; retries for `seconds` if SLURM fails."""
     deadline = time.monotonic() + seconds
     while True:
         try:
@@ -135,7 +136,7 @@ def cancel_run(name: str, seconds: float = 120) -> bool:
 
 
 def prefix_of(study: str) -> str:
-    """What names of a study's runs begin with: squeue shows it.
+    """The prefix of the names of a study's runs, as squeue shows it.
 
     >>> prefix_of("smooth gates.v2")
     'smooth-gates-v2'
@@ -144,12 +145,12 @@ def prefix_of(study: str) -> str:
 
 
 def min_job_age() -> int:
-    """Seconds for which squeue still shows a job that has ended. Raises TryAgain."""
+    """Seconds for which squeue shows a job after its end. Raises TryAgain."""
     return parse_min_job_age(ask("scontrol", "show", "config"))
 
 
 def parse_min_job_age(text: str) -> int:
-    """MinJobAge in seconds from what `scontrol show config` prints.
+    """MinJobAge, in seconds, in the output of `scontrol show config`.
 
     >>> parse_min_job_age("MinJobAge               = 300 sec")
     300
@@ -159,7 +160,7 @@ def parse_min_job_age(text: str) -> int:
 
 
 def accounting_works() -> bool:
-    """Whether sacct answers. It is installed on clusters that keep no accounts, too, and fails there."""
+    """Whether sacct works. On clusters without accounting it is installed, but fails."""
     try:
         ask("sacct", "--noheader", "--allocations", "--name", "none")
     except TryAgain:
@@ -168,10 +169,10 @@ def accounting_works() -> bool:
 
 
 def status_command(poll: int, age: int, accounting: bool) -> tuple[str, int]:
-    """How Snakemake should ask for states, and after how many seconds first.
+    """The command that Snakemake should ask for states, and the seconds before its first check.
 
-    squeue is the more reliable, if it remembers a job for longer than Snakemake ever looks away. Where neither it nor
-    sacct will do, the executor must at least not turn to sacct by itself, as it does when MinJobAge < 3 x poll.
+    squeue is more reliable, if it shows ended jobs for longer than the longest pause between two checks. If neither it
+    nor sacct works, the executor must not choose sacct, as it does when MinJobAge < 3 x poll.
 
     >>> status_command(40, 300, True), status_command(40, 60, True), status_command(40, 60, False)
     (('squeue', 40), ('sacct', 40), ('squeue', 20))

@@ -1,6 +1,6 @@
-"""What jobs left that outlived the Snakemake that submitted them.
+"""Settle the results of jobs that outlived the Snakemake that submitted them.
 
-It never learnt that they finished. The next one finds their results without its own records of them: it would keep them
+That Snakemake did not record that they finished. The next one would find their results without records, keep them
 whatever they were made from, and never notice a change.
 """
 
@@ -18,9 +18,9 @@ from smoothgates.study.loader import LoadedStudy
 
 
 def settle(study: LoadedStudy, waiting: Iterable[Step]) -> tuple[list[Job], list[Job]]:
-    """Of the steps that Snakemake was `waiting` for when it ended, whose results are there:
+    """Settle the steps that Snakemake was `waiting` for when it ended, and whose results are there.
 
-    those that would be made just so today get Snakemake's records, of the others the declared files are removed.
+    Results that would be made the same way today get Snakemake's records. The declared files of the others are deleted.
     Returns the (kept, removed) jobs.
     """
     ran = {step.output: step.slurm for step in waiting}
@@ -39,13 +39,13 @@ def settle(study: LoadedStudy, waiting: Iterable[Step]) -> tuple[list[Job], list
 
 
 def _made(job: Job, slurm: str | None) -> bool:
-    """Whether its results are there, and not known to be older ones that this SLURM job was to replace."""
+    """Whether the results of a job are there, and are not older ones that this SLURM job should have replaced."""
     older = any(result.facts and result.facts["job"] != slurm for result in results_of(job))
     return all(Path(path).exists() for path in job.writes) and not older
 
 
 def _record(study: LoadedStudy, jobs: list[Job]) -> None:
-    """Have Snakemake write its records. Only a job's own rule is allowed, so that nothing before it passes for new."""
+    """Let Snakemake write its records. Only the job's rule is allowed, so that its inputs are not recorded as new."""
     outputs = defaultdict(list)
     for job in jobs:
         outputs[job.rule] += job.writes

@@ -1,4 +1,4 @@
-"""This study's jobs in SLURM, with names that people know."""
+"""List and cancel a study's jobs in SLURM, with readable names."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ HEADINGS = ("id", "state", "job", "node", "elapsed", "why")
 
 
 class Names:
-    """Names of a study's jobs, as `train math/near/erf/seed0`."""
+    """Readable names of a study's jobs, such as `train math/near/erf/seed0`."""
 
     def __init__(self, study: LoadedStudy):
         jobs = jobs_of(study)
@@ -22,7 +22,7 @@ class Names:
         self.by_output = {job.writes[0]: name_of(job) for job in jobs}
 
     def of_comment(self, comment: str) -> str:
-        """What a job is called that has this comment in SLURM; the comment itself if the study has no such job."""
+        """The name of the job with this comment in SLURM. The comment itself if the study has no such job."""
         return self.by_comment.get(comment, comment)
 
     def of_step(self, step: Step) -> str:
@@ -57,10 +57,10 @@ def render(entries: list[Entry], names: Names) -> str:
 
 
 def cancel(study_name: str) -> int:
-    """End the study's jobs that outlived their controller. Raises BadInput, and TryAgain where one is at work."""
+    """Cancel the study's jobs that outlived their controller. Raises BadInput, or TryAgain if one is running."""
     study = load_study(study_name)
     slurm.require()
-    _lock = ControllerLock(study.name)  # the Snakemake of a live one would submit them again
+    _lock = ControllerLock(study.name)  # a running Snakemake would submit them again
     live = slurm.live_jobs(slurm.prefix_of(study.name), Path.cwd())
     slurm.cancel([entry.id for entry in live])
     print(f"{study.name}: {len(live)} jobs cancelled" if live else f"{study.name}: no job in the queue")

@@ -1,7 +1,7 @@
-"""Jobs that are dead in SLURM while Snakemake waits for them: the hangs.
+"""Find jobs that are dead in SLURM while Snakemake waits for them.
 
-Its executor never notices some ends: a job that is cancelled from outside (where it asks sacct), one that is preempted
-and not put back into the queue, and any end at all once a look at the queue has failed in a certain way.
+Its executor misses some ends: of a job that is cancelled from outside (if it asks sacct), of one that is preempted and
+not requeued, and of every job once a check of the queue has failed in a certain way.
 """
 
 import time
@@ -14,7 +14,7 @@ from smoothgates.ops.cluster.output import Step
 from smoothgates.ops.cluster.slurm import LONGEST_WAIT, Entry
 
 SLACK = 15
-"""Seconds that a look at the queue may take, and what follows from it."""
+"""Seconds that a check of the queue and its consequences may take."""
 LATENCY = 5
 """Seconds that Snakemake waits for the files of a completed job unless a profile says otherwise."""
 
@@ -30,9 +30,9 @@ def latency_wait(profiles: Iterable[Path]) -> int:
 
 
 def pause_after(quiet: float, poll: int) -> int:
-    """Seconds between two looks of the executor when nothing has finished for `quiet` seconds.
+    """Seconds between two checks by the executor when nothing has finished for `quiet` seconds.
 
-    It starts at `poll` and adds 10 after each look that finds nothing new.
+    The pause starts at `poll` and grows by 10 after each check without news.
 
     >>> pause_after(0, 40), pause_after(100, 40), pause_after(3600, 40)
     (50, 70, 180)
@@ -45,7 +45,7 @@ def pause_after(quiet: float, poll: int) -> int:
 
 
 class Watch:
-    """Compares what Snakemake waits for with what SLURM says, look by look."""
+    """Compares the jobs that Snakemake waits for with those that SLURM knows, at each check."""
 
     def __init__(self, poll: int, latency: int):
         """`poll`: seconds before the executor's first look at the queue. `latency`: as `latency_wait` gives it."""
@@ -54,13 +54,13 @@ class Watch:
         self.news = time.monotonic()
 
     def finished(self) -> None:
-        """Snakemake has noticed that a job finished, which makes it look often again."""
+        """Note that Snakemake has noticed the end of a job, which makes its pauses short again."""
         self.news = time.monotonic()
 
     def look(self, waiting: Iterable[Step], found: dict[str, Entry]) -> list[Step]:
-        """The steps that have been dead for longer than Snakemake can need to notice.
+        """The steps that have been dead for longer than Snakemake can take to notice.
 
-        `found` is all that SLURM knows of the run; a job that is not among it is one that SLURM has forgotten.
+        `found`: the jobs of the run that SLURM knows. A job that is not among them has ended long ago.
         """
         now = time.monotonic()
         dead = {step.slurm: step for step in waiting if step.slurm not in found or not found[step.slurm].live}

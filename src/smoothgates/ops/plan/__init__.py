@@ -1,1 +1,1 @@
-"""What a study costs before it is run: jobs, hours, disk and memory, from its own past or from a stated model."""
+"""Estimate the jobs, hours, disk space and memory of a study, from finished jobs or from a cost model."""

@@ -1,4 +1,4 @@
-"""What finished jobs really took, and which of them speak for a job that is still to do."""
+"""What finished jobs took, and which of them the estimate of another job is based on."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -20,12 +20,12 @@ from smoothgates.study.loader import LoadedStudy, load_study
 MODEL = "model"
 
 COMPARABLE = 10
-"""Jobs of other studies speak for a job whose seconds, by the model, are within this factor of theirs."""
+"""A job of another study counts only if the model's seconds for both jobs are within this factor."""
 
 
 @dataclass(frozen=True)
 class Past:
-    """One finished job, as multiples of what the model says of it."""
+    """What one finished job took, relative to the cost model."""
 
     study: str
     rule: str
@@ -34,17 +34,17 @@ class Past:
     regime: str
     """Empty, like the task, where the job has none."""
     modelled: float
-    """Seconds, by the model."""
+    """Seconds by the cost model."""
     seconds: float
-    """Multiple."""
+    """Real seconds / the model's."""
     memory: float
-    """Multiple."""
+    """Real peak / the model's."""
     results: float | None
-    """Multiple; None where the record does not list its files."""
+    """Real bytes / the model's. None if a file of the result is missing."""
 
 
 def records_of(job: Job) -> list[dict] | None:
-    """The records of all its results; None if one is missing or no record."""
+    """The run records of a job's results. None if one is missing or damaged."""
     try:
         return [read_manifest(Path(path), RunRecord) for path in job.records]
     except BadInput:
@@ -52,7 +52,7 @@ def records_of(job: Job) -> list[dict] | None:
 
 
 def finished(study: LoadedStudy, job: Job, records: list[dict] | None) -> bool:
-    """Whether all its results are there, made by what would make them today."""
+    """Whether the results of a job are there, made with today's spec, code and environment."""
     current = {f"{what}_sha256": digest for what, digest in made_by(study, job).items()}
     return (
         records is not None
@@ -62,7 +62,7 @@ def finished(study: LoadedStudy, job: Job, records: list[dict] | None) -> bool:
 
 
 def past_of(job: Job, records: list[dict] | None, study: LoadedStudy, machine: Machine) -> Past | None:
-    """What the job took; None if it never ran, or it cannot be told what it was told then."""
+    """What a job took. None if it has not run, or the spec of its result cannot be read."""
     if records is None or (then := as_it_was(job, records[0])) is None:
         return None
     modelled = cost(load_of(then, study), machine)
@@ -82,7 +82,7 @@ def past_of(job: Job, records: list[dict] | None, study: LoadedStudy, machine: M
 
 
 def as_it_was(job: Job, record: dict) -> Job | None:
-    """The job with the spec that its result was made by, which the config may no longer hold."""
+    """The job with the spec of its result, which may differ from today's."""
     if record["spec_sha256"] == spec_digest(job.spec):
         return job
     try:
@@ -93,13 +93,13 @@ def as_it_was(job: Job, record: dict) -> Job | None:
 
 
 def spent(record: dict) -> float:
-    """Seconds of a result, of all the attempts that it took."""
+    """Seconds of all attempts at a result."""
     attempts = record.get("attempts") or [record]
     return sum(attempt["seconds"] for attempt in attempts)
 
 
 def written(records: list[dict]) -> int | None:
-    """Bytes of all files that the records list."""
+    """Bytes of all files that the run records list. None if one is missing."""
     try:
         return sum(Path(path).stat().st_size for record in records for path in record["outputs"])
     except (OSError, KeyError):
@@ -107,7 +107,7 @@ def written(records: list[dict]) -> int | None:
 
 
 def past_elsewhere(study: LoadedStudy, machine: Machine) -> list[Past]:
-    """Of the other studies in results/ whose config is still there."""
+    """What the jobs of the other studies in results/ took. Studies without a config file are skipped."""
     found = []
     for folder in sorted(Path("results").glob("*")):
         if folder.name == study.name:
@@ -123,15 +123,15 @@ def past_elsewhere(study: LoadedStudy, machine: Machine) -> list[Past]:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a job will take, and what says so."""
+    """What a job is expected to take, and the source of the estimate."""
 
     cost: Cost
     source: str
-    """`model`, or `measured: ` and of how many jobs."""
+    """`model`, or `measured: ` and the number of jobs."""
 
 
 class History:
-    """Finds the past nearest to a job: of its task and regime, its task, its rule, its stage; then of other studies."""
+    """Finished jobs. Those nearest to a job share its task and regime, then its task, its rule, its stage."""
 
     def __init__(self, own: Iterable[Past], elsewhere: Iterable[Past]):
         self.own, self.elsewhere = list(own), list(elsewhere)
@@ -141,7 +141,7 @@ class History:
                 self.near.setdefault(key, []).append(past)
 
     def estimate(self, job: Job, modelled: Cost) -> Estimate:
-        """The model's figures times the median of what the nearest past took of them; of memory, times the most."""
+        """The model's cost, scaled by the median of the nearest finished jobs; memory by their maximum."""
         known, source = self._nearest(job, modelled)
         if not known:
             return Estimate(modelled, MODEL)
@@ -149,7 +149,7 @@ class History:
         scaled = replace(
             modelled,
             seconds=modelled.seconds * median(past.seconds for past in known),
-            # Records hold a process's memory, not a GPU's.
+            # Run records have the memory of a process, not of a GPU.
             memory=modelled.memory * (1 if modelled.accelerators else max(past.memory for past in known)),
             results=modelled.results * (median(sizes) if sizes else 1),
         )
@@ -174,5 +174,5 @@ def counted(known: list[Past]) -> str:
 
 
 def keys(job: Job | Past) -> list[tuple]:
-    """What a job has in common with others, nearest first."""
+    """Keys that similar jobs share, from the most to the least similar."""
     return [(job.rule, job.task, job.regime), (job.rule, job.task), (job.rule,), (("stage", job.stage),)]

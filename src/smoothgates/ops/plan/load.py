@@ -1,4 +1,4 @@
-"""What a job has to do, as the cost model sees it: sequences and tokens, filled from the job's spec."""
+"""The load of a job, which the cost model prices: sequences and tokens, derived from the job's spec."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,33 +16,33 @@ from smoothgates.study.loader import LoadedStudy
 from smoothgates.train.run.retention import curve_points
 
 SHARE = 0.6
-"""Expected length of a completion, and of what tools reply, as a share of the most allowed."""
+"""Expected length of a completion and its tool replies, as a share of the maximum."""
 VARIED = 0.6
-"""Share of completions whose group has more than one reward: the others are sampled, not trained on."""
+"""Share of completions in groups with different rewards. The others are sampled, but not trained on."""
 PROMPT = 1 / 8
-"""Expected length of a prompt as a share of the compact policy's positions; at most `LONG_PROMPT`."""
+"""Expected length of a prompt, as a share of the compact policy's positions. At most `LONG_PROMPT`."""
 LONG_PROMPT = 200
-"""Expected length of a published policy's prompt, and twice that the longest where the protocol names no limit."""
+"""Expected length of a published policy's prompt. Without a limit in the protocol, the longest has twice as many."""
 PUBLIC_ROWS = 10_000
-"""Of a public data set that is taken whole."""
+"""Assumed rows of a public data set that is used whole."""
 PASSAGE = 700
-"""Bytes of a passage."""
+"""Assumed bytes of a passage."""
 CORPUS = 14e9
-"""Bytes of a corpus that is not there yet: those of Wikipedia 2018."""
+"""Assumed bytes of a corpus that is not there yet: those of Wikipedia 2018."""
 WIDTH = {"float32": 4, "bfloat16": 2}
-"""Bytes a number."""
+"""Bytes per number."""
 FETCHED = 1e8
-"""Bytes a second from the hub."""
+"""Bytes per second from the hub."""
 INDEXED = {"bm25": (4e-7, 1.5), "dense_flat": (4e-7, 6.0), "dense_ivf": (4e-7, 6.0)}
-"""Seconds without its encoder, and bytes of the index, a byte of the corpus; dense ones have 768 numbers a passage."""
+"""Seconds without the encoder and bytes of index, per byte of corpus. Dense indexes have 768 numbers per passage."""
 PLAIN, OWN = EngineConfig(), SamplerConfig()
 ENCODED = 2 * 110e6 / 4
-"""Operations a byte of the corpus: an encoder of 110 million parameters, 4 bytes a token."""
+"""Operations per byte of corpus, for an encoder of 110 million parameters and 4 bytes per token."""
 
 
 @dataclass(frozen=True)
 class Rollouts:
-    """`times` batches, one after the other, of `samples` completions to each of `prompts`."""
+    """`times` batches, one after the other, each of `samples` completions for each of `prompts` prompts."""
 
     times: float
     prompts: int
@@ -55,39 +55,39 @@ class Rollouts:
 
 @dataclass(frozen=True)
 class Load:
-    """What one job has to do. Zero: it does not happen. Lengths are in tokens."""
+    """The work of one job. A zero means that this kind of work does not happen. Lengths are in tokens."""
 
     shape: Shape | None = None
-    """None: no policy takes part."""
+    """The policy. None: the job uses none."""
     rollouts: tuple[Rollouts, ...] = ()
     prompt: float = 0.0
-    """Expected length."""
+    """Expected length of a prompt."""
     completion: float = 0.0
-    """Expected length, replies of tools included."""
+    """Expected length of a completion, including tool replies."""
     decoded: int = 0
-    """Longest completion, replies included."""
+    """Longest completion, including tool replies."""
     longest: int = 0
-    """Longest prompt and completion together: what memory must hold."""
+    """Longest prompt plus completion, which must fit into memory."""
     scored: float = 0.0
-    """Sequences whose old log-probabilities are taken."""
+    """Sequences whose old log-probabilities are computed."""
     updates: float = 0.0
     sequences: float = 0.0
-    """In an update."""
+    """Sequences in one update."""
     engine: EngineConfig = PLAIN
-    """Its precision is the policy's, also where nothing is trained."""
+    """Its precision is that of the policy, even if nothing is trained."""
     sampler: SamplerConfig = OWN
     kept: int = 0
-    """Policies that the job leaves: the final one, and checkpoints of the learning curve."""
+    """Policies that the job writes: the final one, and checkpoints of the learning curve."""
     chore_seconds: float = 0.0
-    """Work of an ordinary processor, in seconds of a laptop's core."""
+    """Other work, in seconds of a laptop core."""
     encoded: float = 0.0
-    """Operations of an encoder of passages, in single precision."""
+    """Operations of the passage encoder, in single precision."""
     bytes_left: float = 0.0
-    """Of results other than policies."""
+    """Bytes of results other than policies."""
 
 
 def load_of(job: Job, study: LoadedStudy) -> Load:
-    """From what the job is told."""
+    """The load of a job, from its spec."""
     match job.spec:
         case TrainSpec() as spec:
             experts = study.has_experts(spec.regime_name, spec.method_name)
@@ -134,7 +134,7 @@ def train_load(spec: TrainSpec, shape: Shape, lengths: dict) -> Load:
 
 
 def policy_load(spec: PolicySpec, study: LoadedStudy) -> Load:
-    """Demonstrations are taken to be as long as the task's completions. A published policy is only fetched."""
+    """Assumes demonstrations as long as the task's completions. A published policy is only fetched."""
     shape = shape_for(spec.task, study, study.has_experts(spec.regime_name, spec.method_name))
     supervised = spec.supervised
     if spec.model:
@@ -151,7 +151,7 @@ def policy_load(spec: PolicySpec, study: LoadedStudy) -> Load:
 
 
 def evaluate_load(spec: EvaluateSpec, job: Job, study: LoadedStudy) -> Load:
-    """One job serves all seeds. How many checkpoints each kept is its regime's doing."""
+    """One job evaluates the runs of all seeds, with as many checkpoints as their regime keeps."""
     runs = len(job.writes)
     regime = study.config.regimes.get(job.regime)
     kept = curve_points(regime.rollouts, study.config.checkpoint_every) if regime else 0
@@ -172,7 +172,7 @@ def evaluate_load(spec: EvaluateSpec, job: Job, study: LoadedStudy) -> Load:
 
 
 def shape_for(task: str, study: LoadedStudy, moe: bool) -> Shape:
-    """Of a task's policy, or of the one with experts: a published one's by its files, if here. Raises BadInput."""
+    """The shape of a task's policy, `moe`: of the one with experts. Raises BadInput if a published one is unknown."""
     model, mirror = study.config.model_of(task), study.config.model_mirror
     if model is None:
         more = {"experts": study.config.tasks[task].moe.experts} if moe else {}

@@ -1,4 +1,4 @@
-"""Machines that a study may be planned for: config/machines.yaml."""
+"""The machines of config/machines.yaml, which a study can be planned for."""
 
 import re
 from pathlib import Path
@@ -16,38 +16,38 @@ Efficiency = Annotated[float, Field(gt=0, le=1)]
 
 
 class Machine(Record):
-    """What the cost model knows of a machine. Peaks are the maker's; efficiencies are shares of them."""
+    """A machine of the cost model. Peaks are those of the maker, efficiencies are shares of them."""
 
     about: str
     device: Literal["cpu", "cuda"]
     accelerators: PositiveInt = 1
-    """Cores or GPUs of a training job whose engine divides its work. Every other job has one."""
+    """Cores or GPUs of a training job with a distributed engine. Every other job has one."""
     memory_gb: PositiveFloat
-    """Of one GPU, or what one process should stay within."""
+    """Memory of one GPU, or the limit for one process."""
     tflops: PositiveFloat
-    """Peak of one accelerator, dense, in the precision of the matrix products."""
+    """Peak of one accelerator, for dense matrix products in the precision of the policy."""
     bandwidth_gbs: PositiveFloat
-    """Peak of one accelerator's memory."""
+    """Peak bandwidth of one accelerator's memory."""
     link_gbs: PositiveFloat | None = None
-    """Peak between accelerators, one way."""
+    """Peak bandwidth between accelerators, in one direction."""
     disk_gbs: PositiveFloat = 1
-    """Written and read in files that all processes of a job see."""
+    """Bandwidth of files that all processes of a job share."""
     training: Efficiency
-    """Of tflops, in long passes over whole sequences."""
+    """Share of `tflops` in passes over whole sequences."""
     decoding: Efficiency
-    """Of tflops, one token a sequence at a time."""
+    """Share of `tflops` when each sequence grows by one token."""
     transfers: Efficiency
-    """Of both bandwidths."""
+    """Share of both bandwidths."""
     pass_seconds: NonNegativeFloat
-    """Fixed cost of one pass through the policy: launching kernels, sampling."""
+    """Fixed cost of one pass through the policy, such as launching kernels."""
     start_seconds: NonNegativeFloat
-    """Of a job before its record begins: scheduling, interpreter, imports."""
+    """Start-up of a job that its run record does not include: scheduling, interpreter, imports."""
     engine_seconds: NonNegativeFloat = 0.0
-    """Of a job that samples, before its first token."""
+    """Start-up of vLLM before the first token."""
     at_once: PositiveInt | None = None
-    """Most sequences that one accelerator decodes together; none: a whole batch, however large."""
+    """Most sequences that one accelerator decodes at once. None: the whole batch."""
     process_gb: NonNegativeFloat
-    """Memory of a process before it holds anything: libraries, contexts, buffers."""
+    """Memory of a process without data: libraries, contexts, buffers."""
 
     @model_validator(mode="after")
     def _linked(self) -> "Machine":
@@ -61,22 +61,22 @@ class Machine(Record):
 
     @property
     def bandwidth(self) -> float:
-        """Bytes a second that are reckoned with."""
+        """Expected bytes per second."""
         return self.bandwidth_gbs * 1e9 * self.transfers
 
     @property
     def link(self) -> float:
-        """Bytes a second that are reckoned with."""
+        """Expected bytes per second."""
         return self.link_gbs * 1e9 * self.transfers if self.link_gbs else float("inf")
 
 
 def load_machines(path: Path = MACHINES) -> dict[str, Machine]:
-    """Every machine by name. Raises BadInput."""
+    """All machines by name. Raises BadInput."""
     return {name: parse(Machine, entry, f"{path}: {name}") for name, entry in read_yaml(path).items()}
 
 
 def machine_for(name: str | None, device: str, path: Path = MACHINES) -> tuple[str, Machine]:
-    """The machine of this name, `h100x4` with so many accelerators; without one, the first with the study's device.
+    """The machine of this name, such as `h100`, or `h100x4` with 4 accelerators. None: the first with this device.
 
     Raises BadInput.
     """
@@ -84,10 +84,10 @@ def machine_for(name: str | None, device: str, path: Path = MACHINES) -> tuple[s
     if name is None:
         name = next((known for known, machine in machines.items() if machine.device == device), None)
         if name is None:
-            raise BadInput(f"{path}: has no machine with device: {device}")
+            raise BadInput(f"{path}: expected a machine with device: {device}")
     if name in machines:
         return name, machines[name]
     kind, _, count = name.rpartition("x")
     if kind not in machines or not re.fullmatch("[1-9][0-9]{0,5}", count):
-        raise BadInput(f"--machine: expected one of {', '.join(machines)}, or such as h100x4; got '{name}'")
+        raise BadInput(f"--machine: expected one of {', '.join(machines)}, or one like h100x4; got '{name}'")
     return name, machines[kind].model_copy(update={"accelerators": int(count)})

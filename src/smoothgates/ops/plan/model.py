@@ -1,21 +1,22 @@
-"""The stated cost model: what a load takes on a machine, when nothing has been measured.
+"""The cost model: what a load takes on a machine, when nothing has been measured.
 
-Work. A token's forward pass takes 2 operations a parameter that it is multiplied with (of experts, those it goes
-through), and 4 a layer, head and number of a head for each token that it attends to. A backward pass takes twice as
-much as a forward one; where activations are recomputed, another forward one comes on top.
+Work. The forward pass of a token takes 2 operations for each parameter that it is multiplied with (those of its experts
+only), and 4 for each layer, head, number of a head and token that it attends to. A backward pass takes twice as much as
+a forward pass. Activation recomputation adds another forward pass.
 
-Sampling. As many completions as fit advance by a token a pass, until the longest is done. A pass takes as long as
-reading the weights that are touched and the keys and values of what is alive, or as its arithmetic: the longer.
-Before each rollout vLLM is given the new weights through files.
+Sampling. As many completions as fit grow by one token in each pass, until the longest is done. A pass takes the longer
+of two times: reading the weights that it uses and the keys and values of the unfinished completions; or its arithmetic.
+Before each rollout vLLM gets the new weights through files.
 
-Training. Arithmetic, or what the ranks tell each other, whichever is longer: with ZeRO-3 the weights are gathered three
-times a micro-batch, otherwise gradients are added up once an update. An optimiser in main memory comes on top.
+Training. The longer of two times: the arithmetic, or the communication between ranks. With ZeRO-3 the weights are
+gathered three times for each micro-batch, otherwise gradients are summed once for each update. An optimiser in main
+memory adds its own time.
 
-Memory. Weights, and in single precision gradients, Adam's two moments and, beside bf16, master weights: 18 bytes a
-parameter, of which the ZeRO stage says what is divided among the ranks. Then either the micro-batch's activations and
-logits, or the sampler: vLLM takes its share and gives it back while the policy trains.
+Memory. Weights, and in single precision gradients, Adam's two moments and, with bf16, master weights: 18 bytes for each
+parameter. The ZeRO stage says which of these the ranks share out. To them comes the larger of two: activations and
+logits of a micro-batch, or the sampler. vLLM takes its share, and frees it while the policy trains.
 
-Disk. Policies in the precision of their weights. A work directory holds two checkpoints of weights, moments, masters.
+Disk. Policies in the precision of their weights. A work directory has two checkpoints of weights, moments and masters.
 """
 
 from dataclasses import dataclass
@@ -28,30 +29,30 @@ from smoothgates.specs.train import EngineConfig
 from smoothgates.train.run.retention import LAST
 
 CHORE_GB = 0.4
-"""Of processes without a policy."""
+"""Memory of a process without a policy."""
 GRADIENT = 4
-"""Bytes a number."""
+"""Bytes per gradient."""
 OFFLOADED = (28, 2e10)
-"""Bytes a parameter that a step of AdamW moves in main memory, and how many a rank moves in a second."""
+"""Bytes per parameter that a step of AdamW moves in main memory, and bytes per second of one rank."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one job."""
+    """What one job takes."""
 
     seconds: float
     accelerators: int
-    """Of the machine that it holds meanwhile; 0: an ordinary core."""
+    """GPUs that the job holds. 0: it holds a core."""
     memory: float
     """Peak bytes of one accelerator, or of the process."""
     results: float
-    """Bytes."""
+    """Bytes of its results."""
     work: float
     """Bytes of its work directory while it runs."""
 
 
 def cost(load: Load, machine: Machine) -> Cost:
-    """Seconds hold the job's start, as users wait for it too."""
+    """The cost of a load on a machine. The seconds include the start-up of the job."""
     shape = load.shape
     if shape is None:
         encoding = machine.device == "cuda" and load.encoded > 0
@@ -75,7 +76,7 @@ def cost(load: Load, machine: Machine) -> Cost:
 
 
 def encoder_flops(machine: Machine) -> float:
-    """Operations a second in single precision, which on GPUs is some sixteenth of what tensor cores do."""
+    """Operations per second in single precision, on GPUs about a sixteenth of the tensor cores' rate."""
     return machine.flops * machine.training / (16 if machine.device == "cuda" else 1)
 
 
@@ -85,7 +86,7 @@ def forward_flops(shape: Shape, context: float) -> float:
 
 
 def optimiser_bytes(engine: EngineConfig) -> int:
-    """A parameter's two moments, and its master copy where weights are halved: all in single precision."""
+    """Bytes per parameter: two moments, and with bf16 a master weight, in single precision."""
     return 8 + (4 if engine.dtype == "bfloat16" else 0)
 
 
@@ -104,7 +105,7 @@ def sampling_seconds(load: Load, rollouts: Rollouts, machine: Machine, devices: 
 
 
 def syncing_seconds(load: Load, machine: Machine) -> float:
-    """Weights are written once and read once a rollout."""
+    """Seconds to write and read the weights once for each rollout."""
     if not load.updates or load.sampler.kind == "torch":
         return 0.0
     size = WIDTH[load.engine.dtype] * load.shape.parameters
@@ -125,15 +126,15 @@ def training_seconds(load: Load, machine: Machine, devices: int) -> float:
     flops = passes * load.sequences * length * forward_flops(shape, length / 2)
     computed = flops / (devices * machine.flops * machine.training)
     steps = micro_batches(load, devices)
-    told = 3 * steps if engine.zero == 3 else 2
-    told *= WIDTH[engine.dtype] * shape.parameters * (1 - 1 / devices) / machine.link
+    sent = 3 * steps if engine.zero == 3 else 2
+    sent *= WIDTH[engine.dtype] * shape.parameters * (1 - 1 / devices) / machine.link
     moved, rate = OFFLOADED
     stepped = moved * shape.parameters / devices / rate if engine.offload else 0.0
-    return load.updates * (max(computed, told) + stepped + passes * steps * machine.pass_seconds)
+    return load.updates * (max(computed, sent) + stepped + passes * steps * machine.pass_seconds)
 
 
 def memory(load: Load, machine: Machine, devices: int) -> float:
-    """Peak bytes of one accelerator, or of the process: a policy trains and samples by turns."""
+    """Peak bytes of one accelerator, or of the process. Training and sampling take turns."""
     held, trained, sampled = machine.process_gb * 1e9, 0.0, 0.0
     if load.updates:
         held += state(load.shape, load.engine, devices)
@@ -144,7 +145,7 @@ def memory(load: Load, machine: Machine, devices: int) -> float:
 
 
 def state(shape: Shape, engine: EngineConfig, devices: int) -> float:
-    """Weights, gradients and optimiser, as far as one rank holds them."""
+    """Bytes of the weights, gradients and optimiser state that one rank holds."""
     width, whole = WIDTH[engine.dtype], shape.parameters
     weights = whole / devices + (shape.layer + shape.ends if devices > 1 else 0) if engine.zero == 3 else whole
     gradients = whole / devices if engine.zero > 1 else whole
@@ -153,7 +154,7 @@ def state(shape: Shape, engine: EngineConfig, devices: int) -> float:
 
 
 def sampler_bytes(load: Load, machine: Machine, devices: int) -> float:
-    """Weights, unless they are the trainer's own, and keys and values; vLLM takes its share, or what it must have."""
+    """Bytes of keys and values, and of weights unless the trainer shares them. vLLM takes a fixed share."""
     shape, width = load.shape, WIDTH[load.engine.dtype]
     row = load.longest * shape.cached * width
     weights = width * shape.parameters
@@ -165,7 +166,7 @@ def sampler_bytes(load: Load, machine: Machine, devices: int) -> float:
 
 
 def activations(shape: Shape, tokens: float, engine: EngineConfig) -> float:
-    """What a backward pass over some tokens needs: every layer's inside, or its input alone and one layer's inside."""
+    """Bytes of a backward pass: the inside of every layer, or with recomputation their inputs and the inside of one."""
     width = WIDTH[engine.dtype]
     inside = (10 * shape.hidden + 4 * shape.intermediate * shape.chosen) * width
     layers = shape.layers * shape.hidden * width + inside if engine.gradient_checkpointing else shape.layers * inside
@@ -173,13 +174,13 @@ def activations(shape: Shape, tokens: float, engine: EngineConfig) -> float:
 
 
 def tokens_at_once(load: Load, devices: int) -> int:
-    """Most tokens of one backward pass on one rank: a sequence longer than the limit has one of its own."""
+    """Most tokens of one backward pass on one rank. A sequence longer than the limit has a pass to itself."""
     whole = ceil(load.sequences / devices) * load.longest
     return min(whole, max(load.engine.tokens, load.longest)) if load.engine.tokens else whole
 
 
 def micro_batches(load: Load, devices: int) -> int:
-    """Of an update, by what is to be expected."""
+    """Expected micro-batches of one update."""
     if load.engine.tokens is None:
         return 1
     return max(1, ceil(load.sequences / devices * (load.prompt + load.completion) / load.engine.tokens))

@@ -1,4 +1,4 @@
-"""A study's plan: each job's cost, summed by rule, and how long the whole takes."""
+"""The plan of a study: the cost of each job, summed by rule, and the time until the last has ended."""
 
 import os
 from collections import Counter
@@ -15,46 +15,46 @@ from smoothgates.study.loader import LoadedStudy
 
 @dataclass(frozen=True)
 class Row:
-    """One rule. Hours are of cores, or of GPUs where it holds some."""
+    """The jobs of one rule. Hours are those of GPUs if its jobs hold any, else of cores."""
 
     rule: str
     jobs: int
     to_do: int
     seconds_per_job: float
     gpus: int
-    """That a job holds; 0: it holds a core."""
+    """GPUs that a job holds. 0: it holds a core."""
     hours: float
-    """Of all jobs."""
+    """Hours of all jobs."""
     hours_to_do: float
     bytes: float
-    """Of all jobs' results."""
+    """Bytes of all results."""
     bytes_to_do: float
     peak_bytes: float
-    """Of memory: of a GPU, or of a process."""
+    """Peak memory of a GPU, or of a process."""
     source: str
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a study takes on a machine with so many jobs at once."""
+    """What a study takes on a machine that runs `concurrency` jobs at once."""
 
     study: str
     machine: str
     about: str
     memory_bytes: float
-    """That a GPU, or a process, has."""
+    """Memory of a GPU, or the limit for a process."""
     concurrency: int
     rows: list[Row]
     wall_seconds: float
     wall_seconds_to_do: float
     chain_seconds: float
-    """The longest chain of jobs: no concurrency makes it shorter."""
+    """The longest chain of jobs, which no concurrency makes shorter."""
     work_bytes: float
-    """Most that work directories hold at a time."""
+    """Most bytes in work directories at any time."""
 
 
 def plan(study: LoadedStudy, machine_name: str | None = None, concurrency: int | None = None) -> Plan:
-    """Raises BadInput."""
+    """Plan a study for a machine, by default the first with its device. Raises BadInput."""
     name, machine = machine_for(machine_name, study.config.device)
     concurrency = concurrency or (os.cpu_count() or 1 if machine.device == "cpu" else 1)
     jobs = jobs_of(study, planned=True)
@@ -81,7 +81,7 @@ def plan(study: LoadedStudy, machine_name: str | None = None, concurrency: int |
 def estimated(
     study: LoadedStudy, machine: Machine, jobs: list[Job], records: list[list[dict] | None]
 ) -> list[Estimate]:
-    """Of each job. The past speaks where it was made on the device that is planned for."""
+    """The estimate of each job. Finished jobs count only if they ran on the device that is planned for."""
     own, elsewhere = [], []
     if machine.device == study.config.device:
         own = [past for job, found in zip(jobs, records) if (past := past_of(job, found, study, machine))]

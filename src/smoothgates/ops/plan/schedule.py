@@ -1,4 +1,4 @@
-"""How long jobs take that wait for each other, when so many run at once."""
+"""Simulate jobs that wait for each other."""
 
 from heapq import heapify, heappop, heappush
 
@@ -6,13 +6,13 @@ from smoothgates.jobs.dag import Job
 
 
 def makers(jobs: list[Job]) -> list[set[int]]:
-    """For each job, which of these jobs make what it reads."""
+    """For each job, the positions of the jobs whose outputs it reads."""
     maker = {path: i for i, job in enumerate(jobs) for path in job.writes}
     return [{maker[path] for path in job.reads if path in maker} for job in jobs]
 
 
 def pending(jobs: list[Job], finished: list[bool]) -> list[bool]:
-    """Which jobs are to do: what is not finished, and what reads from it. Jobs in an order in which they could run."""
+    """Which jobs have to run: the unfinished ones, and those that read from them. `jobs` is in an order to run them."""
     todo: list[bool] = []
     for made_by, done in zip(makers(jobs), finished):
         todo.append(not done or any(todo[i] for i in made_by))
@@ -20,9 +20,9 @@ def pending(jobs: list[Job], finished: list[bool]) -> list[bool]:
 
 
 def wall_seconds(jobs: list[Job], seconds: list[float], at_once: int) -> float:
-    """Time until the last job has ended: whichever job comes first in the list and can start, starts.
+    """Seconds until the last job has ended, if `at_once` jobs run at a time. The first job that can start starts.
 
-    With `at_once` as large as the list: the longest chain of jobs.
+    With `at_once` = the number of jobs, this is the longest chain.
     """
     waits = makers(jobs)
     readers: list[list[int]] = [[] for _ in jobs]

@@ -1,4 +1,4 @@
-"""A plan as text or JSON."""
+"""Print a plan as text or JSON."""
 
 import json
 from dataclasses import asdict

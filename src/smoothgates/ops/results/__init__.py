@@ -1,1 +1,1 @@
-"""Looking after results: `verify` what they say, `prune` what nobody needs, `archive` them, `adopt` what was copied."""
+"""The results of a study: `verify` them, `prune` unneeded files, `archive` them, `adopt` copied ones, `clean` up."""

@@ -1,4 +1,4 @@
-"""archive: one file with a study's source, results and report, from which a reviewer rebuilds the report offline."""
+"""archive: pack the source, results and report of a study into one file, to rebuild the report offline."""
 
 import gzip
 import hashlib
@@ -24,33 +24,34 @@ from smoothgates.study.loader import LoadedStudy
 
 SOURCE = ["Snakefile", "Makefile", "README.md", "LICENSE", "pyproject.toml"]
 SOURCE += ["config", "docs", "envs", "src", "tests", "workflow"]
-"""Where the project's own files are, for a copy without git."""
+"""The files and folders of the project, for a copy without git."""
 
 SUMS, VERSION = "MANIFEST.sha256", "VERSION.json"
 
 STUDY = "study"
-"""Folder for the files of a study that lie outside of the checkout."""
+"""The folder of the archive for files of the study that lie outside of the checkout."""
 
 MADE = ("__pycache__", ".egg-info")
-"""Ends of names that are no source."""
+"""Name endings of files that are not source."""
 
 MTIME = 946684800
-"""Of every file: 2000-01-01. Equal content gives equal bytes, and no file looks newer than what was made from it."""
+"""Time of every file, 2000-01-01, so that equal content gives equal bytes, and no file looks newer than its results."""
 
 BULKY = ("index", "policy", "train")
-"""Stages that leave folders of large files, which no report is made from."""
+"""Stages that write folders of large files, which the report does not need."""
 
 ELSEWHERE = [Path("results"), Path("reports")]
-"""Folders that may be links, to a larger disk."""
+"""Folders that may be links to another disk."""
 
 Members = dict[str, Path | bytes]
-"""Content of an archive by path."""
+"""Content of an archive, by path."""
 
 
 def run(study: LoadedStudy, out: Path, weights: bool = False) -> None:
-    """Write the archive `out` (.tar.gz), a Workflow Run RO-Crate, and say what it lacks.
+    """Write the archive `out` (.tar.gz), a Workflow Run RO-Crate, and print what it lacks.
 
-    BadInput if results are damaged or unaccounted for, a link is among the files, or git does not track what jobs use.
+    Raises BadInput if results are damaged or have no run record, if a file is a link, or if git does not track a source
+    file that jobs use.
     """
     audit = verify(study)
     if bad := [finding for finding in audit.findings if finding.kind != "stale" and not finding.is_stray]:
@@ -58,16 +59,16 @@ def run(study: LoadedStudy, out: Path, weights: bool = False) -> None:
     done = finished(audit)
     if not done:
         raise BadInput(f"results/{study.name}: nothing to archive")
-    told = config_files(study)
-    members = {**source_files(study), **told, **results(done, weights)}
+    config = config_files(study)
+    members = {**source_files(study), **config, **results(done, weights)}
     refuse_links(members)
     members[VERSION] = as_json(version(study, audit, done, weights))
     sums = {name: sha256(content) for name, content in members.items()}
-    members[crate.METADATA] = as_json(described(audit, done, told, members, sums))
+    members[crate.METADATA] = as_json(described(audit, done, config, members, sums))
     sums[crate.METADATA] = sha256(members[crate.METADATA])
     members[SUMS] = "".join(f"{sums[name]}  {name}\n" for name in sorted(sums)).encode()
     write_tar(out, f"smoothgates-{study.name}", members)
-    print(f"{out}: {len(members)} files; in it: make report STUDY={chosen_there(study)}")
+    print(f"{out}: {len(members)} files; to rebuild the report in it: make report STUDY={chosen_there(study)}")
     if missing := len(audit.jobs("not yet")):
         print(f"{missing} jobs of {len(audit.states)} are not done yet")
     for line in stale_causes(audit):
@@ -75,7 +76,7 @@ def run(study: LoadedStudy, out: Path, weights: bool = False) -> None:
 
 
 def source_files(study: LoadedStudy) -> Members:
-    """What git keeps. Without git, the project's own folders and nothing hidden."""
+    """The files that git tracks. Without git, those of the project's folders that are not hidden."""
     names = git_files()
     if "Snakefile" not in names:
         found = [file for name in SOURCE for file in (files_below(Path(name)) if Path(name).is_dir() else [Path(name)])]
@@ -86,12 +87,12 @@ def source_files(study: LoadedStudy) -> Members:
 
 
 def code_in_use(study: LoadedStudy) -> set[str]:
-    """Source files that the study's jobs depend on."""
+    """The source files that the study's jobs depend on."""
     return {path for made in {(job.stage, job.parts) for job in jobs_of(study)} for path in imported_by(*made)}
 
 
 def config_files(study: LoadedStudy) -> Members:
-    """The study's file, its pins and its methods: at their places in the checkout, or from outside of it in study/."""
+    """The study's file, its pins and its methods. Those from outside of the checkout go into study/."""
     own, table = study.config.method_table, study.table
     pins = [study.lock] if study.lock.exists() else []
     found: Members = {os.path.relpath(path): path for path in (study.file, table, *pins)}
@@ -109,19 +110,19 @@ def config_files(study: LoadedStudy) -> Members:
 
 
 def chosen_there(study: LoadedStudy) -> str:
-    """How the study is chosen in its archive."""
+    """The STUDY=… that chooses the study in its archive."""
     folder = next(iter(config_files(study))).rpartition("/")[0]
     return study.name if folder == "config" else f"{folder}/{study.path.name}".removeprefix("/")
 
 
 def finished(audit: Audit) -> list[Result]:
-    """The results that are there with their records."""
+    """The results that are there, with their run records."""
     every = [result for job, _ in audit.states for result in results_of(job)]
     return [result for result in every if result.facts and all(map(os.path.exists, result.declared))]
 
 
 def results(done: list[Result], weights: bool) -> Members:
-    """The files of results, with the note of what is left out."""
+    """The files of results, and a note of the folders that are left out."""
     members: Members = {}
     for result in done:
         record = Path(result.record)
@@ -136,11 +137,11 @@ def results(done: list[Result], weights: bool) -> Members:
 
 
 def refuse_links(members: Members) -> None:
-    """BadInput, which names it, if a file is a link or behind one: it may lead out of the checkout."""
+    """Raise BadInput if a file is a link or lies behind one, which may lead out of the checkout."""
     for content in members.values():
         for path in (content, *content.parents) if isinstance(content, Path) else ():
             if path.is_symlink() and path not in ELSEWHERE:
-                raise BadInput(f"{path}: not archived: is a link: replace it with what it leads to")
+                raise BadInput(f"{path}: not archived: expected a file, got a link")
 
 
 def version(study: LoadedStudy, audit: Audit, done: list[Result], weights: bool) -> dict:
@@ -157,8 +158,8 @@ def version(study: LoadedStudy, audit: Audit, done: list[Result], weights: bool)
     }
 
 
-def described(audit: Audit, done: list[Result], told: Members, members: Members, sums: dict[str, str]) -> dict:
-    """The archive as an RO-Crate: what was run, what it was told, what it gave."""
+def described(audit: Audit, done: list[Result], config: Members, members: Members, sums: dict[str, str]) -> dict:
+    """The metadata of the archive as an RO-Crate."""
 
     def files(names: list[str]) -> crate.Files:
         return {name: (size(members[name]), sums[name]) for name in names}
@@ -171,14 +172,14 @@ def described(audit: Audit, done: list[Result], told: Members, members: Members,
         f"{missing} of its {len(audit.states)} jobs are not done yet." if missing else "All of its jobs are done.",
         commit()["commit"],
         source=files([crate.WORKFLOW]),
-        inputs=files(sorted(told)),
+        inputs=files(sorted(config)),
         outputs=files(sorted({path for result in shown for path in result.declared})),
         traces=files(sorted(result.record for result in done)),
     )
 
 
 def write_tar(out: Path, folder: str, members: Members) -> None:
-    """A .tar.gz of one folder whose bytes depend on nothing but its files' names, contents and right to be run."""
+    """Write a .tar.gz of one folder. Its bytes depend only on the names, contents and execute bits of its files."""
     out.parent.mkdir(parents=True, exist_ok=True)
     with (
         replacing(out) as file,

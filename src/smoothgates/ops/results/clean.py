@@ -1,4 +1,4 @@
-"""clean: a study's results, logs and report are forgotten. What git keeps stays, and work of unfinished runs."""
+"""clean: delete a study's results, logs and report. Files that git tracks stay, and so do work directories."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,29 +17,27 @@ from smoothgates.study.rehearsal import rehearsal_of
 
 
 def run(study: str, yes: bool = False, work: Path = Path("work")) -> None:
-    """Print what is there of a study, by its name or the path of its file; with `yes`, remove it.
+    """List the files of a study, given by its name or the path of its file. With `yes`, delete them.
 
-    Raises BadInput if there is no such study, its results are another's, or Snakemake is at work on it; TryAgain while
-    a trainer or a controller of a cluster is. Its file need not be sound.
+    The study's file need not be valid. Raises BadInput if it is missing, if the results belong to another file, or if
+    Snakemake is running the study; TryAgain while a trainer or a cluster controller is.
     """
     file, _ = rehearsal_of(path := study_path(study))
     if not file.is_file():
-        raise BadInput(
-            f"{file}: no such file: expected a study; the results of one whose file is gone are to be deleted by hand"
-        )
+        raise BadInput(f"{file}: no such file: expected a study; if its file is gone, delete its results by hand")
     paths = Paths(name := name_of(path))
     refuse_other_owner(file, name)
     if yes and (why := at_work_on(paths, work)):
-        raise TryAgain(f"{paths.results}: nothing is removed: {why}")
+        raise TryAgain(f"{paths.results}: nothing is deleted: {why}")
     roots = [Path(folder) for folder in (paths.results, paths.logs, paths.reports)]
     kept = tracked(roots)
     found = [removal(each, "generated") for root in roots for each in untracked(root, kept)]
     for each in found:
-        print(f"{size(each.size):>9}  {each.path}{' (a link: what it leads to stays)' * each.path.is_symlink()}")
+        print(f"{size(each.size):>9}  {each.path}{' (a link: its target stays)' * each.path.is_symlink()}")
     if there := [root for root in roots if root in kept]:
-        print(f"     left  {there[0]}: what git keeps there")
+        print(f"     left  {there[0]}: files that git tracks")
     if not found:
-        print(f"nothing to free: {name} has left nothing here")
+        print(f"nothing to free: {name} has no files here")
     elif yes:
         with alone(name):
             print(f"freed {size(remove(found, [root.parent for root in roots]))}")
@@ -48,7 +46,7 @@ def run(study: str, yes: bool = False, work: Path = Path("work")) -> None:
 
 
 def untracked(path: Path, kept: frozenset[Path]) -> Iterator[Path]:
-    """The fewest files and folders that are all of a path but what git keeps."""
+    """The fewest files and folders that contain all of a path except what git tracks."""
     if path in kept and is_folder(path):
         for child in sorted(path.iterdir()):
             yield from untracked(child, kept)
@@ -57,9 +55,9 @@ def untracked(path: Path, kept: frozenset[Path]) -> Iterator[Path]:
 
 
 def at_work_on(paths: Paths, work: Path) -> str:
-    """Who is at work on a study: a trainer, or a controller of a cluster. Empty if nobody is."""
+    """The trainer or cluster controller that works on a study. Empty if there is none."""
     results = Path(paths.results).absolute()
     for seen in look_around(work):
         if any(results in each.parents for each in seen.results or ()) and (holder := at_work(seen.folder)):
-            return f"{holder} is at work in {seen.folder}"
-    return "its controller is alive: `cluster cancel` ends its jobs" if is_held(results.name) else ""
+            return f"{holder} works in {seen.folder}"
+    return "its controller is running: stop it first" if is_held(results.name) else ""

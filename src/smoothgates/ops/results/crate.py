@@ -1,6 +1,6 @@
-"""An archive as a Workflow Run RO-Crate: what reviewers' tools read to see what was run, on what, and what came out.
+"""The metadata of an archive as a Workflow Run RO-Crate: what was run, its inputs and its outputs.
 
-Profile: Workflow Run Crate 0.5 (https://w3id.org/ro/wfrun/workflow/0.5), which stands on Process Run Crate, Workflow
+Profile: Workflow Run Crate 0.5 (https://w3id.org/ro/wfrun/workflow/0.5), which is based on Process Run Crate, Workflow
 RO-Crate and RO-Crate 1.1.
 """
 
@@ -25,19 +25,19 @@ FORMATS = {
     ".html": "text/html",
     ".parquet": "application/vnd.apache.parquet",
 }
-"""Media type by the end of a file's name."""
+"""Media types by file extension."""
 
 WORKFLOW, RUN = "Snakefile", "#run"
 
 Files = dict[str, tuple[int, str]]
-"""Size and sha256 of files by path."""
+"""Size and sha256 of files, by path."""
 
 
 def metadata(name: str, facts: list[dict], state: str, commit: str | None, **files: Files) -> dict:
     """Content of ro-crate-metadata.json.
 
-    `facts` are the records of all results of the study `name`, and `state` says how far it is. `files`: `source` is the
-    Snakefile alone, `inputs` is what the run was told, `outputs` what came of it, `traces` the records themselves.
+    `facts`: the run records of all results of the study `name`. `state`: a sentence on how complete they are. `files`:
+    `source`, the Snakefile; `inputs`, the config of the run; `outputs`, its results; `traces`, the run record files.
     """
     began, ended = span(facts)
     libraries = sorted({pair for each in facts for pair in each["versions"].items()})
@@ -116,7 +116,7 @@ def to(name: str) -> dict[str, str]:
 
 
 def package(name: str, version: str) -> str:
-    """A Python package as a package URL (purl), which names no host."""
+    """A Python package as a package URL (purl)."""
     return f"pkg:pypi/{name}@{quote(version)}"
 
 
@@ -129,7 +129,7 @@ def file(described: tuple[str, tuple[int, str]]) -> dict:
 
 
 def span(facts: Iterable[dict]) -> tuple[datetime, datetime]:
-    """When the first of some results was begun and the last one finished."""
+    """The times when the first of some results began and the last one ended."""
     began = [(datetime.strptime(each["began"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC), each) for each in facts]
     return min(start for start, _ in began), max(start + timedelta(seconds=each["seconds"]) for start, each in began)
 

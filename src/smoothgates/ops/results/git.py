@@ -1,4 +1,4 @@
-"""What git keeps: it goes into an archive, and is never removed."""
+"""The files that git tracks. They go into archives and are never deleted."""
 
 import subprocess
 from collections.abc import Iterable
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def git_files(*below: str) -> set[str]:
-    """The files that git tracks in the working directory, or in some folders of it; none outside of a repository."""
+    """The files that git tracks in the working directory, or in some folders of it. Outside of a repository: none."""
     try:
         done = subprocess.run(
             ["git", "ls-files", "-z", "--", *below], capture_output=True, encoding="utf-8", errors="surrogateescape"
@@ -17,6 +17,6 @@ def git_files(*below: str) -> set[str]:
 
 
 def tracked(roots: Iterable[Path]) -> frozenset[Path]:
-    """The tracked files below some folders, and every folder on the way to them."""
+    """The tracked files below some folders, and all their parent folders."""
     files = [Path(name) for name in git_files(*map(str, roots))]
     return frozenset(each for file in files for each in (file, *file.parents))

@@ -1,4 +1,4 @@
-"""What is on disk of a study: results with their records, and the bytes of every file, each read once."""
+"""The results of a study on disk: their run records, and the digests of their files."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -18,35 +18,35 @@ ABSENT = "no such file"
 
 @dataclass(frozen=True)
 class Result:
-    """What one record accounts for: all that a job leaves, or one seed's scores. Paths are those of the record."""
+    """What one run record covers: all outputs of a job, or the scores of one seed. Paths are those of the record."""
 
     record: str
     declared: tuple[str, ...]
-    """Its files that Snakemake knows."""
+    """The files of the result that Snakemake knows."""
     facts: dict | None
-    """What the record says; None where there is no sound one."""
+    """The content of the run record. None if it is missing or damaged."""
     fault: str = ""
-    """Why what there is cannot be a record."""
+    """Why the run record is damaged. Empty if it is not."""
     pruned: frozenset[str] = frozenset()
-    """Folders that are gone on purpose."""
+    """Folders that `prune` or `archive` left out."""
 
     @property
     def outputs(self) -> dict[str, str]:
-        """Digest of each file of the result when it was made."""
+        """The digest of each file of the result when it was made."""
         return self.facts["outputs"] if self.facts else {}
 
     @property
     def inputs(self) -> dict[str, str]:
-        """Digest of each file that it was made from."""
+        """The digest of each file that the result was made from."""
         return self.facts["inputs"] if self.facts else {}
 
     def lacks(self, path: str) -> bool:
-        """Whether a file is gone on purpose."""
+        """Whether a file is in a folder that was left out."""
         return any(path.startswith(f"{folder}/") for folder in self.pruned)
 
 
 def results_of(job: Job) -> list[Result]:
-    """The results of a job, with what their records say."""
+    """The results of a job, with their run records."""
     return [
         read_result(record, tuple(path for path in job.writes if record_of(path) == record != path))
         for record in job.records
@@ -57,6 +57,8 @@ def read_result(record: str, declared: tuple[str, ...]) -> Result:
     path = Path(record)
     if not path.exists():
         return Result(record, declared, None)
+    if not path.is_file():
+        return Result(record, declared, None, "expected a file")
     try:
         facts = read_record(path)
         gone = pruned_folders(path, facts["outputs"])
@@ -67,10 +69,12 @@ def read_result(record: str, declared: tuple[str, ...]) -> Result:
 
 
 def digests(paths: Iterable[str]) -> dict[str, str]:
-    """sha256 of each file, or in words why there is none."""
+    """The sha256 of each file, or a text that says why it cannot be read."""
 
     def one(path: str) -> str:
         try:
+            if Path(path).is_fifo():
+                return "cannot be read: Is a pipe"  # to open it would wait for a writer
             return digest(Path(path))
         except FileNotFoundError:
             return ABSENT
@@ -83,7 +87,7 @@ def digests(paths: Iterable[str]) -> dict[str, str]:
 
 
 def files_below(folder: Path) -> Iterator[Path]:
-    """Every file below a folder, links among them; what they lead to is not followed."""
+    """Yield all files below a folder, including links, which are not followed."""
     for parent, folders, names in os.walk(folder):
         links = [name for name in folders if Path(parent, name).is_symlink()]
         for name in sorted([*names, *links]):

@@ -1,6 +1,6 @@
-"""prune: what takes room and is needed no more: shown with its size, and removed when told to.
+"""prune: list the files of a study that are no longer needed, with their sizes, and delete them on request.
 
-A study may run meanwhile: each thing is looked at once more at the moment when it goes.
+The study may run meanwhile: everything is checked again when it is deleted.
 """
 
 import platform
@@ -28,7 +28,7 @@ from smoothgates.train.run.lease import alive
 
 FOREIGN = "foreign"
 LONG = 24 * QUIET
-"""Seconds without a change after which a process on another host is taken to have ended."""
+"""Seconds without a change after which a process on another host is assumed to have ended."""
 
 
 def run(
@@ -38,7 +38,7 @@ def run(
     foreign: bool = False,
     work: Path = Path("work"),
 ) -> None:
-    """Print what can go; with `yes`, remove it."""
+    """List what can be deleted. With `yes`, delete it."""
     seen, paths = look_around(work), Paths(study.name)
     records = digests(record for job in jobs_of(study) if job.stage == "train" for record in job.records)
     audit = verify(study, thorough=checkpoints)
@@ -54,7 +54,7 @@ def run(
     if not found:
         print("nothing to free")
     elif yes:
-        if foreign:  # what looked foreign may be of a result that was made meanwhile
+        if foreign:  # a foreign file may belong to a result that was made meanwhile
             still = {each.path for each in strays(verify(study, thorough=False))}
             found = [each for each in found if each.why != FOREIGN or each.path in still]
         print(f"freed {size(remove(found, [Path(paths.results), Path(paths.reports), work]))}")
@@ -73,7 +73,7 @@ def leftovers(audit: Audit) -> Iterator[Removal]:
 
 
 def abandoned(path: Path) -> bool:
-    """Whether the process that wrote under this temporary name has ended."""
+    """Whether the process that wrote this temporary file has ended."""
     said = TEMPORARY.fullmatch(path.name)
     if said["host"] != platform.node():
         return quiet(path, LONG)
@@ -81,9 +81,9 @@ def abandoned(path: Path) -> bool:
 
 
 def learning_curves(audit: Audit, records: dict[str, str]) -> Iterator[Removal]:
-    """Checkpoints of finished runs that only learning curves need, where all its scores are there and current.
+    """Checkpoints that only learning curves need, of finished runs whose scores are there and current.
 
-    `records`: the digest of each run's record before it was verified.
+    `records`: the digest of each run record before it was verified.
     """
     pending = [job for job, state in audit.states if job.stage == "evaluate" and state != "done"]
     unscored = {path for job in pending for path in job.reads}
@@ -93,11 +93,11 @@ def learning_curves(audit: Audit, records: dict[str, str]) -> Iterator[Removal]:
             for folder in kept_by(Path(job.outputs["model"])):
                 if folder.is_dir():
                     act = partial(drop, folder, record, records[str(record)])
-                    yield removal(folder, f"its scores are there ({job.name})", act)
+                    yield removal(folder, f"it has been evaluated ({job.name})", act)
 
 
 def kept_by(manifest: Path) -> Iterable[Path]:
-    """Folders of a run's checkpoints; none while the run is being made again."""
+    """The folders of a run's checkpoints. None while the run is made again."""
     try:
         named = read_manifest(manifest, ModelManifest)["checkpoints"]
     except BadInput:
@@ -106,19 +106,19 @@ def kept_by(manifest: Path) -> Iterable[Path]:
 
 
 def drop(folder: Path, record: Path, made: str) -> None:
-    """Remove a checkpoint of the result whose record has the digest `made`, and note beside it that it is gone.
+    """Delete a checkpoint of the result whose run record has the digest `made`, after noting it in pruned.json.
 
-    A trainer that makes the result again deletes the record first: if it is as it was after the folder has its new
-    name, then the folder was that result's. Raises Left, OSError.
+    A trainer that makes the result again deletes the run record first. So if the record is unchanged after the folder
+    was renamed, the folder belonged to that result. Raises Left, OSError.
     """
     note, aside = record.with_name(PRUNED), temporary(folder)
 
     def check() -> None:
         if digests([str(record)])[str(record)] != made:
-            raise Left("its run has been made again meanwhile")
+            raise Left("its run has been repeated meanwhile")
 
     check()
-    # Before it goes: a prune that is killed half-way leaves nothing that looks damaged.
+    # First the note, so that a prune that is killed halfway leaves nothing that looks damaged.
     named = {folder.relative_to(record.parent).as_posix()}
     try:
         named |= pruned_folders(record, read_record(record)["outputs"])
@@ -129,7 +129,7 @@ def drop(folder: Path, record: Path, made: str) -> None:
     try:
         check()
     except Left:
-        with suppress(OSError):  # the new result has one of this name
+        with suppress(OSError):  # the new result has a folder of this name
             aside.rename(folder)
         raise
     delete(aside)

@@ -1,4 +1,4 @@
-"""pruned.json: the folders of a result that were left out on purpose, noted beside its record."""
+"""pruned.json, beside a run record: the folders of the result that were left out on purpose."""
 
 from collections.abc import Iterable
 from pathlib import Path, PurePath
@@ -9,22 +9,24 @@ from smoothgates.io.files import digest, read_json
 PRUNED = "pruned.json"
 SCHEMA = "smoothgates.pruned"
 CHECKPOINTS = "checkpoints"
-"""Folder of the policies that a run kept on its way, a folder each."""
+"""The folder of a run's checkpoints, with one folder for each."""
 
 
 def pruned_note(record: Path, folders: Iterable[str], archived: bool = False) -> dict:
-    """Content of the note that these folders, named relative to the record, are gone.
+    """The content of pruned.json. `folders` are relative to the run record.
 
-    It names the record that it is about: a result that is made anew is whole, and an old note counts no more.
-    `archived`: an archive left them out, which may be any folder of a result, weights too.
+    It has the digest of the record, so that it no longer counts when the result has been made again. `archived`: they
+    were left out of an archive, which may leave out any folder, also weights.
     """
     facts = {"schema": SCHEMA, "schema_version": 1, "record_sha256": digest(record), "folders": sorted(folders)}
     return {**facts, "archived": True} if archived else facts
 
 
 def pruned_folders(record: Path, outputs: Iterable[str]) -> set[str]:
-    """Folders, relative to the record, that a note says are gone. BadInput if the note cannot be read, or lists what is
-    never left out: anything but a folder of checkpoints among the record's `outputs`.
+    """The folders, relative to the run record, that were left out.
+
+    Raises BadInput if pruned.json cannot be read, or lists a folder that may not be left out: one that is no folder of
+    the record's `outputs` or, unless `archived`, no checkpoint.
     """
     path = record.with_name(PRUNED)
     if not path.exists():
@@ -43,7 +45,7 @@ def pruned_folders(record: Path, outputs: Iterable[str]) -> set[str]:
 
 
 def folder_in(record: Path, path: str) -> str:
-    """Folder of a result's file, relative to the result; empty for those beside its record, or not below it at all.
+    """The folder of a result's file, relative to the run record. Empty if the file is beside or outside of it.
 
     >>> folder_in(Path("a/run.json"), "a/checkpoints/b/c.safetensors"), folder_in(Path("a/run.json"), "a/model.json")
     ('checkpoints/b', '')

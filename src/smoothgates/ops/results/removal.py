@@ -1,4 +1,4 @@
-"""Removing files for good: each shown with its size first, nothing behind a link, nothing that git keeps."""
+"""Delete files: never through a link, and each is listed with its size first."""
 
 import os
 import shutil
@@ -12,37 +12,35 @@ from smoothgates.ops.results.inventory import files_below
 
 
 class Left(Exception):
-    """Why something is not removed after all; one line."""
+    """A file or folder is not deleted after all. The message says why, in one line."""
 
 
 @dataclass(frozen=True)
 class Removal:
-    """A file or folder that can go."""
+    """A file or folder that can be deleted."""
 
     path: Path
     why: str
     size: int
     """Bytes."""
     act: Callable[[], None]
-    """Removes it. Raises Left or OSError."""
+    """Deletes it. Raises Left or OSError."""
 
 
 def removal(path: Path, why: str, act: Callable[[], None] | None = None) -> Removal:
-    """`act`: how, where it takes more than deleting it."""
+    """The removal of a path. `act`: what to do instead of deleting it."""
     return Removal(path, why, sum(facts.st_size for facts in facts_on(contents(path))), act or (lambda: delete(path)))
 
 
 def remove(found: Iterable[Removal], roots: list[Path]) -> int:
-    """Remove for good, say what stays after all and why, and return how many bytes went.
+    """Delete what was found, print what is left and why, and return the number of bytes that were freed.
 
-    BadInput, before anything is gone, if something lies outside of `roots` or behind a link.
+    Raises BadInput, before anything is deleted, if a path lies outside of `roots` or behind a link.
     """
     found, freed = list(found), 0
     for each in found:
         if not any(lies_in(each.path, root) for root in roots):
-            raise BadInput(
-                f"{each.path}: not removed, nor anything else: it is outside of this study, or behind a link"
-            )
+            raise BadInput(f"{each.path}: nothing is deleted: this path is outside of the study, or behind a link")
     for each in found:
         try:
             each.act()
@@ -55,7 +53,7 @@ def remove(found: Iterable[Removal], roots: list[Path]) -> int:
 
 
 def delete(path: Path) -> None:
-    """Delete a file, a link or a folder; whatever of it is gone already is no fault."""
+    """Delete a file, a link or a folder, if it is still there."""
     if not is_folder(path):
         path.unlink(missing_ok=True)
         return
@@ -67,14 +65,14 @@ def delete(path: Path) -> None:
 
 
 def lies_in(path: Path, root: Path) -> bool:
-    """Whether a path is below a folder with no link on the way. The folder may itself be a link, to a larger disk."""
+    """Whether a path is below a folder, with no link between them. The folder itself may be a link to another disk."""
     return root in path.parents and path.parent.resolve() == root.resolve() / path.parent.relative_to(root)
 
 
 def quiet(path: Path, seconds: float) -> bool:
-    """Whether nothing in it has changed for so long, by the clock of its disk: this host's own may be wrong, or jump.
+    """Whether nothing in a path has changed for this long, by the clock of its disk, as that of this host may be wrong.
 
-    What is gone meanwhile is not quiet, nor what lies where nothing can be written.
+    False if the path is gone, or nothing can be written beside it.
     """
     changes = [facts.st_mtime for facts in facts_on([path, *contents(path)])]
     try:
@@ -86,12 +84,12 @@ def quiet(path: Path, seconds: float) -> bool:
 
 
 def contents(path: Path) -> list[Path]:
-    """The files of a folder, or the one file or link that it is."""
+    """The files below a folder, or the file or link itself."""
     return list(files_below(path)) if is_folder(path) else [path]
 
 
 def facts_on(paths: Iterable[Path]) -> list[os.stat_result]:
-    """Of each that is still there."""
+    """The status of each path that is still there."""
     found = []
     for path in paths:
         try:
@@ -102,5 +100,5 @@ def facts_on(paths: Iterable[Path]) -> list[os.stat_result]:
 
 
 def is_folder(path: Path) -> bool:
-    """Whether it is a folder, and no link to one."""
+    """Whether a path is a folder, not a link to one."""
     return path.is_dir() and not path.is_symlink()

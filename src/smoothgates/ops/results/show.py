@@ -1,4 +1,4 @@
-"""How `verify` tells what it found."""
+"""Print the findings of `verify`."""
 
 import json
 from collections import Counter
@@ -9,18 +9,18 @@ from smoothgates.ops.results.verify import STATES, Audit, Finding, verify
 from smoothgates.study.loader import LoadedStudy
 
 SHOWN = 20
-"""Lines of findings in the text; JSON has all."""
+"""Most findings in the text. JSON has all."""
 
 
 def run(study: LoadedStudy, as_json: bool = False) -> int:
-    """Verify a study, print what was found, and return the exit code: 0 if nothing is wrong, else 1."""
+    """Verify a study and print the findings. Returns the exit code: 1 if there are any."""
     audit = verify(study)
     print(as_data(audit) if as_json else as_text(audit))
     return 1 if audit.findings else 0
 
 
 def counts(audit: Audit) -> dict[str, Counter[str]]:
-    """Jobs by rule and state."""
+    """The number of jobs, by rule and state."""
     found: dict[str, Counter[str]] = {}
     for job, state in audit.states:
         found.setdefault(job.rule, Counter())[state] += 1
@@ -44,7 +44,7 @@ def as_data(audit: Audit) -> str:
 
 
 def as_text(audit: Audit) -> str:
-    """Jobs by rule and state, one line a finding (those of one cause together), notes."""
+    """A table of jobs by rule and state, one line for each cause of findings, and notes."""
     jobs = counts(audit)
     columns = [state for state in STATES if any(row[state] for row in jobs.values())]
     lines = table(
@@ -53,17 +53,19 @@ def as_text(audit: Audit) -> str:
     found = causes(audit.findings)
     lines += ["", *found[:SHOWN]]
     if found[SHOWN:]:
-        lines.append(f"and {len(found) - SHOWN} lines more: --json has them all")
+        lines.append(f"and {len(found) - SHOWN} more: --json lists them all")
     lines += [f"note: {count} results {what}" for what, count in audit.notes.items()]
     if audit.leftovers:
-        lines.append(f"note: {len(audit.leftovers)} temporary files; `prune` removes those of processes that are gone")
+        lines.append(
+            f"note: {len(audit.leftovers)} temporary files; `prune` deletes those of processes that have ended"
+        )
     if not audit.findings:
         lines.append("Nothing is wrong.")
     return "\n".join(lines)
 
 
 def causes(findings: list[Finding]) -> list[str]:
-    """A line for each damaged or foreign file, and one for all jobs of a rule that are stale for the same reason."""
+    """A line for each damaged or foreign file, and a line for all jobs of a rule that are stale for one reason."""
     lines, stale = [], {}
     for finding in findings:
         if finding.kind == "stale":
@@ -77,6 +79,6 @@ def causes(findings: list[Finding]) -> list[str]:
 
 
 def in_short(findings: list[Finding]) -> str:
-    """The first cause, and how many there are beside it."""
+    """The first cause, and the number of others."""
     first, *others = causes(findings)
     return " ".join(first.split()) + (f" (and {len(others)} more: `verify` lists them)" if others else "")

@@ -1,4 +1,4 @@
-"""verify: is every result what its record says, byte for byte, and would it be made the same way today?"""
+"""verify: does every result match its run record, byte for byte, and would it be made the same way today?"""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -14,25 +14,25 @@ from smoothgates.ops.results.pruned import PRUNED
 from smoothgates.study.loader import LoadedStudy
 
 State = Literal["done", "not yet", "follows", "stale", "foreign", "damaged"]
-"""From good to bad. `follows`: made from what is stale, foreign or damaged, and so no better."""
+"""From best to worst. `follows`: made from results that are stale, foreign or damaged."""
 STATES: tuple[State, ...] = get_args(State)
 FINE: tuple[State, ...] = ("done", "not yet")
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong with one file."""
+    """One fault of one file."""
 
     kind: State
     path: str
     why: str
     rule: str = ""
     job: str = ""
-    """The job that the file belongs to, by rule and name; both are empty if there is none."""
+    """The rule and the name of the job that the file belongs to. Both are empty if there is none."""
 
     @property
     def is_stray(self) -> bool:
-        """Whether it is a file of no job at all."""
+        """Whether the file belongs to no job."""
         return self.kind == "foreign" and not self.rule
 
 
@@ -42,19 +42,19 @@ class Audit:
 
     study: str
     states: list[tuple[Job, State]]
-    """In an order in which the jobs could run."""
+    """Jobs and their states, in an order in which the jobs could run."""
     findings: list[Finding]
     leftovers: list[str]
-    """Temporary files and folders, of processes at work or killed."""
+    """Temporary files and folders, of running or killed processes."""
     notes: Counter[str]
-    """No faults, and yet worth knowing, with how many results they concern."""
+    """Remarks that are no faults, with the number of results that they concern."""
 
     def jobs(self, *states: State) -> list[Job]:
         return [job for job, state in self.states if state in states]
 
 
 def verify(study: LoadedStudy, thorough: bool = True) -> Audit:
-    """Check every result of a study. Each file is read once; unless `thorough`, weights and the like are not read."""
+    """Check every result of a study. Each file is read once. Unless `thorough`, only the files that Snakemake knows."""
     jobs = jobs_of(study)
     results = [results_of(job) for job in jobs]
     every = list(chain.from_iterable(results))
@@ -78,14 +78,14 @@ def verify(study: LoadedStudy, thorough: bool = True) -> Audit:
 
 
 Judgement = tuple[State, list[tuple[str, str]]]
-"""A state, and for each fault behind it the file and what is wrong with it."""
+"""A state and its causes: the file and its fault."""
 
 
 def judge(result: Result, today: dict[str, str], found: dict[str, str], troubled: set[str]) -> Judgement:
-    """State of one result.
+    """The state of one result, and why.
 
-    `today` is what `made_by` gives, `found` the digests of all files as they are. What was made from `troubled` files
-    follows from them, and is no fault of its own.
+    `today`: the digests of `made_by`. `found`: the digests of all files as they are. `troubled`: files of results that
+    are not fine; what was made from them follows, and is no finding.
     """
     present = [path for path in result.declared if found[path] != ABSENT]
     if not present:
@@ -93,10 +93,10 @@ def judge(result: Result, today: dict[str, str], found: dict[str, str], troubled
     if result.fault:
         return "damaged", [(result.record, result.fault)]
     if unlisted := [path for path in present if path not in result.outputs]:
-        return "foreign", [(path, f"{result.record} does not account for it") for path in unlisted]
+        return "foreign", [(path, f"{result.record} does not list it") for path in unlisted]
     folder = Path(result.record).parent
     if outside := [path for path in result.outputs if ".." in path or folder not in Path(path).parents]:
-        return "damaged", [(result.record, f"outputs: {outside[0]} does not lie beside it")]
+        return "damaged", [(result.record, f"outputs: {outside[0]} is not below its folder")]
     damaged = [
         (path, "does not match the digest in its record" if len(found[path]) == len(made) else found[path])
         for path, made in result.outputs.items()
@@ -112,7 +112,7 @@ def judge(result: Result, today: dict[str, str], found: dict[str, str], troubled
 
 
 def compare_inputs(job: Job, results: list[Result]) -> Judgement:
-    """Would a finished job be made from the same files today? Whether their bytes differ is for `judge` to say."""
+    """Check that a finished job was made from the files that it would read today. `judge` compares their bytes."""
     read = set(chain.from_iterable(result.inputs for result in results))
     if differing := read ^ set(job.reads):
         return "stale", [(results[0].record, _listed("made from other files", sorted(differing)))]
@@ -120,9 +120,9 @@ def compare_inputs(job: Job, results: list[Result]) -> Judgement:
 
 
 def stray_files(paths: Paths, results: list[Result], found: dict[str, str]) -> tuple[list[str], list[str]]:
-    """Files that no result accounts for, and temporary ones.
+    """Files that no run record lists, and temporary files.
 
-    What lies beside a result that is unfinished, or whose record does not tell, may well belong to it.
+    Files beside a result that is unfinished or has a damaged record are not counted: they may belong to it.
     """
     known = set(chain.from_iterable((result.record, *result.declared, *result.outputs) for result in results))
     known |= {paths.mark, *(str(Path(result.record).with_name(PRUNED)) for result in results)}
@@ -141,7 +141,7 @@ def stray_files(paths: Paths, results: list[Result], found: dict[str, str]) -> t
 
 
 def notes_on(results: list[Result], found: dict[str, str]) -> Counter[str]:
-    """What is worth knowing of some results, and of how many it is true."""
+    """Remarks on results, with the number of results that they concern."""
     notes: Counter[str] = Counter()
     for result in filter(lambda result: result.facts, results):
         absent = [path for path in result.outputs if found[path] == ABSENT]

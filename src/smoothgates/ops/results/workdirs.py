@@ -1,7 +1,7 @@
-"""Work directories: which of them no run of a study goes on from. Only what carries our mark is ever removed.
+"""Find the work directories that no run of a study resumes from. Only those with our mark are ever deleted.
 
-What they hold is looked at before the study is, and once more under their lease: what a trainer has done there in the
-meantime is never lost.
+Their content is recorded before the study is verified and compared under their lease before they are deleted, so that
+nothing is lost that a trainer has written meanwhile.
 """
 
 import os
@@ -25,13 +25,13 @@ from smoothgates.train.run.mark import marked_results
 from smoothgates.train.run.workdir import empty_workdir, fingerprint
 
 QUIET = 3600
-"""Seconds without a change after which a holder on another host counts as dead: a trainer at work renews its lease all
-the time. One on this host is asked for by its number, and may be suspended for as long as it likes.
+"""Seconds without a change after which a holder on another host counts as dead: a running trainer renews its lease all
+the time. A holder on this host is known by its process number, and may be suspended for any time.
 """
 NAME = re.compile("[0-9a-f]{16}")
-"""What `fingerprint` gives."""
+"""Names that `fingerprint` gives."""
 BEAT = 0.05
-"""Seconds between two looks at the lease of such a one."""
+"""Seconds between two checks of the lease of such a holder."""
 
 
 @dataclass(frozen=True)
@@ -40,13 +40,13 @@ class Seen:
 
     folder: Path
     results: frozenset[Path] | None
-    """Absolute paths of the manifests that it is for; None if no mark says so."""
+    """Absolute paths of the manifests that it is for. None if it has no mark."""
     files: frozenset[tuple[str, int, int]]
-    """Path, size and time of change of each, the lease apart."""
+    """Path, size and modification time of each file, except the lease."""
 
     @property
     def bare(self) -> bool:
-        """Whether it has a name of ours and holds at most a lease: of one killed at its very beginning or end."""
+        """Whether it has a name of ours and no files but a lease: its run was killed at its very beginning or end."""
         return not self.files and NAME.fullmatch(self.folder.name) is not None
 
 
@@ -57,7 +57,7 @@ def look(folder: Path) -> Seen:
 
 
 def look_around(work: Path) -> list[Seen]:
-    """Every folder in a folder of work directories. Links are not followed: what they lead to is not there."""
+    """All work directories in a folder. Links are not followed."""
     try:
         found = sorted(path for path in work.iterdir() if is_folder(path))
     except FileNotFoundError:
@@ -69,15 +69,13 @@ def look_around(work: Path) -> list[Seen]:
 
 
 class Needs:
-    """What the unfinished runs of a study go on from."""
+    """The work directories that the unfinished runs of a study resume from."""
 
     def __init__(self, study: LoadedStudy, audit: Audit):
         self.results = Path(Paths(study.name).results).absolute()
         self.names: set[str] = set()
         self.unknown: dict[Path, str] = {}
-        """Runs of which that cannot be told yet, by the path of their result: what they wait for. The name of their
-        directory depends on bytes that are to be made first.
-        """
+        """By the result of a run: the input that is missing. The name of its work directory depends on this input."""
         ready = {path for job in audit.jobs("done") for path in job.writes}
         for job in (job for job, state in audit.states if job.stage == "train" and state != "done"):
             sources = listed(job.sources)
@@ -85,32 +83,32 @@ class Needs:
             try:
                 if not waits:
                     self.names.add(work_of(study, job))
-            except OSError:  # gone since it was verified
+            except OSError:  # deleted since it was verified
                 waits = [sources[0]]
             if waits:
                 self.unknown[Path(job.outputs["model"]).absolute()] = waits[0]
 
     def keeps(self, seen: Seen) -> str:
-        """Why a directory is to stay; empty if no unfinished run of this study, or of any other, goes on from it."""
+        """Why a work directory has to stay. Empty if no unfinished run of any study resumes from it."""
         if seen.results is None and not seen.bare:
-            return "no mark says what it is for: if you know that it can go, delete it by hand"
+            return "it has no mark that says what it is for: if it is not needed, delete it by hand"
         if others := {whose(each) for each in seen.results or () if self.results not in each.parents}:
             return f"it is for {' and '.join(sorted(others))}"
         if seen.folder.name in self.names:
-            return "an unfinished run goes on from it"
+            return "an unfinished run resumes from it"
         if waits := [self.unknown[each] for each in seen.results or () if each in self.unknown]:
-            return f"whether its run goes on from it can be told when {waits[0]} is made"
+            return f"its run may resume from it, which is not known before {waits[0]} is made"
         if holder := at_work(seen.folder):
-            return f"{holder} is at work there"
+            return f"{holder} works there"
         return ""
 
 
 def whose(result: Path) -> str:
-    """Of whom a result is, and what to do about their work directories; from the path of its manifest."""
+    """Who owns the result with this manifest, and what to do about its work directory."""
     parts = Path(os.path.relpath(result)).parts
     if parts[0] == "results" and len(parts) > 2:
-        return f"the study {parts[1]}: prune that, or delete it by hand if there is no such study any more"
-    return f"{result}, which is not of this checkout: prune there, or delete it by hand if that is gone"
+        return f"the study {parts[1]}: prune that study, or delete it by hand if the study is gone"
+    return f"{result}, which is outside of this checkout: prune there, or delete it by hand if that checkout is gone"
 
 
 def work_of(study: LoadedStudy, job: Job) -> str:
@@ -120,7 +118,7 @@ def work_of(study: LoadedStudy, job: Job) -> str:
 
 
 def at_work(folder: Path) -> str:
-    """Who holds a directory, as far as can be told at a glance; empty if nobody does."""
+    """The holder of a work directory, as far as can be told without waiting. Empty if there is none."""
     path = folder / "lease.json"
     held = read_lease(path)
     if not path.exists() or (ended_here(held) if held and is_here(held) else quiet(folder, QUIET)):
@@ -129,20 +127,20 @@ def at_work(folder: Path) -> str:
 
 
 def unneeded(found: list[Seen], needs: Needs) -> Iterator[Removal]:
-    """The directories that can go. Those that stay are told."""
+    """Yield the work directories that can be deleted. Print those that stay, and why."""
     for seen in found:
         if why := needs.keeps(seen):
             print(f"     left  {seen.folder}: {why}")
         else:
-            yield removal(seen.folder, "no unfinished run goes on from it", partial(discard, seen))
+            yield removal(seen.folder, "no unfinished run resumes from it", partial(discard, seen))
 
 
 def discard(seen: Seen) -> None:
-    """Remove a directory unless somebody is, or was since, at work there. Whoever comes now waits, and makes it anew.
+    """Delete a work directory, unless a process works there or has done so since it was seen.
 
-    Raises Left, OSError.
+    A trainer that comes now waits for the lease, and makes the directory again. Raises Left, OSError.
     """
-    idle = quiet(seen.folder, QUIET)  # so that a dead lease of another host need not be watched for long
+    idle = quiet(seen.folder, QUIET)  # then a dead lease of another host is watched only for a short time
     if not seen.folder.exists():
         raise Left("it is gone already")
     try:
@@ -155,5 +153,5 @@ def discard(seen: Seen) -> None:
         empty_workdir(seen.folder)
     finally:
         lease.release()
-        with suppress(OSError):  # not empty: somebody goes on from it, or comes
+        with suppress(OSError):  # not empty: another process uses it
             seen.folder.rmdir()
