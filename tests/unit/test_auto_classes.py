@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from smoothgates.policy.decoder import Decoder
-from smoothgates.policy.folder import load_policy, save_policy
+from smoothgates.policy.load import load_policy
+from smoothgates.policy.save import save_policy
 from smoothgates.policy.tokenizer import build_tokenizer
 from smoothgates.seeds import python_stream, torch_stream
 from smoothgates.specs.optimizer import Adam, SupervisedPhase

@@ -13,12 +13,13 @@ from smoothgates.errors import BadInput
 from smoothgates.methods.table import load_methods
 from smoothgates.objective import group_advantages, step_denominator
 from smoothgates.policy.decoder import Cache, Decoder
-from smoothgates.policy.folder import load_policy, save_policy
+from smoothgates.policy.load import load_policy
 from smoothgates.policy.logprob import completion_logprobs
 from smoothgates.policy.routing import routing
+from smoothgates.policy.save import save_policy
 from smoothgates.policy.text import compact_text
 from smoothgates.rollout.collect import Rollout
-from smoothgates.rollout.task_setup import setting_of
+from smoothgates.rollout.task_setup import load_task_setup
 from smoothgates.rollout.torch_sampler import TorchSampler
 from smoothgates.seeds import torch_stream
 from smoothgates.specs.optimizer import Adam
@@ -202,9 +203,9 @@ def means_of(policy, tokenizer, problems, chosen, rewards=(1.0, 0.0, 0.0)):
     """Rewards come in turn, whatever the policy says."""
     cycle = itertools.cycle(rewards)
     judge = each(lambda text, example, cut: Verdict(next(cycle), {}, None, "wrong"))
-    setting = dataclasses.replace(setting_of("math", PROTOCOL), judge=judge)
+    task_setup = dataclasses.replace(load_task_setup("math", PROTOCOL), judge=judge)
     engine = TorchEngine(policy, chosen.engine, chosen.regime.optimizer, Ranks())
-    return Means(engine, TorchSampler(policy), compact_text(tokenizer), setting, problems)
+    return Means(engine, TorchSampler(policy), compact_text(tokenizer), task_setup, problems)
 
 
 def run(policy, tokenizer, problems, chosen, **how):

@@ -13,11 +13,15 @@ from smoothgates.errors import BadInput
 from smoothgates.io.files import write_json
 from smoothgates.policy.config import architecture_of
 from smoothgates.policy.decoder import Decoder
-from smoothgates.policy.folder import MODEL_SCHEMA, load_manifest_policy, load_policy, save_policy
+from smoothgates.policy.load import load_policy
 from smoothgates.policy.logprob import completion_logprobs
-from smoothgates.policy.tokenizer import MARKERS, build_tokenizer, prompt_ids
+from smoothgates.policy.manifest import MODEL_SCHEMA, verified_folder
+from smoothgates.policy.save import save_policy
+from smoothgates.policy.text import compact_text
+from smoothgates.policy.tokenizer import MARKERS, build_tokenizer
 from smoothgates.seeds import python_stream, torch_stream
 from smoothgates.study.loader import load_study
+from smoothgates.tasks.task import Prompt
 
 
 @pytest.fixture
@@ -67,7 +71,7 @@ def test_transformers_reads_the_tokenizer_and_its_template(folder, tokenizer):
     theirs = PreTrainedTokenizerFast.from_pretrained(folder)
     question = "Eve has 10 pens, buys 2 bags of 5 and loses 8. How many now?"
     template = theirs.apply_chat_template([{"role": "user", "content": question}], return_dict=False)
-    assert template == prompt_ids(tokenizer, [question])[0]
+    assert template == compact_text(tokenizer).prompts(Prompt(), [question])[0]
     assert theirs.decode(tokenizer.encode(question).ids) == question
 
 
@@ -87,9 +91,9 @@ def test_an_unknown_word_is_an_error_and_not_padding(tokenizer):
 
 
 def test_a_vocabulary_too_small_is_refused():
-    with pytest.raises(BadInput, match=r"architecture.vocab_size: 4 is too few, the task's texts need \d+"):
+    with pytest.raises(BadInput, match=r"architecture.vocab_size: expected at least \d+ for the task's texts, got 4"):
         build_tokenizer(["one two three"], 4)
-    with pytest.raises(BadInput, match=r"architecture.vocab_size: 200 is too few, bytes need \d+"):
+    with pytest.raises(BadInput, match=r"architecture.vocab_size: expected at least \d+ for bytes, got 200"):
         build_tokenizer(["one two three"], 200, "bytes")
 
 
@@ -129,13 +133,13 @@ def test_damaged_weights_are_named_with_both_digests(tmp_path, policy, tokenizer
     facts = {"spec": run, "status": "finished", "rollouts": 0, "checkpoints": []}
     named = {"final": "weights", "folders": {"weights": records}}
     write_json(manifest, {"schema": MODEL_SCHEMA, "schema_version": 1, **facts, **named})
-    load_manifest_policy(manifest)
+    load_policy(verified_folder(manifest))
     weights = tmp_path / "weights" / "model.safetensors"
     data = bytearray(weights.read_bytes())
     data[-1] ^= 1
     weights.write_bytes(data)
     with pytest.raises(BadInput, match=r"model\.safetensors: damaged: sha256 is [0-9a-f]{64}, its manifest says"):
-        load_manifest_policy(manifest)
+        load_policy(verified_folder(manifest))
 
 
 def test_the_architecture_in_the_folder_is_the_studys(folder):

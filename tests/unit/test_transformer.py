@@ -9,13 +9,15 @@ from rounding import FORWARD, assert_gradients_rounded, assert_rounded, largest,
 
 from smoothgates.errors import BadInput
 from smoothgates.policy.decoder import Decoder
-from smoothgates.policy.folder import load_compact, load_policy, save_policy, save_weights
+from smoothgates.policy.load import load_decoder, load_policy
 from smoothgates.policy.logprob import Scorer
 from smoothgates.policy.routing import routing
+from smoothgates.policy.save import save_policy, save_weights
 from smoothgates.policy.tokenizer import build_tokenizer
 from smoothgates.policy.transformer import load_transformer
 from smoothgates.policy.weights import load_weights, shapes, write_weights
 from smoothgates.rollout.make import make_sampler
+from smoothgates.rollout.sampler import SamplingParameters
 from smoothgates.seeds import torch_stream
 from smoothgates.specs.policy import Architecture, ExpertsConfig
 from smoothgates.specs.rollout import SamplerConfig
@@ -78,13 +80,13 @@ def scores(policy, packed: bool = False) -> tuple[torch.Tensor, list[torch.Tenso
 
 @pytest.mark.parametrize("packed", [False, True])
 def test_log_probabilities_and_gradients_equal_the_compact_decoders(folder, packed):
-    ours, theirs = scores(load_compact(folder), packed), scores(load_transformer(folder), packed)
+    ours, theirs = scores(load_decoder(folder), packed), scores(load_transformer(folder), packed)
     assert_rounded(ours[0], theirs[0], FORWARD)
     assert_gradients_rounded(ours[1], theirs[1])
 
 
 def test_hidden_states_equal_the_compact_decoders_at_all_places_and_at_those_kept(folder):
-    ours, theirs, ids = load_compact(folder), load_transformer(folder), rows(3, 12)
+    ours, theirs, ids = load_decoder(folder), load_transformer(folder), rows(3, 12)
     with torch.no_grad():
         assert_rounded(ours.hidden(ids), theirs.hidden(ids), FORWARD)
         kept = [policy.hidden(ids, lambda x: x[:, 3:5]) for policy in (ours, theirs)]
@@ -194,7 +196,7 @@ class TestRouting:
 
     def test_the_choice_is_the_compact_decoders(self, folders):
         noted = []
-        for policy in (load_compact(folders / "experts"), load_transformer(folders / "experts")):
+        for policy in (load_decoder(folders / "experts"), load_transformer(folders / "experts")):
             assert policy.sparse_shape == (2, 2)
             with torch.no_grad(), routing(policy, 3, 14) as choice:
                 policy.hidden(rows(3, 14))
@@ -208,7 +210,7 @@ class TestRouting:
         given = torch.randint(6, (3, 14, 2, 1), generator=torch_stream(0, "routes"), dtype=torch.uint8)
         given = torch.cat([given, (given + 1) % 6], dim=-1)
         found = []
-        for policy in (load_compact(folders / "experts"), load_transformer(folders / "experts")):
+        for policy in (load_decoder(folders / "experts"), load_transformer(folders / "experts")):
             if anew:
                 policy.checkpoint_gradients()
             free = scores(policy, packed)[0]
@@ -259,7 +261,7 @@ class TestTorchSampler:
     def test_it_samples_from_the_same_distribution(self, folder):
         policy, text = load_policy(folder, published=True)
         sampler = make_sampler(SamplerConfig(), folder, "float32", policy)
-        done = sampler.sample([[5, 6, 7]], 4, 10, list(text.ends), torch_stream(0, "samples"))
+        done = sampler.sample([[5, 6, 7]], SamplingParameters(4, 10, text.ends), torch_stream(0, "samples"))
         ids = torch.cat([torch.tensor([[5, 6, 7]]).repeat(4, 1), done.ids], dim=1)
         with torch.no_grad():
             logp, _ = Scorer(policy)(ids, torch.full((4,), 3), done.lengths)
@@ -268,7 +270,7 @@ class TestTorchSampler:
     def test_it_takes_over_weights_that_were_trained(self, folder, tmp_path):
         policy, text = load_policy(folder, published=True)
         sampler = make_sampler(SamplerConfig(), folder, "float32", policy)
-        sample = partial(sampler.sample, [[5, 6]], 8, 10, list(text.ends))
+        sample = partial(sampler.sample, [[5, 6]], SamplingParameters(8, 10, text.ends))
         before = sample(torch_stream(0, "samples"))
         with torch.no_grad():
             for parameter in policy.parameters():
@@ -304,11 +306,11 @@ class TestTorchSampler:
         """Qwen2.5's: the rotary base on top, a window that is not used, and no word on what is usual."""
         settings = {"rope_parameters": None, "rope_theta": 1000000.0, "use_sliding_window": False, "sliding_window": 64}
         copy = changed(folders / "tied", tmp_path, **settings)
-        assert load_compact(copy).arch.rope_theta == 1e6
+        assert load_decoder(copy).arch.rope_theta == 1e6
         with torch.no_grad():
-            ours, theirs = load_compact(copy).hidden(rows(2, 9)), load_transformer(copy).hidden(rows(2, 9))
+            ours, theirs = load_decoder(copy).hidden(rows(2, 9)), load_transformer(copy).hidden(rows(2, 9))
         assert_rounded(ours, theirs, FORWARD)
-        assert (ours - load_compact(folders / "tied").hidden(rows(2, 9))).abs().max() > 1e-3
+        assert (ours - load_decoder(folders / "tied").hidden(rows(2, 9))).abs().max() > 1e-3
 
 
 class TestShards:

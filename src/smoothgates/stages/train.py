@@ -72,13 +72,13 @@ def run(
                 work.clear()
             return
         # Torch comes this late so that a run that has failed before is refused at once.
-        from smoothgates.rollout.task_setup import setting_of
+        from smoothgates.rollout.task_setup import load_task_setup
         from smoothgates.train.loop import train
         from smoothgates.train.run.attempt import Session
         from smoothgates.train.run.memory import naming_what_to_lower
 
         session = Session(spec, policy, folder, work, ranks, stop, how.save_seconds)
-        means = session.means(setting_of(spec.task, spec.protocol, index), data)
+        means = session.means(load_task_setup(spec.task, spec.protocol, index), data)
         with marking_failures(folder, work), naming_what_to_lower(spec), closing(session.sampler):
             train(session.state, means, spec, session.between)
         session.keep("weights")
@@ -119,7 +119,7 @@ def publish(session: "Session", work: Work, result: Result, execution: Execution
 
 def place(session: "Session", work: Work, result: Result, execution: Execution, inputs: list[str | None]) -> None:
     """The manifest after all that it names, then the record of how it was made."""
-    from smoothgates.policy.folder import MODEL_SCHEMA
+    from smoothgates.policy.manifest import MODEL_SCHEMA
 
     history, out, metrics = session.state.history, result.out, result.metrics
     result.clear()

@@ -10,6 +10,8 @@ SEARCH = ("<search>", "</search>")
 INFORMATION = ("<information>", "</information>")
 ANSWER = ("<answer>", "</answer>")
 BOXED = (r"\boxed{", "}")
+MARKERS = (BOXED[0], *THINK, *SEARCH, *INFORMATION, *ANSWER)
+"""One token each in the compact policies' tokenizers, unless a task names others. Their order fixes the token ids."""
 
 _JOINT = re.compile(r"(?:[\s,;/|&]|\b(?:or|and|else|either|maybe|perhaps|possibly|alternatively)\b)+")
 """What makes one list of two answers."""

@@ -9,6 +9,8 @@ from pathlib import Path
 from random import Random
 from typing import Any, Literal, Protocol
 
+from smoothgates.tasks.tags import MARKERS
+
 Reason = Literal["correct", "wrong", "unparsable", "truncated", "timeout"]
 """Why a completion got its verdict. `unparsable`: no answer could be read. `truncated`: cut off before its end.
 `timeout`: judging it needed more time or memory than is allowed; never counted as wrong."""
@@ -115,7 +117,7 @@ class Source:
     """Patterns of its files on the hub, parquet or JSON, one row a line."""
 
 
-Turn = tuple[Example, str, int]
+ToolCall = tuple[Example, str, int]
 """An example, what the policy wrote since it was last answered (it ends with a stop), and how often it was answered."""
 
 
@@ -128,7 +130,7 @@ class Environment(Protocol):
     """What stands before and after a reply. Kept when a reply is cut to its limit."""
     max_replies: int
 
-    def respond(self, turns: list[Turn]) -> list[str | None]:
+    def respond(self, turns: list[ToolCall]) -> list[str | None]:
         """The reply that is inserted after each turn; None ends that conversation. Returns whatever the turns hold."""
 
 
@@ -150,6 +152,8 @@ class Task:
     environment: Callable[[int, int, Path | None], Environment] | None = None
     """Tools, from how often they may be used, how much each use finds, and the manifest of the index that they search;
     None: what comes with each generated example."""
+    markers: tuple[str, ...] = MARKERS
+    """Texts that verifiers and tools read: one token each in a compact policy's tokenizer, kept by `decode`."""
     own_words: Callable[[str], str] = str
     """What the policy wrote in a conversation of which there is only the text; with tokens, their mask tells."""
 

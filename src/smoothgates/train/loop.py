@@ -13,7 +13,7 @@ from smoothgates.io.progress import track
 from smoothgates.objective import group_advantages, policy_loss, step_denominator
 from smoothgates.objective.diagnostics import DIAGNOSTICS
 from smoothgates.policy.routing import no_routes, routing, sparse_shape
-from smoothgates.rollout.collect import Rollout, collect
+from smoothgates.rollout.collect import Actor, Rollout, collect
 from smoothgates.specs.train import Regime, TrainSpec
 from smoothgates.train.churn import Routers, no_facts
 from smoothgates.train.engine.engine import Engine
@@ -58,25 +58,17 @@ def sample(state: State, means: Means, spec: TrainSpec) -> None:
         old_logp, routes = old_logprobs(means.engine, ids, starts, lengths, width, order, spec)
         return old_logp, order, routes
 
-    rollout = collect(
-        means.sampler,
-        means.text,
-        means.setting,
-        chosen,
-        spec.sampling.group,
-        state.samples,
-        score,
-        means.engine.ranks,
-    )
+    actor = Actor(means.sampler, means.text, means.task_setup)
+    rollout = collect(actor, chosen, spec.sampling.group, state.samples, score, means.engine.ranks)
     if spec.sampler.correction:
-        rollout.facts.update(correction_facts(rollout, spec.sampler.correction))
+        rollout.metrics.update(correction_facts(rollout, spec.sampler.correction))
     state.waiting.append(rollout)
     state.spent["sample_seconds"] += time.perf_counter() - began
 
 
 def take_up(state: State, regime: Regime) -> None:
     """Turn to the oldest rollout that waits."""
-    state.facts = state.waiting[-1].facts  # of the newest: what the policy does now
+    state.facts = state.waiting[-1].metrics  # of the newest: what the policy does now
     state.rollout = state.waiting.popleft()
     state.batches.extend(minibatches(state.rollout.order, regime))
     if not state.batches:

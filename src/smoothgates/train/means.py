@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from smoothgates.policy.text import Text
 from smoothgates.rollout.sampler import Sampler
-from smoothgates.rollout.task_setup import Setting
+from smoothgates.rollout.task_setup import TaskSetup
 from smoothgates.tasks.task import Example
 from smoothgates.train.engine.engine import Engine
 
@@ -17,7 +17,7 @@ class Means:
     engine: Engine
     sampler: Sampler
     text: Text
-    setting: Setting
+    task_setup: TaskSetup
     examples: list[Example]
     sync: Callable[[], None] = lambda: None
     """Gives the engine's weights to the sampler. Called before each rollout that follows an update, and before the

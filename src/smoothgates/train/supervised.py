@@ -15,9 +15,10 @@ from torch import Tensor
 from smoothgates.errors import BadInput
 from smoothgates.io.progress import track
 from smoothgates.policy.decoder import Decoder
-from smoothgates.policy.tokenizer import EOS, prompt_ids
+from smoothgates.policy.text import compact_text
+from smoothgates.policy.tokenizer import EOS
 from smoothgates.specs.optimizer import SupervisedPhase
-from smoothgates.tasks.task import Demonstration, Example, Generator
+from smoothgates.tasks.task import Demonstration, Example, Generator, Prompt
 from smoothgates.train.optimizer import AdamW
 
 
@@ -68,7 +69,7 @@ def encode_demonstrations(
 
     Each stretch of a demonstration is tokenised by itself, as turns and replies are in a rollout.
     """
-    prompts = prompt_ids(tokenizer, questions)
+    prompts = compact_text(tokenizer).prompts(Prompt(), questions)
     stretches = [text for demonstration in demonstrations for text, _ in demonstration]
     encoded = iter(tokenizer.encode_batch(stretches))
     rows, masks = [], []

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from smoothgates.tasks.tags import ANSWER, INFORMATION, SEARCH, last_block
-from smoothgates.tasks.task import Search, Turn
+from smoothgates.tasks.task import Search, ToolCall
 
 NOTHING = " no result."
 INVALID = " no query."
@@ -22,7 +22,7 @@ class SearchEnvironment:
     stops: tuple[str, ...] = (SEARCH[1], ANSWER[1])
     frame: tuple[str, str] = INFORMATION
 
-    def respond(self, turns: list[Turn]) -> list[str | None]:
+    def respond(self, turns: list[ToolCall]) -> list[str | None]:
         """
         >>> from smoothgates.tasks.task import Example
         >>> nothing = SearchEnvironment(lambda asked: ["" for _ in asked], max_replies=1)

@@ -12,10 +12,12 @@ from smoothgates.data.examples import read_examples
 from smoothgates.distributed.ranks import Ranks
 from smoothgates.errors import BadInput, TryAgain
 from smoothgates.io.files import flush
-from smoothgates.policy.folder import load_policy, save_weights, verified_folder
+from smoothgates.policy.load import load_policy
+from smoothgates.policy.manifest import verified_folder
+from smoothgates.policy.save import save_weights
 from smoothgates.rollout.make import make_sampler
-from smoothgates.rollout.prompt_limit import fitting
-from smoothgates.rollout.task_setup import Setting
+from smoothgates.rollout.prompt_limit import within_prompt_limit
+from smoothgates.rollout.task_setup import TaskSetup
 from smoothgates.specs.train import TrainSpec
 from smoothgates.tasks.task import Example
 from smoothgates.train.engine.make import loaded_dtype, make_engine
@@ -84,22 +86,22 @@ class Session:
             where = f"update {self.steps}, rollout {self.state.history.rollouts} of {self.spec.regime.rollouts}"
             print(f"going on from checkpoint {path.name}: {where}", file=sys.stderr, flush=True)
 
-    def means(self, setting: Setting, data: Path) -> Means:
+    def means(self, task_setup: TaskSetup, data: Path) -> Means:
         examples = read_examples(data)
-        chosen = fitting(examples, self.text, setting, self.spec.sampling.prompts)
+        chosen = within_prompt_limit(examples, self.text, task_setup, self.spec.sampling.prompts)
         if len(chosen) < len(examples) and self.ranks.leads:
-            left, limit = len(examples) - len(chosen), setting.protocol.max_prompt_tokens
+            left, limit = len(examples) - len(chosen), task_setup.protocol.max_prompt_tokens
             print(f"{left} of {len(examples)} examples left out: more than {limit} tokens of prompt", file=sys.stderr)
-        return Means(self.engine, self.sampler, self.text, setting, chosen, self.sync(setting, chosen))
+        return Means(self.engine, self.sampler, self.text, task_setup, chosen, self.sync(task_setup, chosen))
 
-    def sync(self, setting: Setting, examples: list[Example]) -> Callable[[], None]:
+    def sync(self, task_setup: TaskSetup, examples: list[Example]) -> Callable[[], None]:
         """What keeps the sampler up to date; its probe is the prompts of the first examples."""
 
         def place() -> Path:
             self.work.lease.check()
             return self.work.folder_of("sampler")
 
-        prompts = self.text.prompts(setting.prompt, [example.question for example in examples[:PROBE]])
+        prompts = self.text.prompts(task_setup.prompt, [example.question for example in examples[:PROBE]])
         dtype = self.spec.engine.dtype
         return make_sync(self.engine, self.sampler, dtype, prompts, place, self.start, lambda: self.steps)
 

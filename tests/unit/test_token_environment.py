@@ -14,18 +14,18 @@ from smoothgates.objective import policy_loss
 from smoothgates.policy.decoder import Decoder
 from smoothgates.policy.logprob import completion_logprobs
 from smoothgates.policy.text import compact_text
-from smoothgates.policy.tokenizer import EOS, PAD, build_tokenizer, prompt_ids
-from smoothgates.rollout.collect import answer
-from smoothgates.rollout.conversation import Conversation, until_stop
-from smoothgates.rollout.sampler import Completions
-from smoothgates.rollout.task_setup import setting_of
+from smoothgates.policy.tokenizer import EOS, PAD, build_tokenizer
+from smoothgates.rollout.collect import Actor
+from smoothgates.rollout.sampler import Completions, SamplingParameters
+from smoothgates.rollout.task_setup import load_task_setup
+from smoothgates.rollout.token_environment import TokenEnvironment, until_stop
 from smoothgates.rollout.torch_sampler import TorchSampler, sample
 from smoothgates.seeds import python_stream, torch_stream
 from smoothgates.specs.policy import Architecture
 from smoothgates.specs.rollout import Protocol, Tools
 from smoothgates.study.loader import load_study
 from smoothgates.tasks import load_task
-from smoothgates.tasks.task import Example, Verdict, each
+from smoothgates.tasks.task import Example, Prompt, Verdict, each
 from smoothgates.tasks.toolqa.environment import SearchEnvironment
 
 ASKED = Example("0", "Who is it?", ("Gus",))
@@ -68,11 +68,11 @@ class Scripted:
 
 def converse(tokenizer, turns, found="a b c", limit=60, ends=None, replies=2, end=None):
     """A conversation with a scripted policy: the completions and the tool's text."""
-    ends = ends or [tokenizer.token_to_id(EOS)]
+    ends = ends or (tokenizer.token_to_id(EOS),)
     environment = SearchEnvironment(lambda asked: [found for _ in asked], max_replies=replies)
-    talk = Conversation(tokenizer, environment, [ASKED], max_reply_tokens=6)
+    talk = TokenEnvironment(tokenizer, environment, [ASKED], max_reply_tokens=6)
     policy = Scripted(tokenizer, turns, ends[0] if end is None else end)
-    done = sample(policy, [[5, -1]], 1, limit, ends, torch_stream(0, "s"), tools=talk.tools())
+    done = sample(policy, [[5, -1]], SamplingParameters(1, limit, ends), torch_stream(0, "s"), talk.tools())
     ids = done.ids[0, : done.lengths[0]].tolist()
     return done, talk, ids
 
@@ -102,10 +102,10 @@ def test_sampled_ids_are_never_tokenised_again(vocabulary):
     turn = [vocabulary.token_to_id(t) for t in ("<search>", "</search>")]
     odd = vocabulary.encode(" a").ids + vocabulary.encode("b").ids
     environment = SearchEnvironment(lambda asked: ["c" for _ in asked], max_replies=1)
-    talk = Conversation(vocabulary, environment, [ASKED], 6)
+    talk = TokenEnvironment(vocabulary, environment, [ASKED], 6)
     policy = Scripted(vocabulary, ["", "<answer> Gus</answer>"], 1)
     policy.turns[0] = [turn[0], *odd, turn[1]]
-    done = sample(policy, [[5, -1]], 1, 60, [1], torch_stream(0, "s"), tools=talk.tools())
+    done = sample(policy, [[5, -1]], SamplingParameters(1, 60, (1,)), torch_stream(0, "s"), talk.tools())
     assert done.ids[0, : len(policy.turns[0])].tolist() == policy.turns[0]
     assert done.mask[0, : len(policy.turns[0])].all()
 
@@ -197,10 +197,10 @@ def test_a_stop_spelled_in_pieces_is_seen(vocabulary):
         return  # the word tokenizer cannot spell it any other way
     pieces = [i for c in "</search>" for i in vocabulary.encode(c).ids]
     environment = SearchEnvironment(lambda asked: ["c" for _ in asked], max_replies=1)
-    talk = Conversation(vocabulary, environment, [ASKED], 6)
+    talk = TokenEnvironment(vocabulary, environment, [ASKED], 6)
     policy = Scripted(vocabulary, ["", "<answer> Gus</answer>"], 1)
     policy.turns[0] = vocabulary.encode("<search> a").ids + pieces
-    sample(policy, [[5, -1]], 1, 60, [1], torch_stream(0, "s"), tools=talk.tools())
+    sample(policy, [[5, -1]], SamplingParameters(1, 60, (1,)), torch_stream(0, "s"), talk.tools())
     assert talk.replies[0] == 1
 
 
@@ -211,16 +211,16 @@ def test_a_search_of_an_index_finds_real_passages(tmp_path):
     spec = {"kind": "bm25", "corpus": ["../shared/data/toolqa/corpus_hotpotqa.jsonl"]}
     build_index(json.dumps(spec), manifest)
     tools = Tools(retriever="passages", top=2, max_searches=1, max_reply_tokens=400)
-    setting = setting_of("toolqa", Protocol(reward="em", max_new_tokens=90, tools=tools), manifest)
+    task_setup = load_task_setup("toolqa", Protocol(reward="em", max_new_tokens=90, tools=tools), manifest)
     tokenizer = build_tokenizer(TEXTS, 320, "bytes")
-    talk = Conversation(tokenizer, setting.environment, [ASKED], tools.max_reply_tokens)
+    talk = TokenEnvironment(tokenizer, task_setup.environment, [ASKED], tools.max_reply_tokens)
     policy = Scripted(tokenizer, ["<search> Gallu demon</search>", "<answer> a spirit</answer>"], 1)
-    done = sample(policy, [[5, -1]], 1, 90, [1], torch_stream(0, "s"), tools=talk.tools())
+    done = sample(policy, [[5, -1]], SamplingParameters(1, 90, (1,)), torch_stream(0, "s"), talk.tools())
     text = tokenizer.decode(done.ids[0, : done.lengths[0]].tolist())
     assert '<information>Doc 1(Title: "Alû")' in text
     gold = dataclasses.replace(ASKED, answers=("a spirit",))
-    assert setting.judge([(text, gold, False)])[0].reason == "correct"
-    assert setting.judge([(text.replace("spirit", "demon"), gold, False)])[0].reason == "wrong"
+    assert task_setup.judge([(text, gold, False)])[0].reason == "correct"
+    assert task_setup.judge([(text.replace("spirit", "demon"), gold, False)])[0].reason == "wrong"
 
 
 # -- with a real policy ----------------------------------------------------------------------------------------------
@@ -253,8 +253,8 @@ def test_the_mask_and_not_a_tag_tells_whose_words_are_judged(vocabulary, writer,
             whole = torch.tensor([len(ids)])
             return Completions(torch.tensor([ids]), torch.zeros(1, len(ids)), torch.tensor([own]), whole, whole < 0)
 
-    setting = setting_of("toolqa", PROTOCOL)
-    found = answer(Fixed(), compact_text(vocabulary), setting, [ASKED], 1, torch_stream(0, "s"))
+    task_setup = load_task_setup("toolqa", PROTOCOL)
+    found = Actor(Fixed(), compact_text(vocabulary), task_setup).answer([ASKED], 1, torch_stream(0, "s"))
     assert found.verdicts[0].extracted == extracted
     assert found.verdicts[0].reward == (writer == "policy")
     assert "<information>" in found.texts[0]
@@ -262,8 +262,9 @@ def test_the_mask_and_not_a_tag_tells_whose_words_are_judged(vocabulary, writer,
 
 def test_log_probabilities_with_replies_are_the_policys(families):
     examples, tokenizer, policy = families
-    setting = setting_of("toolqa", PROTOCOL)
-    found = answer(TorchSampler(policy), compact_text(tokenizer), setting, examples[:16], 4, torch_stream(0, "s"))
+    task_setup = load_task_setup("toolqa", PROTOCOL)
+    actor = Actor(TorchSampler(policy), compact_text(tokenizer), task_setup)
+    found = actor.answer(examples[:16], 4, torch_stream(0, "s"))
     done = found.completions
     assert max(found.replies) > 0
     assert (done.mask.sum(1) < done.lengths).any()
@@ -281,11 +282,11 @@ def test_replies_get_no_gradient(families, collected):
     examples, tokenizer, policy = families
     rewards = itertools.cycle([1.0, 0.0])
     judge = each(lambda text, example, cut: Verdict(next(rewards), {}, None, "wrong"))
-    setting = dataclasses.replace(setting_of("toolqa", PROTOCOL), judge=judge)
-    rollout = collected(policy, tokenizer, setting, examples[:8])
+    task_setup = dataclasses.replace(load_task_setup("toolqa", PROTOCOL), judge=judge)
+    rollout = collected(policy, tokenizer, task_setup, examples[:8])
     assert len(rollout.rows) == 32
     assert (rollout.mask.sum(1) < rollout.lengths).any()
-    assert rollout.facts["length"] == pytest.approx(rollout.sampled.sum(1).float().mean().item())
+    assert rollout.metrics["length"] == pytest.approx(rollout.sampled.sum(1).float().mean().item())
     logp = rollout.old_logp.clone().requires_grad_()
     loss, _ = policy_loss(
         logp, rollout.old_logp, torch.ones(32), rollout.mask, load_methods("config/methods.yaml")["gspo"]
@@ -297,15 +298,16 @@ def test_replies_get_no_gradient(families, collected):
 
 def test_a_policy_with_too_few_positions_is_named(families):
     examples, tokenizer, policy = families
-    prompts = prompt_ids(tokenizer, [examples[0].question])
+    prompts = compact_text(tokenizer).prompts(Prompt(), [examples[0].question])
     with pytest.raises(BadInput, match="max_position_embeddings: 256 is too few"):
-        sample(policy, prompts, 2, 300, [1], torch_stream(0, "s"))
+        sample(policy, prompts, SamplingParameters(2, 300, (1,)), torch_stream(0, "s"))
 
 
 def test_temperature_zero_takes_the_likeliest_token(families):
     examples, tokenizer, policy = families
-    prompts = prompt_ids(tokenizer, [e.question for e in examples[:4]])
-    first, again = (sample(policy, prompts, 2, 8, [1], torch_stream(s, "s"), temperature=0.0) for s in (0, 1))
+    prompts = compact_text(tokenizer).prompts(Prompt(), [e.question for e in examples[:4]])
+    greedy = SamplingParameters(2, 8, (1,), temperature=0.0)
+    first, again = (sample(policy, prompts, greedy, torch_stream(s, "s")) for s in (0, 1))
     assert torch.equal(first.ids, again.ids)
     with torch.no_grad():
         likeliest = policy.logits(policy.hidden(torch.tensor([prompts[0]])))[0, -1].argmax()

@@ -1,4 +1,4 @@
-"""Turns: the completions of `Writing` are those of the torch sampler, and vLLM's process is seen to."""
+"""Turns: the completions of `RequestScheduler` are those of the torch sampler, and vLLM's process is seen to."""
 
 import signal
 import subprocess
@@ -15,13 +15,14 @@ from rounding import FORWARD, assert_rounded
 
 from smoothgates.errors import BadInput, TryAgain
 from smoothgates.policy.decoder import Decoder
-from smoothgates.policy.tokenizer import prompt_ids
+from smoothgates.policy.text import compact_text
 from smoothgates.rollout import vllm_process, vllm_sampler
-from smoothgates.rollout.request_scheduler import Turn
-from smoothgates.rollout.sampler import Tools
+from smoothgates.rollout.request_scheduler import RequestOutput
+from smoothgates.rollout.sampler import SamplingParameters, Tools
 from smoothgates.rollout.torch_sampler import sample
 from smoothgates.rollout.vllm_process import Died, VllmProcess
 from smoothgates.seeds import torch_stream
+from smoothgates.tasks.task import Prompt
 
 
 class Greedy:
@@ -55,7 +56,7 @@ class Greedy:
                 ids.append(int(found.argmax()))
                 logp.append(float(found.max()))
                 if ids[-1] in stops or len(ids) == request.limit:
-                    ended.append(Turn(row, ids, logp))
+                    ended.append(RequestOutput(row, ids, logp))
             if ended:
                 for turn in ended:
                     del self.open[turn.row]
@@ -87,9 +88,12 @@ def policy(policy):
     return policy
 
 
+GREEDY = SamplingParameters(samples=2, max_new_tokens=12, ends=(3, 7), temperature=0.0)
+
+
 @pytest.fixture
 def prompts(problems, tokenizer):
-    return prompt_ids(tokenizer, [p.question for p in problems[:12]])
+    return compact_text(tokenizer).prompts(Prompt(), [p.question for p in problems[:12]])
 
 
 @pytest.fixture
@@ -109,9 +113,8 @@ def same(found, expected):
 
 @pytest.mark.parametrize("with_tools", [False, True])
 def test_turns_come_to_what_the_torch_sampler_writes(with_tools, policy, prompts, sampler):
-    what = (prompts, 2, 12, [3, 7], torch_stream(0, "s"), 0.0)
-    expected = sample(policy, *what, tools() if with_tools else None)
-    same(sampler().sample(*what, tools() if with_tools else None), expected)
+    expected = sample(policy, prompts, GREEDY, torch_stream(0, "s"), tools() if with_tools else None)
+    same(sampler().sample(prompts, GREEDY, torch_stream(0, "s"), tools() if with_tools else None), expected)
     assert expected.truncated.any()
     assert not expected.truncated.all()
     assert (expected.lengths != expected.mask.sum(1)).any() == with_tools
@@ -119,17 +122,16 @@ def test_turns_come_to_what_the_torch_sampler_writes(with_tools, policy, prompts
 
 @pytest.mark.parametrize("lives", [[1], [3], [6, 2, 0]])
 def test_a_death_changes_nothing(lives, policy, prompts, sampler, capfd):
-    what = (prompts, 2, 12, [3, 7], torch_stream(0, "s"), 0.0)
-    expected = sample(policy, *what, tools())
+    expected = sample(policy, prompts, GREEDY, torch_stream(0, "s"), tools())
     Greedy.lives[:] = lives
-    same(sampler().sample(*what, tools()), expected)
-    assert capfd.readouterr().err.count("vLLM has died (killed), it starts again") == len(lives)
+    same(sampler().sample(prompts, GREEDY, torch_stream(0, "s"), tools()), expected)
+    assert capfd.readouterr().err.count("vLLM died (killed), restarting") == len(lives)
 
 
 def test_an_engine_that_dies_again_and_again_is_given_up(prompts, sampler):
     Greedy.lives[:] = [2, 0, -1, 0]
     with pytest.raises(TryAgain, match="died 4 times in a row"):
-        sampler().sample(prompts, 1, 12, [3], torch_stream(0, "s"))
+        sampler().sample(prompts, GREEDY, torch_stream(0, "s"))
 
 
 def test_an_engine_that_does_not_come_up_is_bad_input(sampler):
@@ -139,7 +141,7 @@ def test_an_engine_that_does_not_come_up_is_bad_input(sampler):
 
 
 def test_prompts_that_do_not_fit_are_refused_in_the_torch_samplers_words(policy, prompts, sampler):
-    what = (prompts, 1, 250, [3], torch_stream(0, "s"))
+    what = (prompts, SamplingParameters(1, 250, (3,)), torch_stream(0, "s"))
     with pytest.raises(BadInput) as theirs:
         sample(policy, *what)
     with pytest.raises(BadInput) as ours:
@@ -150,12 +152,11 @@ def test_prompts_that_do_not_fit_are_refused_in_the_torch_samplers_words(policy,
 def test_each_row_and_each_turn_has_its_own_seed(prompts, sampler, monkeypatch):
     asked = []
     monkeypatch.setattr(Greedy, "advance", lambda self, due, *how: asked.extend(due) or real(self, due, *how))
-    what = (prompts, 2, 12, [3, 7])
-    sampler().sample(*what, torch_stream(0, "s"), 0.0, tools())
+    sampler().sample(prompts, GREEDY, torch_stream(0, "s"), tools())
     first = asked.copy()
     assert len({request.seed for request in first}) == len(first) > 2 * len(prompts)
     asked.clear()
-    sampler().sample(*what, torch_stream(0, "s"), 0.0, tools())
+    sampler().sample(prompts, GREEDY, torch_stream(0, "s"), tools())
     assert asked == first
 
 
