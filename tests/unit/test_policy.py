@@ -1,11 +1,12 @@
 """The compact decoder against transformers' Qwen2; policy folders; the tokenizer."""
 
 import json
+import re
 from functools import cache
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from rounding import FORWARD, assert_gradients_rounded, assert_rounded
 
@@ -18,9 +19,10 @@ from smoothgates.policy.logprob import completion_logprobs
 from smoothgates.policy.manifest import MODEL_SCHEMA, verified_folder
 from smoothgates.policy.save import save_policy
 from smoothgates.policy.text import compact_text
-from smoothgates.policy.tokenizer import MARKERS, build_tokenizer
+from smoothgates.policy.tokenizer import SPECIAL, build_tokenizer
 from smoothgates.seeds import python_stream, torch_stream
 from smoothgates.study.loader import load_study
+from smoothgates.tasks.tags import MARKERS
 from smoothgates.tasks.task import Prompt
 
 
@@ -98,12 +100,13 @@ def test_a_vocabulary_too_small_is_refused():
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))
+@example("a<eos> <think>b<user>")
 @settings(max_examples=200, deadline=None)
-def test_bytes_spell_any_text(text):
-    """Markers are kept by `decode`; special tokens that a text spells out are not."""
+def test_bytes_encode_any_text(text):
+    """`decode` keeps markers and drops the special tokens that a text contains."""
     tokenizer = byte_tokenizer()
     ids = tokenizer.encode(text).ids
-    assert tokenizer.decode(ids) == text
+    assert tokenizer.decode(ids) == re.sub("|".join(SPECIAL), "", text)
     assert max(ids, default=0) < 400
 
 
@@ -124,6 +127,13 @@ def test_markers_are_single_tokens_that_decode_keeps(kind):
         ids = tokenizer.encode(f"a{marker} b").ids
         assert tokenizer.token_to_id(marker) in ids
         assert tokenizer.decode(ids) == f"a{marker} b"
+
+
+@pytest.mark.parametrize("kind", ["words", "bytes"])
+def test_a_task_may_have_markers_of_its_own(kind):
+    tokenizer = build_tokenizer(["a b"], 400, kind, markers=("<code>", "</code>"))
+    assert tokenizer.decode([*range(len(SPECIAL), len(SPECIAL) + 2)]) == "<code></code>"
+    assert tokenizer.token_to_id("<think>") is None
 
 
 def test_damaged_weights_are_named_with_both_digests(tmp_path, policy, tokenizer):

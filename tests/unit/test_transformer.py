@@ -175,7 +175,7 @@ def test_a_weight_that_is_missing_is_not_made_up(folders, tmp_path):
     weights = load_weights(folders / "tied")
     weights.pop("model.layers.1.mlp.up_proj.weight")
     save_weights(tmp_path, weights, like=folders / "tied")
-    with pytest.raises(BadInput, match=r"weights do not fit config\.json: model\.layers\.1\.mlp\.up_proj\.weight"):
+    with pytest.raises(BadInput, match=r"weights do not match config\.json: model\.layers\.1\.mlp\.up_proj\.weight"):
         load_transformer(tmp_path)
 
 
@@ -292,10 +292,10 @@ class TestTorchSampler:
     @pytest.mark.parametrize(
         ("settings", "fault"),
         [
-            ({"model_type": "llama"}, "'torch' knows qwen2 and qwen3_moe only, .* is llama: set it to 'vllm'"),
-            ({"head_dim": 64}, "'torch' cannot compute .*, whose head_dim is 64: set it to 'vllm'"),
-            ({"rope_parameters": {"rope_type": "yarn", "rope_theta": 1e6}}, "whose rope_type is yarn"),
-            ({"use_sliding_window": True}, "whose use_sliding_window is True"),
+            ({"model_type": "llama"}, "'torch' supports qwen2 and qwen3_moe, .* is llama: set it to 'vllm'"),
+            ({"head_dim": 64}, "'torch' does not support .*: its head_dim is 64: set it to 'vllm'"),
+            ({"rope_parameters": {"rope_type": "yarn", "rope_theta": 1e6}}, "its rope_type is yarn"),
+            ({"use_sliding_window": True}, "its use_sliding_window is True"),
         ],
     )
     def test_models_that_it_would_get_wrong_are_refused(self, folders, tmp_path, settings, fault):

@@ -1,4 +1,4 @@
-"""What `evaluate` is told: one benchmark."""
+"""The spec of `evaluate`: one benchmark."""
 
 from typing import Literal
 
@@ -11,26 +11,26 @@ from smoothgates.specs.rollout import Protocol, SamplerConfig
 
 
 class SamplingBudget(Record):
-    """How many of a benchmark's problems, and how often each is answered; all problems come from one fixed list."""
+    """Problems of a benchmark, the first of one fixed list, and samples of each."""
 
     problems: Rows
     samples: Samples
 
 
 class EvaluateSpec(Record):
-    """One benchmark of a checkpoint."""
+    """One benchmark and how it is sampled."""
 
     task: TaskName
     benchmark: str
     protocol: Protocol
     temperature: NonNegativeFloat
-    """Of the samples; 0 takes the likeliest token."""
+    """Sampling temperature; 0 takes the most likely token."""
     final: SamplingBudget
-    """Of the last checkpoint."""
+    """Budget of the last checkpoint."""
     greedy: bool
     """Whether the last checkpoint also answers each problem once at temperature 0."""
     curve: SamplingBudget | None
-    """Of the checkpoints before it: the first problems of the same list. None: the last checkpoint alone."""
+    """Budget of each earlier checkpoint. None: only the last checkpoint is evaluated."""
     sampler: SamplerConfig = SamplerConfig()
     dtype: Literal["float32", "bfloat16"] = "float32"
     published: bool = False

@@ -1,4 +1,4 @@
-"""What `policy` is told: a policy before RL."""
+"""The spec of `policy`: a policy before RL."""
 
 from typing import Annotated, Literal
 
@@ -11,24 +11,24 @@ from smoothgates.specs.optimizer import Supervised
 
 
 class ExpertsConfig(Record):
-    """A mixture of experts in the place of each layer's MLP."""
+    """A mixture of experts instead of each layer's MLP."""
 
     count: Annotated[int, Field(ge=1, le=256)]
-    """Experts a layer."""
+    """Experts in each layer."""
     chosen: Layers
-    """Of them, those that a token goes through."""
+    """Experts of each token."""
     intermediate_size: Width
-    """Of one expert."""
+    """Intermediate size of one expert."""
 
     @model_validator(mode="after")
     def _enough(self) -> "ExpertsConfig":
         if self.chosen > self.count:
-            raise ValueError(f"chosen is {self.chosen}, but there are {self.count} experts")
+            raise ValueError(f"chosen: expected at most {self.count}, the number of experts, got {self.chosen}")
         return self
 
 
 class Architecture(Record):
-    """Shape of a compact policy, in Hugging Face's words: Qwen2, or Qwen3-MoE where it has experts."""
+    """Shape of a compact policy, by Hugging Face's names: Qwen2, or Qwen3-MoE if it has experts."""
 
     vocab_size: Width
     hidden_size: Width
@@ -54,26 +54,26 @@ class Architecture(Record):
 
 
 class Model(Record):
-    """A published policy to start from."""
+    """A published model to start from."""
 
     hub: str
-    """Its name on the hub, such as Qwen/Qwen2.5-7B-Instruct."""
+    """Name on the hub, such as Qwen/Qwen2.5-7B-Instruct."""
     revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
     """Commit on the hub."""
     shrunk: Architecture | None = None
-    """Stand-in of this shape with random weights instead, for rehearsals: nothing is fetched."""
+    """For rehearsals: shape of a stand-in with random weights, used instead of the model. Nothing is fetched."""
 
 
 class PolicySpec(Record):
-    """A policy before RL: trained on demonstrations from scratch, or continued from another; or as initialised."""
+    """A policy before RL: trained on demonstrations, from random weights or from another policy; or published."""
 
     task: TaskName
     regime_name: Literal["control"] = "control"
     method_name: Literal["warm_start", "warm_start_moe", "sft"]
     seed: Seed
     architecture: Architecture | None
-    """Of a policy that begins with random weights."""
+    """Shape of a policy that starts with random weights."""
     model: Model | None = None
-    """Instead: a published one."""
+    """The published model to use instead."""
     tokenizer: Literal["words", "bytes"]
     supervised: Supervised | None
