@@ -98,6 +98,14 @@ def test_scores_do_not_depend_on_what_was_scored_before(made, tmp_path):
     assert first != second, "both runs would have the same policy"
 
 
+def test_a_benchmark_with_too_few_problems_is_refused(made, tmp_path):
+    data, models = made
+    spec = EvaluateSpec.model_validate_json(SPEC)
+    more = spec.model_copy(update={"final": SamplingBudget(problems=17, samples=1)})
+    with pytest.raises(BadInput, match=r"manifest\.json: heldout: expected at least 17 problems, got 16"):
+        evaluate.run(more.canonical(), data, models, outs(tmp_path))
+
+
 def test_a_damaged_policy_is_named_and_the_sampler_closed(made, samplers, tmp_path):
     data, models = made
     copy = shutil.copytree(models[1].parent, tmp_path / "damaged")

@@ -1,5 +1,6 @@
 """The compact decoder against transformers' Qwen2; policy folders; the tokenizer."""
 
+import dataclasses
 import json
 import re
 from functools import cache
@@ -18,10 +19,12 @@ from smoothgates.policy.load import load_policy
 from smoothgates.policy.logprob import completion_logprobs
 from smoothgates.policy.manifest import MODEL_SCHEMA, verified_folder
 from smoothgates.policy.save import save_policy
+from smoothgates.policy.start import random_policy
 from smoothgates.policy.text import compact_text
 from smoothgates.policy.tokenizer import SPECIAL, build_tokenizer
 from smoothgates.seeds import python_stream, torch_stream
 from smoothgates.study.loader import load_study
+from smoothgates.tasks import load_task
 from smoothgates.tasks.tags import MARKERS
 from smoothgates.tasks.task import Prompt
 
@@ -134,6 +137,17 @@ def test_a_task_may_have_markers_of_its_own(kind):
     tokenizer = build_tokenizer(["a b"], 400, kind, markers=("<code>", "</code>"))
     assert tokenizer.decode([*range(len(SPECIAL), len(SPECIAL) + 2)]) == "<code></code>"
     assert tokenizer.token_to_id("<think>") is None
+
+
+def test_the_tokenizer_of_a_run_has_its_tasks_markers(monkeypatch, problems):
+    """The markers come from the task's own folder, and their ids follow the special tokens."""
+    spec = load_study("laptop").policy_spec("math", 0, "warm_start")
+    _, tokenizer = random_policy(spec, None, problems[:20])
+    assert tokenizer.token_to_id(load_task("math").markers[0]) == len(SPECIAL)
+    coding = dataclasses.replace(load_task("math"), markers=("<code>", "</code>"))
+    monkeypatch.setattr("smoothgates.policy.start.load_task", lambda name: coding)
+    _, tokenizer = random_policy(spec, None, problems[:20])
+    assert tokenizer.token_to_id("<code>") == len(SPECIAL)
 
 
 def test_damaged_weights_are_named_with_both_digests(tmp_path, policy, tokenizer):
