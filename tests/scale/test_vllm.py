@@ -1,4 +1,4 @@
-"""vLLM against the torch sampler: the same policy, the same tokens, the same odds. One engine serves most tests."""
+"""vLLM against the torch sampler: the same policy, the same tokens, the same odds. One process serves most tests."""
 
 import itertools
 import json
@@ -53,7 +53,7 @@ def policy():
 
 @pytest.fixture(scope="module")
 def start(tmp_path_factory, tokenizer):
-    """Its folder, with what some models recommend for chatting."""
+    """Its folder, with sampling settings that some models recommend for chat."""
     folder = tmp_path_factory.mktemp("start")
     save_policy(folder, Decoder(ARCH).initialise(torch_stream(0, "initialise")), tokenizer)
     recommended = {"do_sample": True, "top_k": 20, "top_p": 0.8, "temperature": 0.7, "repetition_penalty": 1.05}
@@ -63,7 +63,7 @@ def start(tmp_path_factory, tokenizer):
 
 @pytest.fixture(scope="module")
 def engine(start):
-    """Started by a rank that has others, of which vLLM must not hear."""
+    """Started by one of several ranks, which vLLM must not know of."""
     with pytest.MonkeyPatch.context() as patch:
         others = {"RANK": "1", "WORLD_SIZE": "2", MEETING: "tcp://203.0.113.1:9", "GLOO_SOCKET_IFNAME": "eth0"}
         for name, value in others.items():
@@ -80,7 +80,7 @@ def test_vllm_listens_to_no_other_machine(engine):
 
 @pytest.fixture
 def sampler(engine, start):
-    """With the weights of the start."""
+    """The sampler with the weights of the start."""
     if engine.folder != start:
         engine.load(start)
     return engine
@@ -98,7 +98,7 @@ def trainers(policy, row):
 
 
 def tools():
-    """Answers a row twice, then ends it; some turns it lets go on. The same whenever rows come."""
+    """Tools that reply to a row twice, then end it, and let some turns continue, independent of the other rows."""
     answered: dict[int, int] = {}
 
     def one(row, turn):
@@ -132,7 +132,7 @@ def test_log_probabilities_are_the_trainers(sampler, policy, prompts):
 
 @pytest.mark.parametrize("with_tools", [False, True])
 def test_greedy_completions_are_the_torch_samplers(with_tools, sampler, policy, prompts):
-    """Ids, replies, masks, lengths and what was cut off, whatever turns they were written in."""
+    """Ids, replies, masks, lengths and truncation, for any division into turns."""
     parameters = SamplingParameters(2, 12, ENDS, temperature=0.0)
     expected = sample(policy, prompts, parameters, torch_stream(0, "s"), tools() if with_tools else None)
     found = sampler.sample(prompts, parameters, torch_stream(0, "s"), tools() if with_tools else None)
@@ -144,7 +144,7 @@ def test_greedy_completions_are_the_torch_samplers(with_tools, sampler, policy, 
 
 
 def test_sampling_is_unrestricted_and_follows_the_distribution(sampler, policy, prompts):
-    """4,000 first tokens against their probabilities. What generation_config.json recommends would show."""
+    """4,000 first tokens against their probabilities. The settings in generation_config.json would show."""
     found = sampler.sample(prompts[:1], SamplingParameters(4000, 1, (1,)), torch_stream(0, "s"))
     with torch.no_grad():
         p = policy.logits(policy.hidden(torch.tensor(prompts[:1])))[0, -1].softmax(-1).double()
@@ -228,7 +228,7 @@ def run(policy, sampler, tokenizer, problems, start, folder):
 
 
 def test_updates_reach_the_sampler(sampler, policy, tokenizer, problems, prompts, start, tmp_path):
-    """Five times: the canary would not let it go on otherwise, and the gap is rounding to the end."""
+    """Five times: otherwise the probe would stop the run. The gap stays at rounding."""
     before = sampler.score(prompts)
     updates = run(policy, sampler, tokenizer, problems, start, tmp_path / "weights")
     assert len(updates) == 5
@@ -246,7 +246,7 @@ def test_a_reload_that_does_nothing_stops_the_run(sampler, policy, tokenizer, pr
 
 
 def test_a_reload_with_a_warm_prefix_cache_forgets_it(sampler, policy, start, tokenizer, tmp_path):
-    """Keys and values of the old weights would give the new ones' completions another past."""
+    """Keys and values of the old weights would change the new policy's completions."""
     long = torch.randint(5, 60, (1, 200), generator=torch_stream(0, "long")).tolist()
     sampler.sample(long, SamplingParameters(2, 8, (1,)), torch_stream(0, "s"))
     with torch.no_grad():
@@ -258,7 +258,7 @@ def test_a_reload_with_a_warm_prefix_cache_forgets_it(sampler, policy, start, to
 
 
 def test_a_reload_renews_experts_too(tokenizer, prompts, tmp_path):
-    """On CPUs vLLM 0.32 by itself goes on with unpacked ones, and with the old output matrix."""
+    """On CPUs vLLM 0.32 alone keeps the old experts and the old output matrix."""
     experts = ExpertsConfig(count=8, chosen=2, intermediate_size=64)
     policy = Decoder(ARCH.model_copy(update={"experts": experts})).initialise(torch_stream(0, "initialise"))
     folders = [tmp_path / "start", tmp_path / "next"]
@@ -274,7 +274,7 @@ def test_a_reload_renews_experts_too(tokenizer, prompts, tmp_path):
 
 
 class Deadly:
-    """A pipe to a process that is killed while its n-th answer is awaited."""
+    """A pipe to a process that is killed while the n-th answer is pending."""
 
     def __init__(self, process, n):
         self.process, self.pipe, self.left = process, process.pipe, n
@@ -297,8 +297,8 @@ class Deadly:
         self.pipe.close()
 
 
-def test_an_engine_killed_amid_a_rollout_leaves_no_trace(sampler, policy, tokenizer, prompts, tmp_path, capfd):
-    """It starts again with the weights that it was last given, and the bits are those of an undisturbed rollout."""
+def test_a_process_killed_in_a_rollout_changes_nothing(sampler, policy, tokenizer, prompts, tmp_path, capfd):
+    """It restarts with the weights that were loaded last, and gives the bits of an undisturbed rollout."""
     with torch.no_grad():
         policy.model.norm.weight.mul_(1.1)
     save_policy(tmp_path, policy, tokenizer)
@@ -318,7 +318,7 @@ def greedy(sampler, prompts):
 
 
 def test_a_policy_that_vllm_cannot_run_is_bad_input(tokenizer, tmp_path):
-    """Heads of 16 are too small for its kernels: found at the start, and said in one line."""
+    """Heads of 16 are too small for its kernels: one line at the start says so."""
     save_policy(tmp_path, Decoder(ARCH.model_copy(update={"num_attention_heads": 4})), tokenizer)
     with pytest.raises(BadInput, match=r"does not start with memory 0\.4 .* head_dim=16"):
         make_sampler(SamplerConfig(kind="vllm"), tmp_path, "float32")

@@ -1,4 +1,4 @@
-"""Evaluation: one sampler serves all runs of a job, and none of them is seen in the scores of another."""
+"""Evaluation: one sampler serves all runs of a job, and no run affects the scores of another."""
 
 import json
 import shutil
@@ -27,7 +27,7 @@ SPEC = EvaluateSpec(
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """Data, and two runs of random weights, one checkpoint each before the last."""
+    """Data, and two runs with random weights and one earlier checkpoint each."""
     folder = tmp_path_factory.mktemp("runs")
     data = folder / "data/manifest.json"
     training = Part(source="word_problems", rows=300)
@@ -51,7 +51,7 @@ def made(tmp_path_factory):
 
 @pytest.fixture
 def samplers(monkeypatch):
-    """What was made and closed, and the folders that were loaded."""
+    """Records the samplers that are made and closed, and the folders that are loaded."""
     seen = {"made": [], "loaded": [], "closed": 0}
 
     class Watched(TorchSampler):

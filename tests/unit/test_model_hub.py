@@ -1,4 +1,4 @@
-"""Published models become policy folders, from the hub or a mirror: only what is safe, whole or not at all."""
+"""Published models become policy folders, from the hub or a mirror: only safe files, all of them or none."""
 
 import errno
 import json
@@ -49,7 +49,7 @@ DECOYS = (
 
 @pytest.fixture(scope="module")
 def published(tmp_path_factory):
-    """A mirror's folder as models are published: in shards, with what nobody should read beside it."""
+    """A mirror's folder with a model in shards, beside files that must not be read."""
     folder = tmp_path_factory.mktemp("mirror") / "org/model"
     tokenizer = build_tokenizer(["Where is it?"], ARCH.vocab_size, "bytes")
     save_policy(folder, Decoder(ARCH).initialise(torch_stream(0, "published")), tokenizer, STAND_IN_TEMPLATE)
@@ -64,7 +64,7 @@ def published(tmp_path_factory):
 
 @pytest.fixture
 def mirror(published, tmp_path):
-    """One to damage."""
+    """A copy to damage."""
     return Path(shutil.copytree(published.parents[1], tmp_path / "mirror"))
 
 
@@ -279,7 +279,7 @@ for name, revision, out in json.loads(sys.argv[1]):
 
 @pytest.fixture(scope="module")
 def tried(published, tmp_path_factory, fake_hub):
-    """What each try printed. A process for each setting: the hub's client reads them once."""
+    """The output of each try. Each has its own process, because the hub's client reads its settings once."""
     folder = tmp_path_factory.mktemp("tried")
     files = {path.relative_to(published).as_posix(): path for path in published.rglob("*") if path.is_file()}
     files = {name: path.read_bytes() for name, path in files.items()}

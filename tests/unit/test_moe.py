@@ -1,4 +1,4 @@
-"""The compact decoder with experts against transformers' Qwen3-MoE; what routers choose, noted and replayed."""
+"""The compact decoder with experts against transformers' Qwen3-MoE; the routers' choice, recorded and replayed."""
 
 import copy
 import dataclasses
@@ -39,7 +39,7 @@ PROTOCOL = Protocol(reward="exact", max_new_tokens=8)
 
 @pytest.fixture
 def moe():
-    """The laptop policy with experts, untrained but for routers that tell tokens apart."""
+    """The laptop policy with experts, untrained, with routers that distinguish tokens."""
     arch = load_study("laptop").config.architecture
     arch = arch.model_copy(update={"experts": ExpertsConfig(count=8, chosen=2, intermediate_size=24)})
     policy = Decoder(arch).initialise(torch_stream(0, "initialise"))
@@ -115,7 +115,7 @@ def test_decoding_with_a_cache_equals_a_full_pass(moe):
 
 
 def scored(policy, ids, given=None):
-    """Log-probabilities of the last 8 tokens of each row, and what the routers chose."""
+    """Log-probabilities of the last 8 tokens of each row, and the routers' choice."""
     starts = torch.full((len(ids),), ids.shape[1] - 8)
     with routing(policy, *ids.shape, given) as choice:
         logp, _ = completion_logprobs(policy, ids, starts, 8)
@@ -123,7 +123,7 @@ def scored(policy, ids, given=None):
 
 
 def chosen_by(theirs, ids):
-    """What transformers' routers choose, likeliest first: (B, T, L, K)."""
+    """The choice of transformers' routers, most likely first: (B, T, L, K)."""
     found = []
     hooks = [
         layer.mlp.gate.register_forward_hook(lambda *what: found.append(what[2][2])) for layer in theirs.model.layers
@@ -200,7 +200,7 @@ def spec(lr=3e-4, replay=True, epochs=1, engine=None, minibatches=2):
 
 
 def means_of(policy, tokenizer, problems, chosen, rewards=(1.0, 0.0, 0.0)):
-    """Rewards come in turn, whatever the policy says."""
+    """Rewards in turn, independent of the completions."""
     cycle = itertools.cycle(rewards)
     judge = each(lambda text, example, cut: Verdict(next(cycle), {}, None, "wrong"))
     task_setup = dataclasses.replace(load_task_setup("math", PROTOCOL), judge=judge)
@@ -295,7 +295,7 @@ def test_routes_survive_a_checkpoint(moe, tokenizer, problems):
 
 
 def test_what_changed_is_counted_behind_sampled_tokens_alone():
-    """One row, its prompt two tokens long: the first sampled token is written by the experts of place 1."""
+    """One row with a prompt of two tokens: the experts at position 1 give the first sampled token."""
     mask = torch.tensor([[True, False, True]])
     empty = torch.zeros(1, 3)
     starts = torch.tensor([2])

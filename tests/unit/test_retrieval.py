@@ -1,4 +1,4 @@
-"""Retrieval: both kinds rank as their formulas say, whatever the query, from files that are whole and shared."""
+"""Retrieval: both kinds rank by their formulas for any query, from complete and shared files."""
 
 import gzip
 import json

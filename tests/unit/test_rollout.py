@@ -1,4 +1,4 @@
-"""Sampling: what was sampled is what is trained on, token for token."""
+"""Sampling: the trainer sees exactly the sampled tokens."""
 
 import pytest
 import torch
@@ -32,7 +32,7 @@ def full_logprobs(policy, prompt, completion):
 
 
 def test_sampler_log_probabilities_are_the_policys(policy, prompts):
-    """Left padding, cache, repetition and the removal of finished rows together change nothing."""
+    """Left padding, cache, repetition and the removal of finished rows do not change the log-probabilities."""
     found = draw(policy, prompts)
     for row in range(0, len(found.ids), 3):
         length = int(found.mask[row].sum())

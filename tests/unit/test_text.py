@@ -1,4 +1,4 @@
-"""How policies are spoken to: the published model's own template, tokens and ends; prompts that are too long."""
+"""The text interface: a published model's own template, tokens and end ids; prompts that are too long."""
 
 import json
 import subprocess
@@ -25,13 +25,13 @@ CHATML = (
     "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
-"""As Qwen's models have it: without a system's turn, they put in one of their own."""
+"""As in Qwen's models: the template adds its own system message if there is none."""
 PROMPT = Prompt("Q: {question}", system="Be brief.", prefill="<think>")
 QUESTIONS = ["Why?", "Who is <|im_start|>, and where?", "Café or cafe\u0301? 12345"]
 
 
 def bytes_tokenizer(*special: str) -> Tokenizer:
-    """One id a byte, then the special tokens."""
+    """A tokenizer with one id for each byte, then the special tokens."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     tokenizer = Tokenizer(models.BPE({char: i for i, char in enumerate(alphabet)}, []))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -42,7 +42,7 @@ def bytes_tokenizer(*special: str) -> Tokenizer:
 
 @pytest.fixture
 def folder(tmp_path):
-    """A folder of what `Text` is made from, with a chat template."""
+    """A folder with the files that `Text` reads, with a chat template."""
     return write(tmp_path, bytes_tokenizer("<|im_start|>", "<|im_end|>", "<|endoftext|>"), CHATML)
 
 
@@ -80,7 +80,7 @@ class TestPublished:
         assert text.tokenizer.decode(ids, skip_special_tokens=False) == text.render(PROMPT, QUESTIONS[0])
 
     def test_ids_are_those_of_tokenizer_json(self, folder):
-        """Not those of the class that transformers would choose by the model's type."""
+        """Not the ids of the class that transformers would choose by the model's type."""
         text, own = published_text(folder), load_tokenizer(folder)
         expected = [own.encode(text.render(PROMPT, question)).ids for question in QUESTIONS]
         assert text.prompts(PROMPT, QUESTIONS) == expected
@@ -210,7 +210,7 @@ class Searching:
 
 
 class TestWatchedTokens:
-    """Which ids may end a turn, in a vocabulary of bytes."""
+    """The ids that can end a turn, in a vocabulary of bytes."""
 
     def test_every_id_that_holds_the_last_letter_of_a_stop_and_no_other(self):
         tokenizer = build_tokenizer(["a>b", ">> >>> 漢字> é>"] * 9, 400, "bytes")
@@ -226,7 +226,7 @@ class TestWatchedTokens:
         assert tools.watches(torch.tensor([ord(">") - 33, 257, 10_000])).tolist() == [True, False, False]
 
     def test_a_policy_may_have_more_ids_than_its_tokenizer(self, policy):
-        """As published models do: ids in reserve are sampled now and then."""
+        """Published models do, and sometimes sample the reserved ids."""
         few = Tokenizer(models.BPE({char: i for i, char in enumerate("abcdefgh>")}, []))
         tools = TokenEnvironment(few, Searching(), [], 8).tools()
         parameters = SamplingParameters(8, 6, (3,))
@@ -241,7 +241,7 @@ class TestWatchedTokens:
 
 
 def byte_letters() -> dict[int, str]:
-    """Which letter stands for which byte in a byte-level vocabulary."""
+    """The letter of each byte in a byte-level vocabulary."""
     shown = [*range(33, 127), *range(161, 173), *range(174, 256)]
     hidden = [byte for byte in range(256) if byte not in shown]
     return {byte: chr(byte) for byte in shown} | {byte: chr(256 + n) for n, byte in enumerate(hidden)}

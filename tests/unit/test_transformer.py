@@ -1,4 +1,4 @@
-"""Published models run by transformers: the compact decoder's numbers, sequences apart, names as on disk."""
+"""Published models run by transformers: the compact decoder's numbers, isolated sequences, the names on disk."""
 
 import json
 from functools import partial
@@ -58,7 +58,7 @@ def rows(*shape: int) -> torch.Tensor:
 
 
 def changed(folder, tmp_path, **settings):
-    """A copy of a folder with other settings in its config.json."""
+    """A copy of a folder with changed settings in its config.json."""
     copy = tmp_path / "copy"
     copy.mkdir()
     save_weights(copy, load_weights(folder), like=folder)
@@ -68,7 +68,7 @@ def changed(folder, tmp_path, **settings):
 
 
 def scores(policy, packed: bool = False) -> tuple[torch.Tensor, list[torch.Tensor]]:
-    """Log-probabilities of some completions, and the gradients of their sum by the names of the weights."""
+    """Log-probabilities of some completions, and the gradients of their sum by weight."""
     lengths = torch.tensor([8, 3, 5])
     starts = torch.tensor([4, 9, 2])
     logp, _ = Scorer(policy, packed)(rows(3, 14), starts, lengths)
@@ -192,7 +192,7 @@ def test_a_model_that_transformers_does_not_know_is_refused(folders, tmp_path, k
 
 
 class TestRouting:
-    """What is noted and prescribed, as in the compact decoder."""
+    """Experts are recorded and prescribed as in the compact decoder."""
 
     def test_the_choice_is_the_compact_decoders(self, folders):
         noted = []
@@ -233,7 +233,7 @@ class TestRouting:
 
 
 class Prescribed(torch.nn.Module):
-    """A policy whose forward passes go through given experts; what is computed anew is not in one of them."""
+    """A policy with prescribed experts in its forward passes. Recomputed layers are outside of them."""
 
     def __init__(self, policy, given):
         super().__init__()
@@ -256,7 +256,7 @@ class Prescribed(torch.nn.Module):
 
 
 class TestTorchSampler:
-    """Beside a published policy it has a compact decoder of its own."""
+    """Beside a published policy, the torch sampler has its own compact decoder."""
 
     def test_it_samples_from_the_same_distribution(self, folder):
         policy, text = load_policy(folder, published=True)
@@ -303,7 +303,7 @@ class TestTorchSampler:
             make_sampler(SamplerConfig(), changed(folders / "tied", tmp_path, **settings), "float32")
 
     def test_a_config_as_published_models_have_it_is_read(self, folders, tmp_path):
-        """Qwen2.5's: the rotary base on top, a window that is not used, and no word on what is usual."""
+        """Qwen2.5's settings: rotary base at the top level, an unused window, defaults left out."""
         settings = {"rope_parameters": None, "rope_theta": 1000000.0, "use_sliding_window": False, "sliding_window": 64}
         copy = changed(folders / "tied", tmp_path, **settings)
         assert load_decoder(copy).arch.rope_theta == 1e6
