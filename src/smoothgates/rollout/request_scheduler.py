@@ -77,7 +77,9 @@ class RequestScheduler:
         for output in outputs:
             self.rows[output.row].add_sampled(output)
         replies = self.replies([output.row for output in outputs])
-        return [self.open[output.row] for output in outputs if self.continues(output, replies[output.row])]
+        for output in outputs:
+            self.close(output, replies[output.row])
+        return [self.open[output.row] for output in outputs if output.row in self.open]
 
     def replies(self, rows: list[int]) -> dict[int, list[int] | None]:
         """The reply to insert into each of these rows: [] if no tool replies, None if the completion has ended."""
@@ -88,17 +90,16 @@ class RequestScheduler:
             found |= zip(asking, self.tools.respond(asking, turns), strict=True)
         return found
 
-    def continues(self, output: RequestOutput, reply: list[int] | None) -> bool:
-        """Close the request of an output, and open the row's next one if the row continues after this reply."""
+    def close(self, output: RequestOutput, reply: list[int] | None) -> None:
+        """Close the request of an output. Open the row's next one if the row continues after this reply."""
         row, request = self.rows[output.row], self.open.pop(output.row)
         row.truncated = reply is not None and len(output.ids) == request.limit
         if reply is None or row.truncated:
-            return False
+            return
         if reply:
             row.add_reply(reply)
         left = request.limit - len(output.ids)
         self.open[output.row] = Request(output.row, request.ids + output.ids + reply, left, request.seed + 1)
-        return True
 
     def completions(self) -> Completions:
         """The result, once no request is open."""
