@@ -17,7 +17,7 @@ from smoothgates.policy.logprob import Scorer
 from smoothgates.policy.routing import no_routes
 from smoothgates.policy.text import compact_text
 from smoothgates.policy.tokenizer import build_tokenizer
-from smoothgates.rollout.collect import collect
+from smoothgates.rollout.collect import Actor, collect
 from smoothgates.rollout.torch_sampler import TorchSampler
 from smoothgates.seeds import python_stream, torch_stream
 from smoothgates.study.loader import load_study
@@ -67,14 +67,14 @@ def tokenizer(problems):
 def collected():
     """Collects a rollout, four completions an example, all rows scored at once and in their own order."""
 
-    def collected(policy, tokenizer, setting, examples):
+    def collected(policy, tokenizer, task_setup, examples):
         def score(ids, starts, lengths, width):
             logp = Scorer(policy)(ids, starts, lengths)[0] if len(ids) else torch.zeros(0, width)
             order, routes = torch.arange(len(ids)).unsqueeze(0), no_routes(policy, *ids.shape)
             return F.pad(logp, (0, width - logp.shape[1])), order, routes
 
-        stream = torch_stream(0, "s")
-        return collect(TorchSampler(policy), compact_text(tokenizer), setting, examples, 4, stream, score, Ranks())
+        actor = Actor(TorchSampler(policy), compact_text(tokenizer), task_setup)
+        return collect(actor, examples, 4, torch_stream(0, "s"), score, Ranks())
 
     return collected
 

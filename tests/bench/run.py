@@ -18,12 +18,15 @@ from transformers import AutoModelForCausalLM
 from smoothgates.methods.table import load_methods
 from smoothgates.objective import policy_loss
 from smoothgates.policy.decoder import Decoder
-from smoothgates.policy.folder import save_policy
-from smoothgates.policy.tokenizer import build_tokenizer, prompt_ids
+from smoothgates.policy.save import save_policy
+from smoothgates.policy.text import compact_text
+from smoothgates.policy.tokenizer import build_tokenizer
+from smoothgates.rollout.sampler import SamplingParameters
 from smoothgates.rollout.torch_sampler import sample
 from smoothgates.seeds import python_stream, torch_stream
 from smoothgates.study.loader import load_study
 from smoothgates.tasks import load_task
+from smoothgates.tasks.task import Prompt
 
 torch.set_num_threads(1)
 
@@ -85,12 +88,13 @@ def main() -> None:
 
     rows.append(compare("forward + backward, 32 x 54 tokens", our_step, their_step, "transformers Qwen2"))
 
-    prompts = prompt_ids(tokenizer, [p.question for p in problems[:16]])
+    prompts = compact_text(tokenizer).prompts(Prompt(), [p.question for p in problems[:16]])
     width = max(map(len, prompts))
     padded = torch.tensor([[0] * (width - len(p)) + p for p in prompts]).repeat_interleave(8, 0)
 
     def our_sample():
-        sample(policy, prompts, 8, 32, [arch.vocab_size], torch_stream(0, "samples"))  # an end token that never comes
+        parameters = SamplingParameters(8, 32, (arch.vocab_size,))  # an end token that never comes
+        sample(policy, prompts, parameters, torch_stream(0, "samples"))
 
     def their_sample():
         torch.manual_seed(0)

@@ -17,7 +17,7 @@ import yaml
 from torch import Tensor
 
 from smoothgates.distributed.ranks import Ranks
-from smoothgates.policy.folder import load_policy
+from smoothgates.policy.load import load_policy
 from smoothgates.rollout.vllm_sampler import VllmSampler
 from smoothgates.specs.optimizer import Adam
 from smoothgates.specs.train import EngineConfig

@@ -13,8 +13,8 @@ import torch
 
 from smoothgates.distributed.ranks import Ranks
 from smoothgates.policy.decoder import Decoder
-from smoothgates.policy.folder import save_policy
 from smoothgates.policy.policy import Policy
+from smoothgates.policy.save import save_policy
 from smoothgates.policy.tokenizer import build_tokenizer
 from smoothgates.policy.transformer import load_transformer
 from smoothgates.rollout.collect import Rollout

@@ -5,7 +5,7 @@ import torch
 from rounding import FORWARD, assert_rounded
 
 from smoothgates.policy.decoder import Decoder
-from smoothgates.policy.folder import save_policy, save_weights
+from smoothgates.policy.save import save_policy, save_weights
 from smoothgates.rollout.make import make_sampler
 from smoothgates.rollout.torch_sampler import TorchSampler
 from smoothgates.seeds import torch_stream

@@ -14,7 +14,7 @@ from rounding import FORWARD, assert_rounded
 from transformers import AutoModelForCausalLM
 
 from smoothgates.policy.decoder import Decoder
-from smoothgates.policy.folder import load_policy
+from smoothgates.policy.load import load_policy
 from tests.faults.rig import SPEC, Run, make_inputs
 
 ENGINE = {"kind": "deepspeed", "zero": 2, "tokens": 300}

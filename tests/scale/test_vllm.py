@@ -1,4 +1,4 @@
-"""vLLM against the torch sampler: the same policy, the same tokens, the same odds. One engine serves most tests."""
+"""vLLM against the torch sampler: the same policy, the same tokens, the same odds. One process serves most tests."""
 
 import itertools
 import json
@@ -13,12 +13,11 @@ from rounding import APART
 from smoothgates.distributed.ranks import MEETING, Ranks
 from smoothgates.errors import BadInput
 from smoothgates.policy.decoder import Decoder
-from smoothgates.policy.folder import save_policy
+from smoothgates.policy.save import save_policy
 from smoothgates.policy.text import compact_text
-from smoothgates.policy.tokenizer import prompt_ids
 from smoothgates.rollout.make import make_sampler
-from smoothgates.rollout.sampler import Tools
-from smoothgates.rollout.task_setup import setting_of
+from smoothgates.rollout.sampler import SamplingParameters, Tools
+from smoothgates.rollout.task_setup import load_task_setup
 from smoothgates.rollout.torch_sampler import TorchSampler, sample
 from smoothgates.seeds import torch_stream
 from smoothgates.specs.architecture import Architecture, ExpertsConfig
@@ -26,7 +25,7 @@ from smoothgates.specs.optimizer import Adam
 from smoothgates.specs.rollout import Protocol, SamplerConfig
 from smoothgates.specs.train import Regime, Sampling, TrainSpec
 from smoothgates.study import load_methods
-from smoothgates.tasks.task import Verdict, each
+from smoothgates.tasks.task import Prompt, Verdict, each
 from smoothgates.train.context import RunContext
 from smoothgates.train.engine.torch_engine import TorchEngine
 from smoothgates.train.loop import train
@@ -43,7 +42,7 @@ ARCH = Architecture(
     max_position_embeddings=256,
     initializer_range=0.12,
 )
-ENDS = [3, 7, 11, 15, 19, 23, 27, 31]
+ENDS = (3, 7, 11, 15, 19, 23, 27, 31)
 PROTOCOL = Protocol(reward="exact", max_new_tokens=12)
 
 
@@ -54,7 +53,7 @@ def policy():
 
 @pytest.fixture(scope="module")
 def start(tmp_path_factory, tokenizer):
-    """Its folder, with what some models recommend for chatting."""
+    """Its folder, with sampling settings that some models recommend for chat."""
     folder = tmp_path_factory.mktemp("start")
     save_policy(folder, Decoder(ARCH).initialise(torch_stream(0, "initialise")), tokenizer)
     recommended = {"do_sample": True, "top_k": 20, "top_p": 0.8, "temperature": 0.7, "repetition_penalty": 1.05}
@@ -64,7 +63,7 @@ def start(tmp_path_factory, tokenizer):
 
 @pytest.fixture(scope="module")
 def engine(start):
-    """Started by a rank that has others, of which vLLM must not hear."""
+    """Started by one of several ranks, which vLLM must not know of."""
     with pytest.MonkeyPatch.context() as patch:
         others = {"RANK": "1", "WORLD_SIZE": "2", MEETING: "tcp://203.0.113.1:9", "GLOO_SOCKET_IFNAME": "eth0"}
         for name, value in others.items():
@@ -81,7 +80,7 @@ def test_vllm_listens_to_no_other_machine(engine):
 
 @pytest.fixture
 def sampler(engine, start):
-    """With the weights of the start."""
+    """The sampler with the weights of the start."""
     if engine.folder != start:
         engine.load(start)
     return engine
@@ -89,7 +88,7 @@ def sampler(engine, start):
 
 @pytest.fixture
 def prompts(problems, tokenizer):
-    return prompt_ids(tokenizer, [p.question for p in problems[:12]])
+    return compact_text(tokenizer).prompts(Prompt(), [p.question for p in problems[:12]])
 
 
 @torch.no_grad()
@@ -99,7 +98,7 @@ def trainers(policy, row):
 
 
 def tools():
-    """Answers a row twice, then ends it; some turns it lets go on. The same whenever rows come."""
+    """Tools that reply to a row twice, then end it, and let some turns continue, independent of the other rows."""
     answered: dict[int, int] = {}
 
     def one(row, turn):
@@ -121,7 +120,7 @@ def same(found, expected, tolerance):
 
 
 def test_log_probabilities_are_the_trainers(sampler, policy, prompts):
-    found = sampler.sample(prompts, 8, 20, [1], torch_stream(0, "s"))
+    found = sampler.sample(prompts, SamplingParameters(8, 20, (1,)), torch_stream(0, "s"))
     assert found.entropy is None
     for row, length in enumerate(found.lengths.tolist()):
         prompt = prompts[row // 8]
@@ -133,10 +132,11 @@ def test_log_probabilities_are_the_trainers(sampler, policy, prompts):
 
 @pytest.mark.parametrize("with_tools", [False, True])
 def test_greedy_completions_are_the_torch_samplers(with_tools, sampler, policy, prompts):
-    """Ids, replies, masks, lengths and what was cut off, whatever turns they were written in."""
-    what = (prompts, 2, 12, ENDS, torch_stream(0, "s"), 0.0)
-    expected = sample(policy, *what, tools() if with_tools else None)
-    same(sampler.sample(*what, tools() if with_tools else None), expected, APART)
+    """Ids, replies, masks, lengths and truncation, for any division into turns."""
+    parameters = SamplingParameters(2, 12, ENDS, temperature=0.0)
+    expected = sample(policy, prompts, parameters, torch_stream(0, "s"), tools() if with_tools else None)
+    found = sampler.sample(prompts, parameters, torch_stream(0, "s"), tools() if with_tools else None)
+    same(found, expected, APART)
     assert len({tuple(row) for row in expected.ids.tolist()}) > 8
     assert expected.truncated.any()
     assert not expected.truncated.all()
@@ -144,8 +144,8 @@ def test_greedy_completions_are_the_torch_samplers(with_tools, sampler, policy, 
 
 
 def test_sampling_is_unrestricted_and_follows_the_distribution(sampler, policy, prompts):
-    """4,000 first tokens against their probabilities. What generation_config.json recommends would show."""
-    found = sampler.sample(prompts[:1], 4000, 1, [1], torch_stream(0, "s"))
+    """4,000 first tokens against their probabilities. The settings in generation_config.json would show."""
+    found = sampler.sample(prompts[:1], SamplingParameters(4000, 1, (1,)), torch_stream(0, "s"))
     with torch.no_grad():
         p = policy.logits(policy.hidden(torch.tensor(prompts[:1])))[0, -1].softmax(-1).double()
     counts = torch.bincount(found.ids[:, 0], minlength=112).double()
@@ -165,15 +165,15 @@ def test_whole_completions_are_as_likely_as_the_torch_samplers(sampler, policy, 
         per_row = torch.stack([found.logp.sum(1), found.lengths.float(), (found.lengths - found.mask.sum(1)).float()])
         return per_row.mean(1), per_row.var(1) / per_row.shape[1]
 
-    what = (prompts[:1], 1000, 12, ENDS)
-    ours, our_error = facts(sampler.sample(*what, torch_stream(0, "s"), 1.0, tools()))
-    theirs, their_error = facts(sample(policy, *what, torch_stream(1, "s"), 1.0, tools()))
+    what = (prompts[:1], SamplingParameters(1000, 12, ENDS))
+    ours, our_error = facts(sampler.sample(*what, torch_stream(0, "s"), tools()))
+    theirs, their_error = facts(sample(policy, *what, torch_stream(1, "s"), tools()))
     assert ((ours - theirs).abs() < 5 * (our_error + their_error).sqrt()).all()
     assert (our_error > 0).all()
 
 
 def test_same_seed_same_bits_whatever_was_sampled_before(sampler, prompts):
-    what = (prompts, 4, 20, [1])
+    what = (prompts, SamplingParameters(4, 20, (1,)))
     first = sampler.sample(*what, torch_stream(0, "s"))
     other = sampler.sample(*what, torch_stream(1, "s"))
     same(sampler.sample(*what, torch_stream(0, "s")), first, 0)
@@ -182,7 +182,7 @@ def test_same_seed_same_bits_whatever_was_sampled_before(sampler, prompts):
 
 
 def test_rows_end_at_the_end_token_or_at_the_limit(sampler, prompts):
-    found = sampler.sample(prompts, 8, 20, ENDS, torch_stream(0, "s"))
+    found = sampler.sample(prompts, SamplingParameters(8, 20, ENDS), torch_stream(0, "s"))
     assert 0 < found.truncated.float().mean() < 1
     for row, length, cut in zip(found.ids.tolist(), found.lengths.tolist(), found.truncated, strict=True):
         assert not set(ENDS).intersection(row[: length - 1])
@@ -192,15 +192,15 @@ def test_rows_end_at_the_end_token_or_at_the_limit(sampler, prompts):
 
 def test_prompts_that_do_not_fit_are_refused(sampler, prompts):
     with pytest.raises(BadInput, match=r"architecture\.max_position_embeddings: 256 is too few for prompts of up to"):
-        sampler.sample(prompts, 1, 250, [1], torch_stream(0, "s"))
+        sampler.sample(prompts, SamplingParameters(1, 250, (1,)), torch_stream(0, "s"))
 
 
 def run(policy, sampler, tokenizer, problems, start, folder):
     """Five rollouts with an update each, by the loop itself."""
     rewards = itertools.cycle([1.0, 0.0, 0.0])
     judge = each(lambda text, example, cut: Verdict(next(rewards), {}, None, "wrong"))
-    setting = setting_of("math", PROTOCOL)
-    setting = type(setting)(setting.prompt, judge, setting.environment, PROTOCOL)
+    task_setup = load_task_setup("math", PROTOCOL)
+    task_setup = type(task_setup)(task_setup.prompt, judge, task_setup.environment, PROTOCOL)
     spec = TrainSpec(
         task="math",
         regime_name="test",
@@ -220,15 +220,15 @@ def run(policy, sampler, tokenizer, problems, start, folder):
         folder.mkdir()
         return folder
 
-    probe = prompt_ids(tokenizer, [p.question for p in problems[:4]])
+    probe = compact_text(tokenizer).prompts(Prompt(), [p.question for p in problems[:4]])
     sync = make_sync(engine, sampler, "float32", probe, new_folder, start)
-    train(state, RunContext(spec, sampler, compact_text(tokenizer), setting, problems, sync))
+    train(state, RunContext(spec, sampler, compact_text(tokenizer), task_setup, problems, sync))
     sync(state.history.steps)
     return state.history.updates
 
 
 def test_updates_reach_the_sampler(sampler, policy, tokenizer, problems, prompts, start, tmp_path):
-    """Five times: the canary would not let it go on otherwise, and the gap is rounding to the end."""
+    """Five times: otherwise the probe would stop the run. The gap stays at rounding."""
     before = sampler.score(prompts)
     updates = run(policy, sampler, tokenizer, problems, start, tmp_path / "weights")
     assert len(updates) == 5
@@ -246,19 +246,19 @@ def test_a_reload_that_does_nothing_stops_the_run(sampler, policy, tokenizer, pr
 
 
 def test_a_reload_with_a_warm_prefix_cache_forgets_it(sampler, policy, start, tokenizer, tmp_path):
-    """Keys and values of the old weights would give the new ones' completions another past."""
+    """Keys and values of the old weights would change the new policy's completions."""
     long = torch.randint(5, 60, (1, 200), generator=torch_stream(0, "long")).tolist()
-    sampler.sample(long, 2, 8, [1], torch_stream(0, "s"))
+    sampler.sample(long, SamplingParameters(2, 8, (1,)), torch_stream(0, "s"))
     with torch.no_grad():
         policy.model.layers[0].self_attn.v_proj.weight.mul_(-1)
     save_policy(tmp_path, policy, tokenizer)
     sampler.load(tmp_path)
-    what = (long, 2, 8, [1], torch_stream(0, "s"), 0.0)
+    what = (long, SamplingParameters(2, 8, (1,), temperature=0.0), torch_stream(0, "s"))
     same(sampler.sample(*what), sample(policy, *what), APART)
 
 
 def test_a_reload_renews_experts_too(tokenizer, prompts, tmp_path):
-    """On CPUs vLLM 0.32 by itself goes on with unpacked ones, and with the old output matrix."""
+    """On CPUs vLLM 0.32 alone keeps the old experts and the old output matrix."""
     experts = ExpertsConfig(count=8, chosen=2, intermediate_size=64)
     policy = Decoder(ARCH.model_copy(update={"experts": experts})).initialise(torch_stream(0, "initialise"))
     folders = [tmp_path / "start", tmp_path / "next"]
@@ -274,7 +274,7 @@ def test_a_reload_renews_experts_too(tokenizer, prompts, tmp_path):
 
 
 class Deadly:
-    """A pipe to a process that is killed while its n-th answer is awaited."""
+    """A pipe to a process that is killed while the n-th answer is pending."""
 
     def __init__(self, process, n):
         self.process, self.pipe, self.left = process, process.pipe, n
@@ -297,28 +297,28 @@ class Deadly:
         self.pipe.close()
 
 
-def test_an_engine_killed_amid_a_rollout_leaves_no_trace(sampler, policy, tokenizer, prompts, tmp_path, capfd):
-    """It starts again with the weights that it was last given, and the bits are those of an undisturbed rollout."""
+def test_a_process_killed_in_a_rollout_changes_nothing(sampler, policy, tokenizer, prompts, tmp_path, capfd):
+    """It restarts with the weights that were loaded last, and gives the bits of an undisturbed rollout."""
     with torch.no_grad():
         policy.model.norm.weight.mul_(1.1)
     save_policy(tmp_path, policy, tokenizer)
     sampler.load(tmp_path)
-    what = (prompts, 8, 20, ENDS)
-    expected = sampler.sample(*what, torch_stream(0, "s"), 1.0, tools())
+    what = (prompts, SamplingParameters(8, 20, ENDS))
+    expected = sampler.sample(*what, torch_stream(0, "s"), tools())
     killed = sampler.process
     Deadly(killed, 8)
-    same(sampler.sample(*what, torch_stream(0, "s"), 1.0, tools()), expected, 0)
+    same(sampler.sample(*what, torch_stream(0, "s"), tools()), expected, 0)
     assert sampler.process is not killed
-    assert "vLLM has died (killed by SIGKILL), it starts again" in capfd.readouterr().err
-    same(sampler.sample(prompts, 1, 8, [1], torch_stream(0, "s"), 0.0), greedy(policy, prompts), APART)
+    assert "vLLM died (killed by SIGKILL), restarting" in capfd.readouterr().err
+    same(greedy(sampler, prompts), greedy(TorchSampler(policy), prompts), APART)
 
 
-def greedy(policy, prompts):
-    return TorchSampler(policy).sample(prompts, 1, 8, [1], torch_stream(0, "s"), 0.0)
+def greedy(sampler, prompts):
+    return sampler.sample(prompts, SamplingParameters(1, 8, (1,), temperature=0.0), torch_stream(0, "s"))
 
 
 def test_a_policy_that_vllm_cannot_run_is_bad_input(tokenizer, tmp_path):
-    """Heads of 16 are too small for its kernels: found at the start, and said in one line."""
+    """Heads of 16 are too small for its kernels: one line at the start says so."""
     save_policy(tmp_path, Decoder(ARCH.model_copy(update={"num_attention_heads": 4})), tokenizer)
     with pytest.raises(BadInput, match=r"does not start with memory 0\.4 .* head_dim=16"):
         make_sampler(SamplerConfig(kind="vllm"), tmp_path, "float32")

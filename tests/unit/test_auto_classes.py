@@ -1,4 +1,4 @@
-"""A trained policy's folder means the same to transformers' Auto classes as to us: ids, template, answers."""
+"""transformers' Auto classes read a trained policy's folder as we do: ids, template, answers."""
 
 import random
 
@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from smoothgates.policy.decoder import Decoder
-from smoothgates.policy.folder import load_policy, save_policy
+from smoothgates.policy.load import load_policy
+from smoothgates.policy.save import save_policy
 from smoothgates.policy.tokenizer import build_tokenizer
 from smoothgates.seeds import python_stream, torch_stream
 from smoothgates.specs.optimizer import Adam
@@ -30,14 +31,14 @@ def examples_of(task, count):
 
 
 def texts_of(task, examples):
-    """Questions, and all that the policy is shown to write or may be told."""
+    """Questions, and every text that the policy may write or receive."""
     generator = generator_of(task)
     shown = [text for example in examples for text, _ in generator.careful(example)]
     return [*(example.question for example in examples), *shown, *generator.replies]
 
 
 def made(folder, task, kind, examples):
-    """A policy that knows these texts, and its tokenizer; the folder is saved."""
+    """A policy for these texts and its tokenizer; its folder is saved."""
     tokenizer = build_tokenizer(texts_of(task, examples), SIZE[kind], kind)
     arch = LAPTOP.architecture.model_copy(update={"vocab_size": SIZE[kind]})
     policy = Decoder(arch).initialise(torch_stream(0, "initialise"))
@@ -75,7 +76,7 @@ def test_the_template_puts_the_system_where_the_policy_reads_it(tmp_path):
 
 @pytest.mark.parametrize("kind", SIZE)
 def test_transformers_samples_answers_that_the_tasks_own_reward_takes(kind, tmp_path):
-    """From a policy that has learnt a few problems by heart."""
+    """Completions of a policy that has memorised a few problems."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     known, others = examples_of("math", 200)[:2], examples_of("math", 200)

@@ -84,7 +84,7 @@ BAD_STUDIES = [
     ("tasks.math.moe.regimes", ["far"], "tasks.math.moe.regimes: 'far' is not among"),
     ("tasks.math.moe.regimes", ["near"], "'near' is a regime of policies with experts and of ones without"),
     ("tasks.math.moe.methods", ["gspo"], "reference: 'grpo' is not among tasks.math.moe.methods"),
-    ("tasks.math.moe.experts.chosen", 9, "chosen is 9, but there are 8 experts"),
+    ("tasks.math.moe.experts.chosen", 9, "chosen: expected at most 8, the number of experts, got 9"),
     ("tasks.math.methods", ["grpo", "grpo_r2"], "'grpo_r2' replays routing, which needs experts"),
     ("architecture.experts", {"count": 4, "chosen": 1, "intermediate_size": 8}, "tasks.math.moe: expected a study"),
     ("tasks.poetry", {}, "tasks.poetry"),

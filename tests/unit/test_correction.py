@@ -12,7 +12,7 @@ from smoothgates.objective import group_advantages
 from smoothgates.policy.logprob import completion_logprobs
 from smoothgates.policy.text import compact_text
 from smoothgates.rollout.collect import Rollout
-from smoothgates.rollout.task_setup import setting_of
+from smoothgates.rollout.task_setup import load_task_setup
 from smoothgates.rollout.torch_sampler import TorchSampler
 from smoothgates.seeds import torch_stream
 from smoothgates.specs.optimizer import Adam
@@ -151,7 +151,7 @@ class Rounding(TorchSampler):
 def test_its_mean_is_logged_before_and_after_the_cap_where_it_is_on(cap, policy, tokenizer, problems):
     chosen = spec(cap)
     engine = TorchEngine(policy, chosen.engine, chosen.regime.optimizer, Ranks())
-    context = RunContext(chosen, Rounding(policy), compact_text(tokenizer), setting_of("math", PROTOCOL), problems)
+    context = RunContext(chosen, Rounding(policy), compact_text(tokenizer), load_task_setup("math", PROTOCOL), problems)
     state = State.first(engine, chosen)
     train(state, context)
     for row in state.history.updates:

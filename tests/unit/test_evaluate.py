@@ -1,4 +1,4 @@
-"""Evaluation: one sampler serves all runs of a job, and none of them is seen in the scores of another."""
+"""Evaluation: one sampler serves all runs of a job, and no run affects the scores of another."""
 
 import json
 import shutil
@@ -27,7 +27,7 @@ SPEC = EvaluateSpec(
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """Data, and two runs of random weights, one checkpoint each before the last."""
+    """Data, and two runs with random weights and one earlier checkpoint each."""
     folder = tmp_path_factory.mktemp("runs")
     data = folder / "data/manifest.json"
     training = Part(source="word_problems", rows=300)
@@ -51,7 +51,7 @@ def made(tmp_path_factory):
 
 @pytest.fixture
 def samplers(monkeypatch):
-    """What was made and closed, and the folders that were loaded."""
+    """Records the samplers that are made and closed, and the folders that are loaded."""
     seen = {"made": [], "loaded": [], "closed": 0}
 
     class Watched(TorchSampler):
@@ -96,6 +96,14 @@ def test_scores_do_not_depend_on_what_was_scored_before(made, tmp_path):
         assert len({evaluate.samples_of(out).read_bytes() for out in found}) == 1
     first, second = (evaluate.samples_of(out).read_bytes() for out in alone)
     assert first != second, "both runs would have the same policy"
+
+
+def test_a_benchmark_with_too_few_problems_is_refused(made, tmp_path):
+    data, models = made
+    spec = EvaluateSpec.model_validate_json(SPEC)
+    more = spec.model_copy(update={"final": SamplingBudget(problems=17, samples=1)})
+    with pytest.raises(BadInput, match=r"manifest\.json: heldout: expected at least 17 problems, got 16"):
+        evaluate.run(more.canonical(), data, models, outs(tmp_path))
 
 
 def test_a_damaged_policy_is_named_and_the_sampler_closed(made, samplers, tmp_path):

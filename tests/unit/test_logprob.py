@@ -1,4 +1,4 @@
-"""Log-probabilities: chunked as full, packed as padded, and no sequence sees another."""
+"""Log-probabilities: chunked equal full, packed equal padded, and no sequence sees another."""
 
 import json
 import subprocess
@@ -46,7 +46,7 @@ def valid(lengths):
 
 
 def problem(tokens, hidden, vocabulary, dtype=torch.float32, scale=0.1):
-    """Hidden states, output matrix, targets, and what multiplies each log-probability."""
+    """Hidden states, output matrix, targets, and a factor for each log-probability."""
     generator = torch_stream(0, "head")
     states = torch.randn(tokens, hidden, generator=generator).to(dtype).requires_grad_()
     head = (scale * torch.randn(vocabulary, hidden, generator=generator)).to(dtype).requires_grad_()
@@ -72,7 +72,7 @@ def test_chunks_change_no_value_and_no_gradient(chunk, scale, dtype):
 
 
 def test_halves_are_added_up_in_single_precision():
-    """As if the same numbers had come in single precision: nothing is rounded on the way to the logits."""
+    """The results equal those of the same numbers in single precision: nothing is rounded before the logits."""
     states, head, targets, _ = problem(20, 64, 500, torch.bfloat16, 1.0)
     for chunk in (None, 4):
         expected = token_logprobs(states.float(), head.float(), targets, chunk)
@@ -102,7 +102,7 @@ def test_a_policy_that_is_not_finite_is_not_hidden(chunk):
 
 
 def test_chunks_take_an_eighth_of_the_memory():
-    """In processes of their own: 400 tokens over 60,000 words, 92 MiB of logits, chunks of 16."""
+    """In separate processes: 400 tokens over 60,000 words, 92 MiB of logits, chunks of 16."""
     extra, sums = {}, {}
     for kind in ("full", "chunked"):
         command = [sys.executable, "tests/bench/memory.py", kind, "400", "32", "60000", "16"]
@@ -151,7 +151,7 @@ def test_no_sequence_changes_a_bit_of_another(packed, chunk, policy):
 
 
 def test_attention_over_the_whole_row_would_be_seen(policy, monkeypatch):
-    """The commonest fault of packing: a causal mask alone, positions beginning anew all the same."""
+    """The most common fault of packing: only a causal mask, with positions that restart correctly."""
     whole = lambda q, k, v, lengths: F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)  # noqa: E731
     monkeypatch.setattr(decoder, "isolated", whole)
     assert leaks(policy, True, None) == {1, 2, 3, 4, 5, 6}

@@ -1,4 +1,4 @@
-"""Published models become policy folders, from the hub or a mirror: only what is safe, whole or not at all."""
+"""Published models become policy folders, from the hub or a mirror: only safe files, all of them or none."""
 
 import errno
 import json
@@ -17,8 +17,11 @@ from smoothgates.io.files import file_entry, write_json
 from smoothgates.io.manifests.data import DataManifest
 from smoothgates.policy import published as hub
 from smoothgates.policy.decoder import Decoder
-from smoothgates.policy.folder import load_policy, save_policy, verified_folder
-from smoothgates.policy.tokenizer import STAND_IN_TEMPLATE, build_tokenizer
+from smoothgates.policy.load import load_policy
+from smoothgates.policy.manifest import verified_folder
+from smoothgates.policy.save import save_policy
+from smoothgates.policy.text import STAND_IN_TEMPLATE
+from smoothgates.policy.tokenizer import build_tokenizer
 from smoothgates.policy.weights import load_weights, write_weights
 from smoothgates.seeds import torch_stream
 from smoothgates.specs.architecture import Architecture, ExpertsConfig
@@ -48,7 +51,7 @@ DECOYS = (
 
 @pytest.fixture(scope="module")
 def published(tmp_path_factory):
-    """A mirror's folder as models are published: in shards, with what nobody should read beside it."""
+    """A mirror's folder with a model in shards, beside files that must not be read."""
     folder = tmp_path_factory.mktemp("mirror") / "org/model"
     tokenizer = build_tokenizer(["Where is it?"], ARCH.vocab_size, "bytes")
     save_policy(folder, Decoder(ARCH).initialise(torch_stream(0, "published")), tokenizer, STAND_IN_TEMPLATE)
@@ -63,7 +66,7 @@ def published(tmp_path_factory):
 
 @pytest.fixture
 def mirror(published, tmp_path):
-    """One to damage."""
+    """A copy to damage."""
     return Path(shutil.copytree(published.parents[1], tmp_path / "mirror"))
 
 
@@ -208,16 +211,16 @@ DAMAGES = {
     "no config": (without("config.json"), r"config\.json: no such file"),
     "no tokenizer": (without("tokenizer.json"), r"tokenizer\.json: no such file"),
     "a tokenizer that is none": (lambda folder: (folder / "tokenizer.json").write_text("{}"), "cannot be read"),
-    "a tokenizer with more words": (more_words, "mismatched tokenizer: it has the id 499, the model's ids end at 399"),
+    "a tokenizer with more words": (more_words, "tokenizer does not fit the model: expected ids up to 399, got 499"),
     "an end that is no word": (
         settings("generation_config.json", eos_token_id=[1, 777]),
-        "mismatched tokenizer: it has no id 777, with which the model ends",
+        "tokenizer does not fit the model: it lacks the model's end token, id 777",
     ),
     "code of its own": (
         settings("config.json", model_type="mine", auto_map={"AutoConfig": "modeling_mine.Config"}),
         r"config\.json: transformers cannot use it",
     ),
-    "another revision": (of_another_revision, f"is of revision {'f' * 40}, model.revision is {COMMIT}"),
+    "another revision": (of_another_revision, rf"expected revision {COMMIT} \(model.revision\), got {'f' * 40}"),
 }
 
 
@@ -232,7 +235,7 @@ def test_a_damaged_model_is_one_line_and_leaves_nothing(mirror, data, tmp_path, 
 
 
 def test_a_mirror_without_the_model_says_where_it_should_be(mirror, data, tmp_path):
-    with pytest.raises(BadInput, match=r"mirror/org/other: no such folder, though model_mirror should hold org/other"):
+    with pytest.raises(BadInput, match=r"mirror/org/other: is missing; expected org/other there"):
         stage.run(spec(name="org/other"), data, tmp_path / "policy/model.json", mirror=mirror)
 
 
@@ -265,11 +268,11 @@ SCRIPT = """
 import json, sys, time
 time.sleep = lambda seconds: None  # the client waits long before it gives up a hub that is down
 from pathlib import Path
-from smoothgates.policy.published import find_model, take
+from smoothgates.policy.published import copy_model, find_model
 from smoothgates.specs.policy import Model
 for name, revision, out in json.loads(sys.argv[1]):
     try:
-        take(find_model(Model(hub=name, revision=revision)), Path(out))
+        copy_model(find_model(Model(hub=name, revision=revision)), Path(out))
         print("done")
     except Exception as error:
         print(type(error).__name__, error)
@@ -278,7 +281,7 @@ for name, revision, out in json.loads(sys.argv[1]):
 
 @pytest.fixture(scope="module")
 def tried(published, tmp_path_factory, fake_hub):
-    """What each try printed. A process for each setting: the hub's client reads them once."""
+    """The output of each try. Each has its own process, because the hub's client reads its settings once."""
     folder = tmp_path_factory.mktemp("tried")
     files = {path.relative_to(published).as_posix(): path for path in published.rglob("*") if path.is_file()}
     files = {name: path.read_bytes() for name, path in files.items()}

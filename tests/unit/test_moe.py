@@ -1,4 +1,4 @@
-"""The compact decoder with experts equals transformers' Qwen3-MoE; routes are noted and replayed."""
+"""The compact decoder with experts against transformers' Qwen3-MoE; the routers' choice, recorded and replayed."""
 
 import copy
 import dataclasses
@@ -12,12 +12,13 @@ from smoothgates.distributed.ranks import Ranks
 from smoothgates.errors import BadInput
 from smoothgates.methods.table import load_methods
 from smoothgates.policy.decoder import Cache, Decoder
-from smoothgates.policy.folder import load_policy, save_policy
+from smoothgates.policy.load import load_policy
 from smoothgates.policy.logprob import completion_logprobs
 from smoothgates.policy.routing import routing
+from smoothgates.policy.save import save_policy
 from smoothgates.policy.text import compact_text
 from smoothgates.rollout.collect import Rollout
-from smoothgates.rollout.task_setup import setting_of
+from smoothgates.rollout.task_setup import load_task_setup
 from smoothgates.rollout.torch_sampler import TorchSampler
 from smoothgates.seeds import torch_stream
 from smoothgates.specs.architecture import ExpertsConfig
@@ -38,7 +39,7 @@ PROTOCOL = Protocol(reward="exact", max_new_tokens=8)
 
 @pytest.fixture
 def moe():
-    """The untrained laptop policy with experts; its routers are scaled so that they distinguish tokens."""
+    """The laptop policy with experts, untrained, with routers that distinguish tokens."""
     arch = load_study("laptop").config.architecture
     arch = arch.model_copy(update={"experts": ExpertsConfig(count=8, chosen=2, intermediate_size=24)})
     policy = Decoder(arch).initialise(torch_stream(0, "initialise"))
@@ -114,7 +115,7 @@ def test_decoding_with_a_cache_equals_a_full_pass(moe):
 
 
 def scored(policy, ids, given=None):
-    """Log-probabilities of the last 8 tokens of each row, and what the routers chose."""
+    """Log-probabilities of the last 8 tokens of each row, and the routers' choice."""
     starts = torch.full((len(ids),), ids.shape[1] - 8)
     with routing(policy, *ids.shape, given) as choice:
         logp, _ = completion_logprobs(policy, ids, starts, 8)
@@ -122,7 +123,7 @@ def scored(policy, ids, given=None):
 
 
 def chosen_by(theirs, ids):
-    """What transformers' routers choose, likeliest first: (B, T, L, K)."""
+    """The choice of transformers' routers, most likely first: (B, T, L, K)."""
     found = []
     hooks = [
         layer.mlp.gate.register_forward_hook(lambda *what: found.append(what[2][2])) for layer in theirs.model.layers
@@ -202,9 +203,9 @@ def start_of(policy, tokenizer, problems, chosen, rewards=(1.0, 0.0, 0.0)):
     """A run's state and context. The rewards take turns, whatever the policy writes."""
     cycle = itertools.cycle(rewards)
     judge = each(lambda text, example, cut: Verdict(next(cycle), {}, None, "wrong"))
-    setting = dataclasses.replace(setting_of("math", PROTOCOL), judge=judge)
+    task_setup = dataclasses.replace(load_task_setup("math", PROTOCOL), judge=judge)
     engine = TorchEngine(policy, chosen.engine, chosen.regime.optimizer, Ranks())
-    context = RunContext(chosen, TorchSampler(policy), compact_text(tokenizer), setting, problems)
+    context = RunContext(chosen, TorchSampler(policy), compact_text(tokenizer), task_setup, problems)
     return State.first(engine, chosen), context
 
 
@@ -288,7 +289,7 @@ def test_routes_survive_a_checkpoint(moe, tokenizer, problems):
 
 
 def test_what_changed_is_counted_behind_sampled_tokens_alone():
-    """One row with a prompt of two tokens: the experts of position 1 predict the first sampled token."""
+    """One row with a prompt of two tokens: the experts at position 1 give the first sampled token."""
     mask = torch.tensor([[True, False, True]])
     empty = torch.zeros(1, 3)
     starts = torch.tensor([2])

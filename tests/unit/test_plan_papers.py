@@ -121,7 +121,7 @@ def test_a_policy_of_unknown_shape_is_planned_by_its_files(place, tmp_path):
     (tmp_path / "config/methods.yaml").write_text((ROOT / "config/methods.yaml").read_text())
     mine = (ROOT / "config/one_gpu.yaml").read_text().replace("Qwen/Qwen2.5-0.5B-Instruct", "me/mine", 1)
     (tmp_path / "config/mine.yaml").write_text(mine + "model_mirror: models\n")
-    with pytest.raises(BadInput, match="'me/mine': its shape is not known"):
+    with pytest.raises(BadInput, match="'me/mine': its shape is unknown"):
         plan(load_study("mine"), "h100x1")
     (tmp_path / "models/me/mine").mkdir(parents=True)
     sizes = {"vocab_size": 1000, "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2}

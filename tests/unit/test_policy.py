@@ -1,11 +1,13 @@
 """The compact decoder against transformers' Qwen2; policy folders; the tokenizer."""
 
+import dataclasses
 import json
+import re
 from functools import cache
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from rounding import FORWARD, assert_gradients_rounded, assert_rounded
 
@@ -14,11 +16,18 @@ from smoothgates.io.files import write_json
 from smoothgates.io.manifests.model import ModelManifest
 from smoothgates.policy.config import architecture_of
 from smoothgates.policy.decoder import Decoder
-from smoothgates.policy.folder import load_manifest_policy, load_policy, save_policy
+from smoothgates.policy.load import load_policy
 from smoothgates.policy.logprob import completion_logprobs
-from smoothgates.policy.tokenizer import MARKERS, build_tokenizer, prompt_ids
+from smoothgates.policy.manifest import verified_folder
+from smoothgates.policy.save import save_policy
+from smoothgates.policy.start import random_policy
+from smoothgates.policy.text import compact_text
+from smoothgates.policy.tokenizer import SPECIAL, build_tokenizer
 from smoothgates.seeds import python_stream, torch_stream
 from smoothgates.study.loader import load_study
+from smoothgates.tasks import load_task
+from smoothgates.tasks.tags import MARKERS
+from smoothgates.tasks.task import Prompt
 
 
 @pytest.fixture
@@ -68,7 +77,7 @@ def test_transformers_reads_the_tokenizer_and_its_template(folder, tokenizer):
     theirs = PreTrainedTokenizerFast.from_pretrained(folder)
     question = "Eve has 10 pens, buys 2 bags of 5 and loses 8. How many now?"
     template = theirs.apply_chat_template([{"role": "user", "content": question}], return_dict=False)
-    assert template == prompt_ids(tokenizer, [question])[0]
+    assert template == compact_text(tokenizer).prompts(Prompt(), [question])[0]
     assert theirs.decode(tokenizer.encode(question).ids) == question
 
 
@@ -88,19 +97,20 @@ def test_an_unknown_word_is_an_error_and_not_padding(tokenizer):
 
 
 def test_a_vocabulary_too_small_is_refused():
-    with pytest.raises(BadInput, match=r"architecture.vocab_size: 4 is too few, the task's texts need \d+"):
+    with pytest.raises(BadInput, match=r"architecture.vocab_size: expected at least \d+ for the task's texts, got 4"):
         build_tokenizer(["one two three"], 4)
-    with pytest.raises(BadInput, match=r"architecture.vocab_size: 200 is too few, bytes need \d+"):
+    with pytest.raises(BadInput, match=r"architecture.vocab_size: expected at least \d+ for bytes, got 200"):
         build_tokenizer(["one two three"], 200, "bytes")
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))
+@example("a<eos> <think>b<user>")
 @settings(max_examples=200, deadline=None)
-def test_bytes_spell_any_text(text):
-    """Markers are kept by `decode`; special tokens that a text spells out are not."""
+def test_bytes_encode_any_text(text):
+    """`decode` keeps markers and drops the special tokens that a text contains."""
     tokenizer = byte_tokenizer()
     ids = tokenizer.encode(text).ids
-    assert tokenizer.decode(ids) == text
+    assert tokenizer.decode(ids) == re.sub("|".join(SPECIAL), "", text)
     assert max(ids, default=0) < 400
 
 
@@ -123,6 +133,24 @@ def test_markers_are_single_tokens_that_decode_keeps(kind):
         assert tokenizer.decode(ids) == f"a{marker} b"
 
 
+@pytest.mark.parametrize("kind", ["words", "bytes"])
+def test_a_task_may_have_markers_of_its_own(kind):
+    tokenizer = build_tokenizer(["a b"], 400, kind, markers=("<code>", "</code>"))
+    assert tokenizer.decode([*range(len(SPECIAL), len(SPECIAL) + 2)]) == "<code></code>"
+    assert tokenizer.token_to_id("<think>") is None
+
+
+def test_the_tokenizer_of_a_run_has_its_tasks_markers(monkeypatch, problems):
+    """The markers come from the task's own folder, and their ids follow the special tokens."""
+    spec = load_study("laptop").policy_spec("math", 0, "warm_start")
+    _, tokenizer = random_policy(spec, None, problems[:20])
+    assert tokenizer.token_to_id(load_task("math").markers[0]) == len(SPECIAL)
+    coding = dataclasses.replace(load_task("math"), markers=("<code>", "</code>"))
+    monkeypatch.setattr("smoothgates.policy.start.load_task", lambda name: coding)
+    _, tokenizer = random_policy(spec, None, problems[:20])
+    assert tokenizer.token_to_id("<code>") == len(SPECIAL)
+
+
 def test_damaged_weights_are_named_with_both_digests(tmp_path, policy, tokenizer):
     records = save_policy(tmp_path / "weights", policy, tokenizer)
     manifest = tmp_path / "model.json"
@@ -130,13 +158,13 @@ def test_damaged_weights_are_named_with_both_digests(tmp_path, policy, tokenizer
     facts = {"spec": run, "status": "finished", "rollouts": 0, "checkpoints": []}
     named = {"final": "weights", "folders": {"weights": records}}
     write_json(manifest, {"schema": ModelManifest.SCHEMA, "schema_version": 1, **facts, **named})
-    load_manifest_policy(manifest)
+    load_policy(verified_folder(manifest))
     weights = tmp_path / "weights" / "model.safetensors"
     data = bytearray(weights.read_bytes())
     data[-1] ^= 1
     weights.write_bytes(data)
     with pytest.raises(BadInput, match=r"model\.safetensors: damaged: sha256 is [0-9a-f]{64}, its manifest says"):
-        load_manifest_policy(manifest)
+        load_policy(verified_folder(manifest))
 
 
 def test_the_architecture_in_the_folder_is_the_studys(folder):

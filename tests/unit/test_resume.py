@@ -13,7 +13,7 @@ import pytest
 from smoothgates.distributed.ranks import Ranks
 from smoothgates.policy.decoder import Decoder
 from smoothgates.policy.text import compact_text
-from smoothgates.rollout.task_setup import setting_of
+from smoothgates.rollout.task_setup import load_task_setup
 from smoothgates.rollout.torch_sampler import TorchSampler
 from smoothgates.specs.optimizer import Adam
 from smoothgates.specs.rollout import Protocol
@@ -60,17 +60,17 @@ def judge(text, example, cut):
 
 
 @pytest.fixture
-def setting():
-    return dataclasses.replace(setting_of("math", PROTOCOL), judge=each(judge))
+def task_setup():
+    return dataclasses.replace(load_task_setup("math", PROTOCOL), judge=each(judge))
 
 
 @pytest.fixture
-def resume(tokenizer, problems, setting):
+def resume(tokenizer, problems, task_setup):
     """Train from a state."""
 
     def resume(state: State, spec: TrainSpec, **after_each) -> None:
         sampler = TorchSampler(state.engine.policy)
-        train(state, RunContext(spec, sampler, compact_text(tokenizer), setting, problems), **after_each)
+        train(state, RunContext(spec, sampler, compact_text(tokenizer), task_setup, problems), **after_each)
 
     return resume
 

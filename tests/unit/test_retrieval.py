@@ -1,4 +1,4 @@
-"""Retrieval: both kinds rank as their formulas say, whatever the query, from files that are whole and shared."""
+"""Retrieval: both kinds rank by their formulas for any query, from complete and shared files."""
 
 import gzip
 import json
@@ -258,12 +258,12 @@ def test_a_corpus_cut_short_is_named(tmp_path, passages):
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_corpus_without_a_word_is_refused(kind, encoder, tmp_path):
     (tmp_path / "empty.jsonl").write_text("")
-    with pytest.raises(BadInput, match="corpus: holds"):
+    with pytest.raises(BadInput, match="corpus: expected"):
         build(spec_of(kind, tmp_path / "empty.jsonl", encoder), tmp_path)
 
 
 def test_an_encoder_must_be_pinned_and_in_safetensors(corpus, encoder, tmp_path):
-    with pytest.raises(BadInput, match="needs a revision"):
+    with pytest.raises(BadInput, match="is not a folder; expected a revision"):
         build(spec_of("dense_flat", corpus, "intfloat/e5-base-v2"), tmp_path)
     model = torch.nn.Linear(1, 1)
     (tmp_path / "pickled").mkdir()
@@ -286,7 +286,7 @@ def test_an_encoder_must_be_pinned_and_in_safetensors(corpus, encoder, tmp_path)
     ],
 )
 def test_a_spec_says_what_its_kind_needs_and_nothing_else(wrong):
-    with pytest.raises(ValueError, match=r"goes with|revision"):
+    with pytest.raises(ValueError, match=r"kind \w+: expected|revision: expected"):
         IndexSpec(corpus=("c.jsonl",), **wrong)
 
 

@@ -1,24 +1,27 @@
-"""Sampling: what was sampled is what is trained on, token for token."""
+"""Sampling: the trainer sees exactly the sampled tokens."""
 
 import pytest
 import torch
 from rounding import APART
 
-from smoothgates.policy.tokenizer import EOS, prompt_ids
+from smoothgates.policy.text import compact_text
+from smoothgates.policy.tokenizer import EOS
 from smoothgates.rollout.collect import join
-from smoothgates.rollout.task_setup import setting_of
+from smoothgates.rollout.sampler import SamplingParameters
+from smoothgates.rollout.task_setup import load_task_setup
 from smoothgates.rollout.torch_sampler import sample
 from smoothgates.seeds import torch_stream
 from smoothgates.specs.rollout import Protocol
+from smoothgates.tasks.task import Prompt
 
 
 @pytest.fixture
 def prompts(problems, tokenizer):
-    return prompt_ids(tokenizer, [p.question for p in problems[:6]] + ["Eve has 9 pens"])
+    return compact_text(tokenizer).prompts(Prompt(), [p.question for p in problems[:6]] + ["Eve has 9 pens"])
 
 
 def draw(policy, prompts, seed=0, samples=8, end=1, limit=20):
-    return sample(policy, prompts, samples, limit, [end], torch_stream(seed, "samples"))
+    return sample(policy, prompts, SamplingParameters(samples, limit, (end,)), torch_stream(seed, "samples"))
 
 
 def full_logprobs(policy, prompt, completion):
@@ -29,7 +32,7 @@ def full_logprobs(policy, prompt, completion):
 
 
 def test_sampler_log_probabilities_are_the_policys(policy, prompts):
-    """Left padding, cache, repetition and the removal of finished rows together change nothing."""
+    """Left padding, cache, repetition and the removal of finished rows do not change the log-probabilities."""
     found = draw(policy, prompts)
     for row in range(0, len(found.ids), 3):
         length = int(found.mask[row].sum())
@@ -85,10 +88,10 @@ def test_joined_rows_hold_the_sampled_ids(policy, prompts):
 
 
 def test_old_log_probabilities_are_the_trainers(policy, tokenizer, problems, collected):
-    setting = setting_of("math", Protocol(reward="exact", max_new_tokens=16))
-    rollout = collected(policy, tokenizer, setting, problems[:4])
-    assert rollout.facts["sampler_gap"] <= APART
+    task_setup = load_task_setup("math", Protocol(reward="exact", max_new_tokens=16))
+    rollout = collected(policy, tokenizer, task_setup, problems[:4])
+    assert rollout.metrics["sampler_gap"] <= APART
     assert rollout.sampled.shape[0] == 16
-    assert len(rollout.rows) == len(rollout.ids) == round(16 * (1 - rollout.facts["zero_variance"]))
+    assert len(rollout.rows) == len(rollout.ids) == round(16 * (1 - rollout.metrics["zero_variance"]))
     assert not rollout.old_logp.requires_grad
     assert tokenizer.token_to_id(EOS) == 1

@@ -9,18 +9,19 @@ from rounding import APART
 
 from smoothgates.distributed.ranks import Ranks
 from smoothgates.errors import TryAgain
-from smoothgates.policy.folder import save_policy
-from smoothgates.policy.tokenizer import prompt_ids
+from smoothgates.policy.save import save_policy
+from smoothgates.policy.text import compact_text
 from smoothgates.rollout.torch_sampler import TorchSampler
 from smoothgates.specs.optimizer import Adam
 from smoothgates.specs.train import EngineConfig
+from smoothgates.tasks.task import Prompt
 from smoothgates.train.engine.torch_engine import TorchEngine
 from smoothgates.train.sync import PROBE_PROMPTS, make_sync
 
 
 @pytest.fixture
 def prompts(problems, tokenizer):
-    return prompt_ids(tokenizer, [p.question for p in problems[:PROBE_PROMPTS]])
+    return compact_text(tokenizer).prompts(Prompt(), [p.question for p in problems[:PROBE_PROMPTS]])
 
 
 @pytest.fixture

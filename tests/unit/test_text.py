@@ -1,20 +1,20 @@
-"""How policies are spoken to: the published model's own template, tokens and ends; prompts that are too long."""
+"""The text interface: a published model's own template, tokens and end ids; prompts that are too long."""
 
 import json
 import subprocess
 import sys
-import time
 
 import pytest
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 
 from smoothgates.errors import BadInput
-from smoothgates.policy.text import compact_text, ends_of, published_text
-from smoothgates.policy.tokenizer import STAND_IN_TEMPLATE, build_tokenizer, load_tokenizer, prompt_ids
-from smoothgates.rollout.conversation import Conversation
-from smoothgates.rollout.prompt_limit import check_fit, fitting
-from smoothgates.rollout.task_setup import Setting
+from smoothgates.policy.text import STAND_IN_TEMPLATE, compact_text, end_ids, published_text
+from smoothgates.policy.tokenizer import build_tokenizer, load_tokenizer
+from smoothgates.rollout.prompt_limit import check_prompt_lengths, within_prompt_limit
+from smoothgates.rollout.sampler import SamplingParameters
+from smoothgates.rollout.task_setup import TaskSetup
+from smoothgates.rollout.token_environment import TokenEnvironment
 from smoothgates.rollout.torch_sampler import TorchSampler
 from smoothgates.seeds import torch_stream
 from smoothgates.specs.rollout import Protocol
@@ -25,13 +25,13 @@ CHATML = (
     "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
-"""As Qwen's models have it: without a system's turn, they put in one of their own."""
+"""As in Qwen's models: the template adds its own system message if there is none."""
 PROMPT = Prompt("Q: {question}", system="Be brief.", prefill="<think>")
 QUESTIONS = ["Why?", "Who is <|im_start|>, and where?", "Café or cafe\u0301? 12345"]
 
 
 def bytes_tokenizer(*special: str) -> Tokenizer:
-    """One id a byte, then the special tokens."""
+    """A tokenizer with one id for each byte, then the special tokens."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     tokenizer = Tokenizer(models.BPE({char: i for i, char in enumerate(alphabet)}, []))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -42,7 +42,7 @@ def bytes_tokenizer(*special: str) -> Tokenizer:
 
 @pytest.fixture
 def folder(tmp_path):
-    """A folder of what `Text` is made from, with a chat template."""
+    """A folder with the files that `Text` reads, with a chat template."""
     return write(tmp_path, bytes_tokenizer("<|im_start|>", "<|im_end|>", "<|endoftext|>"), CHATML)
 
 
@@ -64,12 +64,12 @@ def write(folder, tokenizer, template=None, ends=(257, 258), **settings):
 class TestPublished:
     def test_system_and_user_have_turns_of_their_own_and_the_answer_is_begun(self, folder):
         text = published_text(folder)
-        assert text.turn(PROMPT, "Why?") == (
+        assert text.render(PROMPT, "Why?") == (
             "<|im_start|>system\nBe brief.<|im_end|>\n"
             "<|im_start|>user\nQ: Why?<|im_end|>\n"
             "<|im_start|>assistant\n<think>"
         )
-        assert "You are helpful." in text.turn(Prompt(), "Why?")
+        assert "You are helpful." in text.render(Prompt(), "Why?")
 
     def test_special_tokens_are_one_id_and_come_back(self, folder):
         text = published_text(folder)
@@ -77,29 +77,29 @@ class TestPublished:
         ids = text.prompts(PROMPT, QUESTIONS[:1])[0]
         assert ids.count(256) == 3
         assert ids.count(257) == 2
-        assert text.tokenizer.decode(ids, skip_special_tokens=False) == text.turn(PROMPT, QUESTIONS[0])
+        assert text.tokenizer.decode(ids, skip_special_tokens=False) == text.render(PROMPT, QUESTIONS[0])
 
     def test_ids_are_those_of_tokenizer_json(self, folder):
-        """Not those of the class that transformers would choose by the model's type."""
+        """Not the ids of the class that transformers would choose by the model's type."""
         text, own = published_text(folder), load_tokenizer(folder)
-        expected = [own.encode(text.turn(PROMPT, question)).ids for question in QUESTIONS]
+        expected = [own.encode(text.render(PROMPT, question)).ids for question in QUESTIONS]
         assert text.prompts(PROMPT, QUESTIONS) == expected
         assert own.decode(own.encode(QUESTIONS[2]).ids) == QUESTIONS[2]
 
     def test_a_template_in_a_file_of_its_own_is_read(self, folder):
-        from_config = published_text(folder).turn(PROMPT, "Why?")
+        from_config = published_text(folder).render(PROMPT, "Why?")
         config = json.loads((folder / "tokenizer_config.json").read_text())
         template = config.pop("chat_template")
         (folder / "tokenizer_config.json").write_text(json.dumps(config))
         (folder / "chat_template.jinja").write_text(template)
-        assert published_text(folder).turn(PROMPT, "Why?") == from_config
+        assert published_text(folder).render(PROMPT, "Why?") == from_config
         assert published_text(folder).template == template
 
     def test_a_template_that_refuses_a_turn_is_one_line(self, tmp_path):
         refusing = "{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('No system') }}{% endif %}"
         folder = write(tmp_path, bytes_tokenizer("<eos>"), refusing + "{{ m.content }}{% endfor %}", ends=[256])
         text = published_text(folder)
-        assert text.turn(Prompt(), "Why?") == "Why?"
+        assert text.render(Prompt(), "Why?") == "Why?"
         with pytest.raises(BadInput, match=r"chat template: refuses \['system', 'user'\] \(No system\)"):
             text.prompts(PROMPT, ["Why?"])
 
@@ -128,8 +128,8 @@ class TestPublished:
     def test_the_stand_ins_template_is_what_a_published_one_may_be(self, tmp_path):
         tokenizer = build_tokenizer(["Why?"], 400, "bytes")
         text = published_text(write(tmp_path, tokenizer, STAND_IN_TEMPLATE))
-        assert text.turn(PROMPT, "Why?") == "Be brief.\n<user>Q: Why?<assistant><think>"
-        assert text.turn(Prompt(), "Why?") == "<user>Why?<assistant>"
+        assert text.render(PROMPT, "Why?") == "Be brief.\n<user>Q: Why?<assistant><think>"
+        assert text.render(Prompt(), "Why?") == "<user>Why?<assistant>"
 
 
 class TestEnds:
@@ -140,28 +140,28 @@ class TestEnds:
     def test_the_generation_config_comes_first(self, tmp_path, generation, config, ends):
         (tmp_path / "config.json").write_text(json.dumps({"eos_token_id": config}))
         (tmp_path / "generation_config.json").write_text(json.dumps({"eos_token_id": generation}))
-        assert ends_of(tmp_path) == ends
+        assert end_ids(tmp_path) == ends
 
     def test_a_model_may_have_no_generation_config(self, tmp_path):
         (tmp_path / "config.json").write_text(json.dumps({"eos_token_id": 3}))
-        assert ends_of(tmp_path) == (3,)
+        assert end_ids(tmp_path) == (3,)
 
     def test_a_model_that_never_ends_is_refused(self, tmp_path):
         (tmp_path / "config.json").write_text("{}")
         with pytest.raises(BadInput, match=r"neither generation_config\.json nor config\.json has an eos_token_id"):
-            ends_of(tmp_path)
+            end_ids(tmp_path)
 
     def test_a_completion_ends_at_any_of_them(self, policy):
-        ends = [3, 17, 60]
-        done = TorchSampler(policy).sample([[5, 6]], 64, 40, ends, torch_stream(0, "samples"))
+        ends = (3, 17, 60)
+        done = TorchSampler(policy).sample([[5, 6]], SamplingParameters(64, 40, ends), torch_stream(0, "samples"))
         last = done.ids.gather(1, done.lengths.unsqueeze(1) - 1).squeeze(1)[~done.truncated]
         assert set(last.tolist()) == set(ends)
 
 
 class TestCompact:
     def test_the_question_stands_in_one_turn(self, tokenizer):
-        question = "Eve has 9 pens"
-        assert compact_text(tokenizer).prompts(Prompt(), [question]) == prompt_ids(tokenizer, [question])
+        [ids] = compact_text(tokenizer).prompts(Prompt(), ["Eve has 9 pens"])
+        assert tokenizer.decode(ids, skip_special_tokens=False) == "<user>Eve has 9 pens<assistant>"
 
     def test_it_needs_no_transformers(self):
         script = (
@@ -175,34 +175,34 @@ EXAMPLES = [Example(f"e{n}", "a" * n, ("1",)) for n in (3, 30, 4, 31)]
 
 
 class TestLongPrompts:
-    def setting(self, limit: int | None) -> Setting:
+    def task_setup(self, limit: int | None) -> TaskSetup:
         protocol = Protocol(reward="answer", max_new_tokens=4, max_prompt_tokens=limit)
-        return Setting(Prompt("Q {question}"), lambda batch: [], None, protocol)
+        return TaskSetup(Prompt("Q {question}"), lambda batch: [], None, protocol)
 
     @pytest.fixture
     def text(self, tmp_path):
         return published_text(write(tmp_path, bytes_tokenizer("<eos>"), ends=[256]))
 
     def test_they_are_left_out_of_training_and_the_order_stays(self, text):
-        kept = fitting(EXAMPLES, text, self.setting(32))
+        kept = within_prompt_limit(EXAMPLES, text, self.task_setup(32))
         assert [example.id for example in kept] == ["e3", "e30", "e4"]
-        assert fitting(EXAMPLES, text, self.setting(None)) == EXAMPLES
+        assert within_prompt_limit(EXAMPLES, text, self.task_setup(None)) == EXAMPLES
 
     def test_a_limit_that_leaves_nothing_is_refused(self, text):
-        with pytest.raises(BadInput, match=r"protocol\.max_prompt_tokens: 4 is too few: no example"):
-            fitting(EXAMPLES, text, self.setting(4))
+        with pytest.raises(BadInput, match=r"protocol\.max_prompt_tokens: 4 is too few: every training example"):
+            within_prompt_limit(EXAMPLES, text, self.task_setup(4))
 
     @pytest.mark.parametrize(("limit", "left"), [(32, 3), (None, 4)])
     def test_a_rollout_draws_no_more_prompts_than_are_left(self, limit, left, text):
-        assert len(fitting(EXAMPLES, text, self.setting(limit), left)) == left
-        with pytest.raises(BadInput, match=f"sampling.prompts: {left + 1} is more than the {left} examples"):
-            fitting(EXAMPLES, text, self.setting(limit), left + 1)
+        assert len(within_prompt_limit(EXAMPLES, text, self.task_setup(limit), left)) == left
+        with pytest.raises(BadInput, match=f"sampling.prompts: expected at most {left}, .*, got {left + 1}"):
+            within_prompt_limit(EXAMPLES, text, self.task_setup(limit), left + 1)
 
     def test_elsewhere_the_first_of_them_is_named(self, text):
         prompts = text.prompts(Prompt("Q {question}"), [example.question for example in EXAMPLES])
-        check_fit(EXAMPLES, prompts, self.setting(33))
+        check_prompt_lengths(EXAMPLES, prompts, self.task_setup(33))
         with pytest.raises(BadInput, match="6 is too few: the prompt of 'e30' has 32 tokens"):
-            check_fit(EXAMPLES, prompts, self.setting(6))
+            check_prompt_lengths(EXAMPLES, prompts, self.task_setup(6))
 
 
 class Searching:
@@ -210,11 +210,11 @@ class Searching:
 
 
 class TestWatchedTokens:
-    """Which ids may end a turn, in a vocabulary of bytes."""
+    """The ids that can end a turn, in a vocabulary of bytes."""
 
     def test_every_id_that_holds_the_last_letter_of_a_stop_and_no_other(self):
         tokenizer = build_tokenizer(["a>b", ">> >>> 漢字> é>"] * 9, 400, "bytes")
-        tools = Conversation(tokenizer, Searching(), [], 8).tools()
+        tools = TokenEnvironment(tokenizer, Searching(), [], 8).tools()
         level = {char: byte for byte, char in byte_letters().items()}
         for token, i in tokenizer.get_vocab().items():
             special = token.startswith("<") and tokenizer.decode([i]) == ""
@@ -222,25 +222,26 @@ class TestWatchedTokens:
             assert tools.watches(torch.tensor(i)) == (b">" in raw and not special), token
 
     def test_an_id_without_a_text_is_not_watched(self):
-        tools = Conversation(bytes_tokenizer("<eos>"), Searching(), [], 8).tools()
+        tools = TokenEnvironment(bytes_tokenizer("<eos>"), Searching(), [], 8).tools()
         assert tools.watches(torch.tensor([ord(">") - 33, 257, 10_000])).tolist() == [True, False, False]
 
     def test_a_policy_may_have_more_ids_than_its_tokenizer(self, policy):
-        """As published models do: ids in reserve are sampled now and then."""
+        """Published models do, and sometimes sample the reserved ids."""
         few = Tokenizer(models.BPE({char: i for i, char in enumerate("abcdefgh>")}, []))
-        tools = Conversation(few, Searching(), [], 8).tools()
-        done = TorchSampler(policy).sample([[1, 2]], 8, 6, [3], torch_stream(0, "samples"), tools=tools)
+        tools = TokenEnvironment(few, Searching(), [], 8).tools()
+        parameters = SamplingParameters(8, 6, (3,))
+        done = TorchSampler(policy).sample([[1, 2]], parameters, torch_stream(0, "samples"), tools)
         assert done.ids.max() >= 9
 
-    def test_a_vocabulary_of_152_thousand_takes_less_than_two_seconds(self):
-        tokenizer = build_tokenizer(["Where is it? 漢字"], 151_936, "bytes")
-        began = time.process_time()
-        assert len(Conversation(tokenizer, Searching(), [], 8).tools().watched) == 151_936
-        assert time.process_time() - began < 2
+    def test_they_are_computed_once_for_all_batches(self):
+        tokenizer = build_tokenizer(["Where is it? 漢字"], 400, "bytes")
+        first, second = (TokenEnvironment(tokenizer, Searching(), [], 8).tools().watched for _ in range(2))
+        assert first is second
+        assert len(first) == 400
 
 
 def byte_letters() -> dict[int, str]:
-    """Which letter stands for which byte in a byte-level vocabulary."""
+    """The letter of each byte in a byte-level vocabulary."""
     shown = [*range(33, 127), *range(161, 173), *range(174, 256)]
     hidden = [byte for byte in range(256) if byte not in shown]
     return {byte: chr(byte) for byte in shown} | {byte: chr(256 + n) for n, byte in enumerate(hidden)}

@@ -15,7 +15,7 @@ from smoothgates.objective import group_advantages, policy_loss
 from smoothgates.policy.logprob import completion_logprobs
 from smoothgates.policy.text import compact_text
 from smoothgates.rollout.collect import Rollout
-from smoothgates.rollout.task_setup import setting_of
+from smoothgates.rollout.task_setup import load_task_setup
 from smoothgates.rollout.torch_sampler import TorchSampler
 from smoothgates.seeds import torch_stream
 from smoothgates.specs.optimizer import Adam
@@ -47,11 +47,11 @@ def spec(method="grpo", lr=3e-4, minibatches=2, epochs=1, lag=0, rollouts=2, see
     )
 
 
-def setting(*rewards):
-    """A setting whose rewards take turns, whatever the policy writes."""
+def task_setup(*rewards):
+    """A task setup whose rewards take turns, whatever the policy writes."""
     cycle = itertools.cycle(rewards)
     judge = each(lambda text, example, cut: Verdict(next(cycle), {}, None, "wrong"))
-    return dataclasses.replace(setting_of("math", PROTOCOL), judge=judge)
+    return dataclasses.replace(load_task_setup("math", PROTOCOL), judge=judge)
 
 
 def engine_of(policy, chosen):
@@ -59,7 +59,7 @@ def engine_of(policy, chosen):
 
 
 def run(policy, tokenizer, problems, chosen, rewards=(1.0, 0.0, 0.0)):
-    context = RunContext(chosen, TorchSampler(policy), compact_text(tokenizer), setting(*rewards), problems)
+    context = RunContext(chosen, TorchSampler(policy), compact_text(tokenizer), task_setup(*rewards), problems)
     state = State.first(engine_of(policy, chosen), chosen)
     train(state, context)
     return state.history

@@ -1,4 +1,4 @@
-"""Published models run by transformers: the compact decoder's numbers, sequences apart, names as on disk."""
+"""Published models run by transformers: the compact decoder's numbers, isolated sequences, the names on disk."""
 
 import json
 from functools import partial
@@ -9,13 +9,15 @@ from rounding import FORWARD, assert_gradients_rounded, assert_rounded, largest,
 
 from smoothgates.errors import BadInput
 from smoothgates.policy.decoder import Decoder
-from smoothgates.policy.folder import load_compact, load_policy, save_policy, save_weights
+from smoothgates.policy.load import load_decoder, load_policy
 from smoothgates.policy.logprob import Scorer
 from smoothgates.policy.routing import routing
+from smoothgates.policy.save import save_policy, save_weights
 from smoothgates.policy.tokenizer import build_tokenizer
 from smoothgates.policy.transformer import load_transformer
 from smoothgates.policy.weights import load_weights, shapes, write_weights
 from smoothgates.rollout.make import make_sampler
+from smoothgates.rollout.sampler import SamplingParameters
 from smoothgates.seeds import torch_stream
 from smoothgates.specs.architecture import Architecture, ExpertsConfig
 from smoothgates.specs.rollout import SamplerConfig
@@ -56,7 +58,7 @@ def rows(*shape: int) -> torch.Tensor:
 
 
 def changed(folder, tmp_path, **settings):
-    """A copy of a folder with other settings in its config.json."""
+    """A copy of a folder with changed settings in its config.json."""
     copy = tmp_path / "copy"
     copy.mkdir()
     save_weights(copy, load_weights(folder), like=folder)
@@ -66,7 +68,7 @@ def changed(folder, tmp_path, **settings):
 
 
 def scores(policy, packed: bool = False) -> tuple[torch.Tensor, list[torch.Tensor]]:
-    """Log-probabilities of some completions, and the gradients of their sum by the names of the weights."""
+    """Log-probabilities of some completions, and the gradients of their sum by weight."""
     lengths = torch.tensor([8, 3, 5])
     starts = torch.tensor([4, 9, 2])
     logp, _ = Scorer(policy, packed)(rows(3, 14), starts, lengths)
@@ -78,13 +80,13 @@ def scores(policy, packed: bool = False) -> tuple[torch.Tensor, list[torch.Tenso
 
 @pytest.mark.parametrize("packed", [False, True])
 def test_log_probabilities_and_gradients_equal_the_compact_decoders(folder, packed):
-    ours, theirs = scores(load_compact(folder), packed), scores(load_transformer(folder), packed)
+    ours, theirs = scores(load_decoder(folder), packed), scores(load_transformer(folder), packed)
     assert_rounded(ours[0], theirs[0], FORWARD)
     assert_gradients_rounded(ours[1], theirs[1])
 
 
 def test_hidden_states_equal_the_compact_decoders_at_all_places_and_at_those_kept(folder):
-    ours, theirs, ids = load_compact(folder), load_transformer(folder), rows(3, 12)
+    ours, theirs, ids = load_decoder(folder), load_transformer(folder), rows(3, 12)
     with torch.no_grad():
         assert_rounded(ours.hidden(ids), theirs.hidden(ids), FORWARD)
         kept = [policy.hidden(ids, lambda x: x[:, 3:5]) for policy in (ours, theirs)]
@@ -173,7 +175,7 @@ def test_a_weight_that_is_missing_is_not_made_up(folders, tmp_path):
     weights = load_weights(folders / "tied")
     weights.pop("model.layers.1.mlp.up_proj.weight")
     save_weights(tmp_path, weights, like=folders / "tied")
-    with pytest.raises(BadInput, match=r"weights do not fit config\.json: model\.layers\.1\.mlp\.up_proj\.weight"):
+    with pytest.raises(BadInput, match=r"weights do not match config\.json: model\.layers\.1\.mlp\.up_proj\.weight"):
         load_transformer(tmp_path)
 
 
@@ -190,11 +192,11 @@ def test_a_model_that_transformers_does_not_know_is_refused(folders, tmp_path, k
 
 
 class TestRouting:
-    """What is noted and prescribed, as in the compact decoder."""
+    """Experts are recorded and prescribed as in the compact decoder."""
 
     def test_the_choice_is_the_compact_decoders(self, folders):
         noted = []
-        for policy in (load_compact(folders / "experts"), load_transformer(folders / "experts")):
+        for policy in (load_decoder(folders / "experts"), load_transformer(folders / "experts")):
             assert policy.sparse_shape == (2, 2)
             with torch.no_grad(), routing(policy, 3, 14) as choice:
                 policy.hidden(rows(3, 14))
@@ -208,7 +210,7 @@ class TestRouting:
         given = torch.randint(6, (3, 14, 2, 1), generator=torch_stream(0, "routes"), dtype=torch.uint8)
         given = torch.cat([given, (given + 1) % 6], dim=-1)
         found = []
-        for policy in (load_compact(folders / "experts"), load_transformer(folders / "experts")):
+        for policy in (load_decoder(folders / "experts"), load_transformer(folders / "experts")):
             if anew:
                 policy.checkpoint_gradients()
             free = scores(policy, packed)[0]
@@ -231,7 +233,7 @@ class TestRouting:
 
 
 class Prescribed(torch.nn.Module):
-    """A policy whose forward passes go through given experts; what is computed anew is not in one of them."""
+    """A policy with prescribed experts in its forward passes. Recomputed layers are outside of them."""
 
     def __init__(self, policy, given):
         super().__init__()
@@ -254,12 +256,12 @@ class Prescribed(torch.nn.Module):
 
 
 class TestTorchSampler:
-    """Beside a published policy it has a compact decoder of its own."""
+    """Beside a published policy, the torch sampler has its own compact decoder."""
 
     def test_it_samples_from_the_same_distribution(self, folder):
         policy, text = load_policy(folder, published=True)
         sampler = make_sampler(SamplerConfig(), folder, "float32", policy)
-        done = sampler.sample([[5, 6, 7]], 4, 10, list(text.ends), torch_stream(0, "samples"))
+        done = sampler.sample([[5, 6, 7]], SamplingParameters(4, 10, text.ends), torch_stream(0, "samples"))
         ids = torch.cat([torch.tensor([[5, 6, 7]]).repeat(4, 1), done.ids], dim=1)
         with torch.no_grad():
             logp, _ = Scorer(policy)(ids, torch.full((4,), 3), done.lengths)
@@ -268,7 +270,7 @@ class TestTorchSampler:
     def test_it_takes_over_weights_that_were_trained(self, folder, tmp_path):
         policy, text = load_policy(folder, published=True)
         sampler = make_sampler(SamplerConfig(), folder, "float32", policy)
-        sample = partial(sampler.sample, [[5, 6]], 8, 10, list(text.ends))
+        sample = partial(sampler.sample, [[5, 6]], SamplingParameters(8, 10, text.ends))
         before = sample(torch_stream(0, "samples"))
         with torch.no_grad():
             for parameter in policy.parameters():
@@ -290,10 +292,10 @@ class TestTorchSampler:
     @pytest.mark.parametrize(
         ("settings", "fault"),
         [
-            ({"model_type": "llama"}, "'torch' knows qwen2 and qwen3_moe only, .* is llama: set it to 'vllm'"),
-            ({"head_dim": 64}, "'torch' cannot compute .*, whose head_dim is 64: set it to 'vllm'"),
-            ({"rope_parameters": {"rope_type": "yarn", "rope_theta": 1e6}}, "whose rope_type is yarn"),
-            ({"use_sliding_window": True}, "whose use_sliding_window is True"),
+            ({"model_type": "llama"}, "'torch' supports qwen2 and qwen3_moe, .* is llama: set it to 'vllm'"),
+            ({"head_dim": 64}, "'torch' does not support .*: its head_dim is 64: set it to 'vllm'"),
+            ({"rope_parameters": {"rope_type": "yarn", "rope_theta": 1e6}}, "its rope_type is yarn"),
+            ({"use_sliding_window": True}, "its use_sliding_window is True"),
         ],
     )
     def test_models_that_it_would_get_wrong_are_refused(self, folders, tmp_path, settings, fault):
@@ -301,14 +303,14 @@ class TestTorchSampler:
             make_sampler(SamplerConfig(), changed(folders / "tied", tmp_path, **settings), "float32")
 
     def test_a_config_as_published_models_have_it_is_read(self, folders, tmp_path):
-        """Qwen2.5's: the rotary base on top, a window that is not used, and no word on what is usual."""
+        """Qwen2.5's settings: rotary base at the top level, an unused window, defaults left out."""
         settings = {"rope_parameters": None, "rope_theta": 1000000.0, "use_sliding_window": False, "sliding_window": 64}
         copy = changed(folders / "tied", tmp_path, **settings)
-        assert load_compact(copy).arch.rope_theta == 1e6
+        assert load_decoder(copy).arch.rope_theta == 1e6
         with torch.no_grad():
-            ours, theirs = load_compact(copy).hidden(rows(2, 9)), load_transformer(copy).hidden(rows(2, 9))
+            ours, theirs = load_decoder(copy).hidden(rows(2, 9)), load_transformer(copy).hidden(rows(2, 9))
         assert_rounded(ours, theirs, FORWARD)
-        assert (ours - load_compact(folders / "tied").hidden(rows(2, 9))).abs().max() > 1e-3
+        assert (ours - load_decoder(folders / "tied").hidden(rows(2, 9))).abs().max() > 1e-3
 
 
 class TestShards:

@@ -1,53 +1,69 @@
-"""Ask a policy every problem several times; keep each answer; add up with honest errors."""
+"""A benchmark: sample answers to its problems, keep each of them, and summarise them with standard errors."""
 
 import math
+from dataclasses import dataclass
+from pathlib import Path
 
-from smoothgates.policy.text import Text
-from smoothgates.rollout.collect import answer
-from smoothgates.rollout.sampler import Sampler
-from smoothgates.rollout.task_setup import Setting
+from smoothgates.data.examples import read_examples
+from smoothgates.errors import BadInput
+from smoothgates.rollout.collect import Actor
+from smoothgates.rollout.task_setup import TaskSetup, load_task_setup
 from smoothgates.seeds import torch_stream
-from smoothgates.specs.evaluate import EvaluateSpec
+from smoothgates.specs.evaluate import EvaluateSpec, SamplingBudget
 from smoothgates.tasks.task import Example
 
 
-def ask(
-    sampler: Sampler,
-    text: Text,
-    setting: Setting,
-    examples: list[Example],
-    samples: int,
-    spec: EvaluateSpec,
-    temperature: float,
-) -> list[dict]:
-    """One row per sample. Every checkpoint gets the same random stream, so that two of them differ by policy alone."""
-    stream = torch_stream(spec.seed, f"evaluate {spec.benchmark}")
-    answers = answer(sampler, text, setting, examples, samples, stream, temperature)
-    lengths = answers.completions.mask.sum(1).tolist()
-    judged = zip(answers.texts, answers.verdicts, lengths, answers.replies, strict=True)
-    return [
-        {
-            "benchmark": spec.benchmark,
-            "problem": i // samples,
-            "id": examples[i // samples].id,
-            "sample": i % samples,
-            "prompt": setting.prompt.in_one(examples[i // samples].question),
-            "completion": completion,
-            "answer": examples[i // samples].answers[0],
-            "extracted": verdict.extracted,
-            "correct": float(verdict.reason == "correct"),
-            "reward": verdict.reward,
-            "components": verdict.components,
-            "reason": verdict.reason,
-            "tokens": length,
-            "replies": replies,
-        }
-        for i, (completion, verdict, length, replies) in enumerate(judged)
-    ]
+@dataclass(frozen=True)
+class Benchmark:
+    """A benchmark's problems and how they are asked."""
+
+    spec: EvaluateSpec
+    task_setup: TaskSetup
+    examples: list[Example]
+
+    def samples(self, actor: Actor, budget: SamplingBudget, temperature: float) -> list[dict]:
+        """One row for each sample. Every policy gets the same random stream, so that only the policies differ."""
+        examples, prompt = self.examples[: budget.problems], self.task_setup.prompt
+        stream = torch_stream(self.spec.seed, f"evaluate {self.spec.benchmark}")
+        judged = actor.answer(examples, budget.samples, stream, temperature)
+        lengths = judged.completions.mask.sum(1).tolist()
+        rows = []
+        for i, (text, verdict) in enumerate(zip(judged.texts, judged.verdicts, strict=True)):
+            problem, sample = divmod(i, budget.samples)
+            example = examples[problem]
+            row = {
+                "benchmark": self.spec.benchmark,
+                "problem": problem,
+                "id": example.id,
+                "sample": sample,
+                "prompt": prompt.in_one(example.question),
+                "completion": text,
+                "answer": example.answers[0],
+                "extracted": verdict.extracted,
+                "correct": float(verdict.reason == "correct"),
+                "reward": verdict.reward,
+                "components": verdict.components,
+                "reason": verdict.reason,
+                "tokens": lengths[i],
+                "replies": judged.replies[i],
+            }
+            rows.append(row)
+        return rows
+
+
+def load_benchmark(spec: EvaluateSpec, data: Path, index: Path | None) -> Benchmark:
+    """The benchmark of a spec, from the manifest of the task's data and that of its index.
+
+    Raises BadInput if the data hold fewer problems than the spec asks for.
+    """
+    examples, wanted = read_examples(data, spec.benchmark), spec.final.problems
+    if len(examples) < wanted:
+        raise BadInput(f"{data}: {spec.benchmark}: expected at least {wanted} problems, got {len(examples)}")
+    return Benchmark(spec, load_task_setup(spec.task, spec.protocol, index), examples)
 
 
 def pass_at(k: int, n: int, correct: int) -> float:
-    """Unbiased estimate, from n samples of which some are correct, that at least one of k would be (2107.03374, eq 1).
+    """Unbiased estimate, from n samples, that at least one of k samples is correct (2107.03374, eq 1).
 
     >>> pass_at(1, 4, 1), pass_at(2, 4, 1), pass_at(4, 4, 1), pass_at(2, 4, 3)
     (0.25, 0.5, 1.0, 1.0)
@@ -56,13 +72,12 @@ def pass_at(k: int, n: int, correct: int) -> float:
 
 
 def summarise(rows: list[dict]) -> dict[str, float | int | None]:
-    """avg@k with its standard errors, pass@k, and how answers failed. A sample counts if its answer is correct.
+    """avg@k with its standard errors, pass@k, and the shares of failures. A sample is correct or not.
 
-    `standard_error` is over problems: samples of one problem are not independent, so it is that of the mean of
-    per-problem means. `sampling_error` is what remains if the problems are held fixed and only the samples are drawn
-    again: the noise of a comparison on the same problems. None where there is too little to tell. `no_search`: answers
-    given without any reply of a tool; `replies`: their mean number. Each of the reward's components has its mean, such
-    as `component_f1`.
+    `standard_error`: over problems. Samples of one problem are not independent, so it is the standard error of the mean
+    of per-problem means. `sampling_error`: for fixed problems and new samples, the noise of a comparison on the same
+    problems. Either is None if there are too few problems or samples. `no_search`: share of answers without a tool's
+    reply. `replies`: mean number of replies. Each component of the reward has its mean, such as `component_f1`.
 
     >>> rewards = [(0, 1.0), (0, 1.0), (1, 0.0), (1, 1.0)]
     >>> common = {"reason": "wrong", "tokens": 5, "replies": 0, "components": {}}

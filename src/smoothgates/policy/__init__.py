@@ -1,1 +1,1 @@
-"""Policies: a compact decoder, published models by transformers; tokenizers, folders, log-probabilities, experts."""
+"""Policies: a compact decoder, and published models run by transformers; tokenizers, folders, log-probabilities."""

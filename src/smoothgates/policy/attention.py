@@ -1,4 +1,4 @@
-"""Causal attention within sequences that are laid end to end: none sees another."""
+"""Causal attention within packed sequences, which lie end to end in one row and do not see each other."""
 
 import torch
 import torch.nn.functional as F
@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 def isolated(q: Tensor, k: Tensor, v: Tensor, lengths: list[int]) -> Tensor:
-    """Attention (1, heads, N, D) of N tokens in sequences of these lengths, with as many or fewer heads in k and v."""
+    """Attention (1, heads, N, D) of N tokens in sequences of these lengths. k and v may have fewer heads than q."""
     if v.is_cuda and v.dtype in (torch.float16, torch.bfloat16):
         return one_kernel(q.to(v.dtype), k.to(v.dtype), v, lengths)
     parts = zip(*(each.split(lengths, dim=2) for each in (q, k, v)), strict=True)
@@ -14,7 +14,7 @@ def isolated(q: Tensor, k: Tensor, v: Tensor, lengths: list[int]) -> Tensor:
 
 
 def one_kernel(q: Tensor, k: Tensor, v: Tensor, lengths: list[int]) -> Tensor:
-    """The same by flash attention, which takes half precision alone."""
+    """As `isolated`, by flash attention, which supports half precision only."""
     from torch.nn.attention.varlen import varlen_attn
 
     ends = F.pad(torch.tensor(lengths, device=q.device).cumsum(0), (1, 0)).int()

@@ -1,4 +1,4 @@
-"""The compact policy's architecture as Hugging Face's config.json, and back."""
+"""The compact decoder's architecture as Hugging Face's config.json, and back."""
 
 from typing import Any
 
@@ -6,11 +6,11 @@ from smoothgates.errors import BadInput
 from smoothgates.specs.architecture import Architecture, ExpertsConfig
 
 DENSE, SPARSE = "qwen2", "qwen3_moe"
-"""Model types that the compact decoder computes."""
+"""Model types that the compact decoder implements."""
 
 
 def config_of(arch: Architecture, end: int, pad: int) -> dict[str, Any]:
-    """config.json of a compact policy whose completions end with the id `end`."""
+    """config.json of a compact policy. `end`, `pad`: ids of its end and padding tokens."""
     config = arch.model_dump(exclude={"experts"}) | {
         "architectures": ["Qwen2ForCausalLM"],
         "model_type": DENSE,
@@ -39,10 +39,10 @@ def config_of(arch: Architecture, end: int, pad: int) -> dict[str, Any]:
 
 
 def architecture_of(config: dict[str, Any], where: str) -> Architecture:
-    """Of a config.json; BadInput if the compact decoder would compute something else."""
+    """The architecture in a config.json from `where`. Raises BadInput if the compact decoder does not support it."""
     kind, rope = config.get("model_type"), config.get("rope_parameters") or config.get("rope_scaling") or {}
     if kind not in (DENSE, SPARSE):
-        raise BadInput(f"sampler.kind: 'torch' knows {DENSE} and {SPARSE} only, {where} is {kind}: set it to 'vllm'")
+        raise BadInput(f"sampler.kind: 'torch' supports {DENSE} and {SPARSE}, {where} is {kind}: set it to 'vllm'")
     shape = {key: config[key] for key in Architecture.model_fields if key in config and key != "experts"}
     shape.setdefault("rope_theta", rope.get("rope_theta"))
     experts = None
@@ -62,5 +62,5 @@ def architecture_of(config: dict[str, Any], where: str) -> Architecture:
         other |= {"rope_type": rope["rope_type"]}
     if other:
         key, value = next(iter(other.items()))
-        raise BadInput(f"sampler.kind: 'torch' cannot compute {where}, whose {key} is {value}: set it to 'vllm'")
+        raise BadInput(f"sampler.kind: 'torch' does not support {where}: its {key} is {value}: set it to 'vllm'")
     return arch

@@ -1,7 +1,7 @@
-"""A compact decoder, Qwen2 or with experts Qwen3-MoE: transformers' numbers and names, a tenth of its start-up time.
+"""A compact decoder: Qwen2, or Qwen3-MoE if it has experts, with transformers' numbers and names.
 
-Importing transformers' Qwen2 costs more CPU time than a laptop run's whole training, and the study starts over a
-hundred processes. Names are Hugging Face's, so a state dict is a checkpoint. Tests hold the logits to
+Importing transformers' Qwen2 takes more CPU time than a laptop run's whole training, and the study starts over a
+hundred processes. Names are Hugging Face's, so a state dict is a checkpoint. Tests compare the logits with
 transformers' within 10⁻⁶. Shapes: B sequences, T tokens, H hidden, S cache slots.
 """
 
@@ -20,7 +20,7 @@ from smoothgates.specs.architecture import Architecture
 
 
 class Cache:
-    """Keys and values of the tokens seen so far, one tensor of (B, kv heads, S, head size) a layer."""
+    """Keys and values of the tokens so far: for each layer two tensors (B, kv heads, S, head size)."""
 
     def __init__(self, arch: Architecture, batch: int, slots: int):
         shape = (batch, arch.num_key_value_heads, slots, arch.head_size)
@@ -28,13 +28,13 @@ class Cache:
         self.values = [torch.zeros(shape) for _ in range(arch.num_hidden_layers)]
 
     def select(self, rows: Tensor) -> None:
-        """Keep (or repeat) these rows of the batch."""
+        """Keep these rows of the batch, or repeat them."""
         self.keys = [k[rows] for k in self.keys]
         self.values = [v[rows] for v in self.values]
 
 
 class Attention(nn.Module):
-    """Grouped-query attention with rotary positions: with biases in Qwen2, with normed queries and keys in Qwen3."""
+    """Grouped-query attention with rotary positions. Qwen2 has biases, Qwen3 normalises queries and keys."""
 
     def __init__(self, arch: Architecture):
         super().__init__()
@@ -67,7 +67,7 @@ class Attention(nn.Module):
             keys, values, start, bias = past
             end = start + length
             keys[:, :, start:end], values[:, :, start:end] = k, v
-            # Queries that share a key head are stacked: one matmul a key head, faster here than SDPA.
+            # Queries that share a key head are stacked: one matmul for each key head is faster here than SDPA.
             group = self.heads // self.kv_heads
             q = q.reshape(batch, self.kv_heads, group * length, self.head_size) * self.head_size**-0.5
             scores = q @ keys[:, :, :end].transpose(2, 3)
@@ -116,10 +116,10 @@ class Layer(nn.Module):
 
 
 class Decoder(nn.Module):
-    """The whole decoder. `hidden` and `logits` are apart, so that logits are made only where needed."""
+    """The decoder. `hidden` and `logits` are separate, so that logits are computed only where they are needed."""
 
     def __init__(self, arch: Architecture, tied: bool = True):
-        """`tied`: tokens are read and written with one matrix."""
+        """`tied`: the output matrix is the embedding."""
         super().__init__()
         self.arch = arch
         self.lm_head = None if tied else nn.Linear(arch.hidden_size, arch.vocab_size, bias=False)
@@ -133,9 +133,9 @@ class Decoder(nn.Module):
         self.register_buffer("cos", angles.cos(), persistent=False)
         self.register_buffer("sin", angles.sin(), persistent=False)
         self.routes: Routes | None = None
-        """Notes and prescribes the experts of the next forward pass; `policy.routing.routing` sets it."""
+        """Records or prescribes the experts of the next forward pass; set by `policy.routing.routing`."""
         self.recomputes = False
-        """Whether activations are computed anew in the backward pass."""
+        """Whether the backward pass recomputes activations."""
 
     def initialise(self, generator: torch.Generator) -> "Decoder":
         """N(0, initializer_range²) for every matrix, zero biases, unit norms: Hugging Face's initialisation."""
@@ -156,9 +156,9 @@ class Decoder(nn.Module):
     ) -> Tensor:
         """Final hidden states (B, T, H) of token ids (B, T).
 
-        `keep` selects the positions whose states are wanted, (B, T, H) → (…, H): the last layer computes no others.
-        Without a cache: causal attention over the row, so right padding needs no mask. With one: the tokens
-        take the slots from `start` on, and `bias` (broadcastable to (B, 1, 1, T, start + T)) is added to the scores.
+        `keep` selects positions, (B, T, H) → (…, H): the last layer computes no others. Without a cache, attention is
+        causal over the row, so right padding needs no mask. With a cache, the tokens take the slots from `start`, and
+        `bias`, broadcastable to (B, 1, 1, T, start + T), is added to the scores.
         """
         x = self.model.embed_tokens(ids)
         end = start + ids.shape[1]
@@ -171,7 +171,7 @@ class Decoder(nn.Module):
         return self.model.norm(x)
 
     def packed(self, ids: Tensor, lengths: list[int]) -> Tensor:
-        """Final hidden states (N, H) of sequences of these lengths laid end to end (N,), none of which sees another."""
+        """Final hidden states (N, H) of packed sequences (N,) of these lengths, which do not see each other."""
         places = torch.cat([torch.arange(length, device=ids.device) for length in lengths])
         x, rotary = self.model.embed_tokens(ids).unsqueeze(0), (self.cos[places], self.sin[places])
         for i, layer in enumerate(self.model.layers):
@@ -179,7 +179,7 @@ class Decoder(nn.Module):
         return self.model.norm(x)[0]
 
     def checkpoint_gradients(self) -> None:
-        """Compute activations anew in the backward pass: those of one layer exist at a time."""
+        """Recompute activations in the backward pass, so that only one layer's exist at a time."""
         self.recomputes = True
 
     def run(self, layer: Layer) -> Callable[..., Tensor]:
@@ -187,7 +187,7 @@ class Decoder(nn.Module):
 
     @property
     def sparse_shape(self) -> tuple[int, int]:
-        """Layers with experts, and how many of them each token goes through."""
+        """Layers with experts, and experts of each token: (L, K), or (0, 0) without experts."""
         return (self.arch.num_hidden_layers, self.arch.experts.chosen) if self.arch.experts else (0, 0)
 
     @property
@@ -201,6 +201,6 @@ class Decoder(nn.Module):
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Rotary position embedding of (B, heads, T, head size), halves convention."""
+    """Apply rotary positions to (B, heads, T, head size), in the convention of two halves."""
     a, b = x.chunk(2, dim=-1)
     return (x * cos + torch.cat([-b, a], dim=-1) * sin).to(x.dtype)

@@ -1,4 +1,4 @@
-"""Log-probabilities of sampled tokens under a policy, as the trainer sees them."""
+"""Log-probabilities of sampled tokens under a policy, as the trainer computes them."""
 
 import torch
 import torch.nn.functional as F
@@ -9,10 +9,10 @@ from smoothgates.policy.policy import Policy
 
 
 class Scorer(nn.Module):
-    """A policy whose forward pass is what an engine must compute, so that engines can wrap it."""
+    """A module with the log-probabilities as its forward pass, so that engines can wrap it."""
 
     def __init__(self, policy: Policy, packed: bool = False, chunk: int | None = None):
-        """`packed`: lay rows end to end instead of padding them. `chunk`: tokens whose logits exist at a time."""
+        """`packed`: pack rows instead of padding. `chunk`: compute logits for at most this many tokens at a time."""
         super().__init__()
         self.policy, self.is_packed, self.chunk = policy, packed, chunk
 
@@ -20,29 +20,31 @@ class Scorer(nn.Module):
         """Log π (B, W) of each completion's tokens, and the entropy (B, W) of the distribution each came from, in nats.
 
         ids: right-padded rows of prompt + completion (B, T). starts: first completion position of each row (B,).
-        lengths: completion tokens of each row (B,); W is the most. Places past a row's end hold numbers without
-        meaning: mask them. Entropy carries no gradient. Both are in single precision.
+        lengths: completion tokens of each row (B,), W at most. Values past a row's end are meaningless: mask them.
+        Entropy has no gradient. Both results are in single precision.
         """
         width = int(lengths.max())
         if not self.is_packed and self.chunk is None:
             return completion_logprobs(self.policy, ids, starts, width)
         rows, places = (torch.arange(width, device=ids.device) < lengths.unsqueeze(1)).nonzero(as_tuple=True)
         columns = starts[rows] + places
-        read = packed_states if self.is_packed else padded_states
-        states = read(self.policy, ids, starts + lengths - 1, rows, columns - 1)
+        if self.is_packed:
+            states = packed_states(self.policy, ids, starts + lengths - 1, rows, columns - 1)
+        else:
+            states = padded_states(self.policy, ids, rows, columns - 1)
         logp, entropy = token_logprobs(states, self.policy.head, ids[rows, columns], self.chunk)
         grid = logp.new_zeros(len(ids), width)
         return grid.index_put((rows, places), logp), grid.index_put((rows, places), entropy)
 
 
-def padded_states(policy: Policy, ids: Tensor, lengths: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """Final hidden states (n, H) at some places, n rows and columns, of right-padded rows (B, T)."""
+def padded_states(policy: Policy, ids: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """Final hidden states (n, H) at n positions of right-padded rows (B, T), given by their rows and columns."""
     flat = rows * (ids.shape[1] - 1) + columns
     return policy.hidden(ids[:, :-1], keep=lambda x: x.flatten(0, 1).index_select(0, flat))
 
 
 def packed_states(policy: Policy, ids: Tensor, lengths: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """The same, the first `lengths` (B,) tokens of each row laid end to end."""
+    """As `padded_states`, with the first `lengths` (B,) tokens of the rows packed."""
     inside = torch.arange(ids.shape[1], device=ids.device) < lengths.unsqueeze(1)
     firsts = lengths.cumsum(0) - lengths
     return policy.packed(ids[inside], lengths.tolist()).index_select(0, firsts[rows] + columns)
@@ -51,8 +53,8 @@ def packed_states(policy: Policy, ids: Tensor, lengths: Tensor, rows: Tensor, co
 def token_logprobs(hidden: Tensor, head: Tensor, targets: Tensor, chunk: int | None = None) -> tuple[Tensor, Tensor]:
     """Log π of targets (…,) and the entropies (…,), from final hidden states (…, H) and the output matrix (V, H).
 
-    Logits and softmax are in single precision, whatever the arguments are in. `chunk`: tokens (n,) whose logits exist
-    at a time; None: all.
+    Logits and softmax are in single precision for arguments of any type. `chunk`: compute logits for at most this many
+    of the tokens (n,) at a time. None: for all at once.
     """
     with torch.autocast(hidden.device.type, enabled=False):
         if chunk is not None:
@@ -64,7 +66,7 @@ def token_logprobs(hidden: Tensor, head: Tensor, targets: Tensor, chunk: int | N
 
 
 def completion_logprobs(policy: Policy, ids: Tensor, starts: Tensor, width: int) -> tuple[Tensor, Tensor]:
-    """As `Scorer.forward`; the last layer and the logits are computed at completion positions only."""
+    """As `Scorer.forward`. The last layer and the logits are computed at completion positions only."""
     columns = (starts.unsqueeze(1) + torch.arange(width, device=ids.device)).clamp(max=ids.shape[1] - 1)
     before = (columns - 1).unsqueeze(2)
     hidden = policy.hidden(ids[:, :-1], keep=lambda x: x.gather(1, before.expand(-1, -1, x.shape[2])))

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from smoothgates.errors import BadInput
-from smoothgates.io.files import file_entry, link_or_copy, replacing_folder
+from smoothgates.io.files import link_or_copy, replacing_folder
 from smoothgates.io.hub import asking
-from smoothgates.policy.folder import SMALL, small_files
-from smoothgates.policy.text import ends_of
+from smoothgates.policy.save import SMALL, folder_records, small_files
+from smoothgates.policy.text import end_ids
 from smoothgates.policy.tokenizer import load_tokenizer
 from smoothgates.policy.transformer import known_config
 from smoothgates.policy.weights import INDEX, shapes, weight_files
@@ -21,30 +21,33 @@ INSTEAD = (
     " or fetch it into the cache (HF_HOME) where the hub can be reached"
 )
 METADATA = Path(".cache/huggingface/download/config.json.metadata")
-"""The first line is the commit, where a mirror was filled by `hf download --local-dir`."""
+"""Written by `hf download --local-dir`; its first line is the commit."""
 
 
 def find_model(model: Model, mirror: Path | None = None) -> Path:
-    """Folder of a model's files, checked: its mirror's, or that of the hub's cache, which is filled if need be.
+    """The folder of a model's files, checked: in the mirror, or in the hub's cache, which is filled if need be.
 
-    Raises BadInput, and TryAgain where the hub cannot be reached.
+    Raises BadInput if the files are missing, damaged or of another revision, and TryAgain if the hub cannot be reached.
     """
-    if mirror is None:
-        folder = fetch(model)
-    else:
-        folder = mirror / model.hub
-        if not folder.is_dir():
-            raise BadInput(f"{folder}: no such folder, though model_mirror should hold {model.hub} there")
-        noted = folder / METADATA
-        commit = noted.read_text(encoding="utf-8").split()[0] if noted.is_file() else model.revision
-        if commit != model.revision:
-            raise BadInput(f"{folder}: is of revision {commit}, model.revision is {model.revision}")
+    folder = fetch(model) if mirror is None else find_in_mirror(model, mirror)
     check(folder)
     return folder
 
 
+def find_in_mirror(model: Model, mirror: Path) -> Path:
+    """The model's folder in a mirror. Raises BadInput if it is missing, or known to be of another revision."""
+    folder = mirror / model.hub
+    if not folder.is_dir():
+        raise BadInput(f"{folder}: is missing; expected {model.hub} there, because model_mirror is set")
+    noted = folder / METADATA
+    commit = noted.read_text(encoding="utf-8").split()[0] if noted.is_file() else model.revision
+    if commit != model.revision:
+        raise BadInput(f"{folder}: expected revision {model.revision} (model.revision), got {commit}")
+    return folder
+
+
 def fetch(model: Model) -> Path:
-    """A model's folder in the hub's cache."""
+    """The model's folder in the hub's cache."""
     from huggingface_hub import snapshot_download
 
     with asking(f"model: {model.hub}@{model.revision}", "model", INSTEAD):
@@ -53,7 +56,7 @@ def fetch(model: Model) -> Path:
 
 
 def check(folder: Path) -> None:
-    """Raise BadInput unless weights are whole and safe, transformers knows the model, and the tokenizer is its own."""
+    """Raise BadInput unless the weights are complete, transformers knows the model, and the tokenizer fits it."""
     for name in ("config.json", "tokenizer.json"):
         if not (folder / name).is_file():
             raise BadInput(f"{folder / name}: no such file")
@@ -61,23 +64,23 @@ def check(folder: Path) -> None:
     rows = known_config(folder).get_text_config().vocab_size
     try:
         tokenizer = load_tokenizer(folder)
-    except Exception as error:  # the library raises nothing more special
+    except Exception as error:  # the library raises nothing more specific
         raise BadInput(f"{folder / 'tokenizer.json'}: cannot be read ({' '.join(str(error).split())})") from None
-    most = max(tokenizer.get_vocab().values())
-    if most >= rows:
-        raise BadInput(f"{folder}: mismatched tokenizer: it has the id {most}, the model's ids end at {rows - 1}")
-    for end in ends_of(folder):
+    largest = max(tokenizer.get_vocab().values())
+    if largest >= rows:
+        raise BadInput(f"{folder}: tokenizer does not fit the model: expected ids up to {rows - 1}, got {largest}")
+    for end in end_ids(folder):
         if tokenizer.id_to_token(end) is None:
-            raise BadInput(f"{folder}: mismatched tokenizer: it has no id {end}, with which the model ends")
+            raise BadInput(f"{folder}: tokenizer does not fit the model: it lacks the model's end token, id {end}")
 
 
-def take(folder: Path, out: Path) -> list[dict]:
-    """Make `out` a policy folder with the files of another, as links where the disk allows it; returns their records.
+def copy_model(folder: Path, out: Path) -> list[dict]:
+    """Make `out` a policy folder with the files of `folder`, as links where the disk allows it.
 
-    It is whole or absent.
+    `out` appears complete or not at all. Returns the records of its files.
     """
     with replacing_folder(out) as unfinished:
         index = [folder / INDEX] if (folder / INDEX).exists() else []
         for file in (*weight_files(folder), *index, *small_files(folder)):
             link_or_copy(file.resolve(), unfinished / file.name)
-    return [file_entry(path, out) for path in sorted(out.iterdir())]
+    return folder_records(out)

@@ -1,4 +1,4 @@
-"""Which experts tokens go through: noted as routers choose them, or given beforehand."""
+"""The experts of tokens: recorded as the routers choose them, or prescribed."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,74 +12,76 @@ from smoothgates.policy.policy import Keep, Policy
 
 @dataclass(frozen=True)
 class Route:
-    """The part of one layer, at the tokens that it computes."""
+    """The experts in one layer, of the tokens that the layer computes."""
 
-    noted: Tensor
-    """(B·T, K) of all tokens, to be filled."""
+    recorded: Tensor
+    """(B·T, K) the routers' choice for all tokens, filled by `record`."""
     given: Tensor | None
-    """(B·T, K) or None."""
+    """(B·T, K) prescribed experts, or None."""
     where: Tensor
-    """(N,) places among B·T of the tokens that the layer computes."""
+    """(N,) positions among B·T of the tokens that the layer computes."""
 
     def prescribed(self) -> Tensor | None:
-        """Experts (N, K) to go through."""
+        """Experts (N, K) to use instead of the router's choice, or None."""
         return None if self.given is None else self.given[self.where].long()
 
-    def note(self, choice: Tensor) -> None:
-        """Keep the router's choice (N, K)."""
-        self.noted[self.where] = choice.to(self.noted.dtype)
+    def record(self, choice: Tensor) -> None:
+        """Record the router's choice (N, K)."""
+        self.recorded[self.where] = choice.to(self.recorded.dtype)
 
 
 @dataclass(frozen=True)
 class Routes:
-    """Of one forward pass over B rows of T tokens, with K experts chosen in each of L layers."""
+    """The experts in one forward pass over B rows of T tokens, with K experts in each of L layers."""
 
     places: Tensor
     """(B, T) 0 … B·T − 1."""
-    noted: Tensor
-    """(L, B·T, K)."""
+    recorded: Tensor
+    """(L, B·T, K) the routers' choice."""
     given: Tensor | None
-    """(L, B·T, K), or None: what the routers choose."""
+    """(L, B·T, K) prescribed experts. None: the routers choose."""
 
     def of(self, layer: int, width: int, keep: Keep | None) -> Route:
-        """Of a layer that computes the first `width` tokens of each row, or those of them that are kept."""
+        """For a layer that computes the first `width` tokens of each row, or those that `keep` selects."""
         places = self.places[:, :width].unsqueeze(2)
         return self.at(layer, (places if keep is None else keep(places)).flatten())
 
     def packed(self, layer: int, lengths: list[int]) -> Route:
-        """Of a layer that computes the first `lengths` tokens of the rows, end to end."""
+        """For a layer that computes the first `lengths` tokens of the rows, packed."""
         ends = torch.tensor(lengths, device=self.places.device).unsqueeze(1)
         return self.at(layer, self.places[torch.arange(self.places.shape[1], device=ends.device) < ends])
 
     def at(self, layer: int, where: Tensor) -> Route:
-        """Of a layer that computes the tokens at these places (N,)."""
-        return Route(self.noted[layer], None if self.given is None else self.given[layer], where)
+        """For a layer that computes the tokens at these positions (N,)."""
+        return Route(self.recorded[layer], None if self.given is None else self.given[layer], where)
 
 
 def sparse_shape(policy: Policy) -> tuple[int, int]:
-    """Layers with experts, and experts that each chooses: (0, 0) for a policy without."""
+    """Layers with experts, and experts of each token: (L, K), or (0, 0) without experts."""
     return getattr(policy, "sparse_shape", (0, 0))
 
 
 def no_routes(policy: Policy, rows: int, tokens: int) -> Tensor:
-    """Experts (rows, tokens, L, K) before any has been chosen; without elements for a policy without experts."""
+    """Experts (rows, tokens, L, K) before a forward pass: all 0. Empty for a policy without experts."""
     return torch.zeros(rows, tokens, *sparse_shape(policy), dtype=torch.uint8)
 
 
 @contextmanager
 def routing(policy: Policy, rows: int, tokens: int, given: Tensor | None = None) -> Iterator[Tensor]:
-    """Within, a forward pass over ids (rows, tokens) or fewer columns notes what the routers choose.
+    """Record the routers' choice in a forward pass over ids (rows, tokens), or over their first columns.
 
-    Yields the choice (rows, tokens, L, K), to be read afterwards; places that a layer did not compute are 0. With
-    `given`, of the same shape, tokens go through those experts, and what is noted is the choice that was overruled.
+    Yields the choice (rows, tokens, L, K), to be read after the pass; it is 0 where a layer did not compute a token.
+    `given`, of the same shape: experts to use. The recorded choice is then the one that was overruled.
     """
     layers, _ = sparse_shape(policy)
-    noted = no_routes(policy, rows, tokens).to(next(policy.parameters()).device)
+    recorded = no_routes(policy, rows, tokens).to(next(policy.parameters()).device)
     if layers:
-        places = torch.arange(rows * tokens, device=noted.device).view(rows, tokens)
-        policy.routes = Routes(places, by_layer(noted), None if given is None else by_layer(given.to(noted.device)))
+        places = torch.arange(rows * tokens, device=recorded.device).view(rows, tokens)
+        policy.routes = Routes(
+            places, by_layer(recorded), None if given is None else by_layer(given.to(recorded.device))
+        )
     try:
-        yield noted
+        yield recorded
     finally:
         if layers:
             policy.routes = None

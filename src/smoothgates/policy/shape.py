@@ -1,4 +1,4 @@
-"""How large a policy is: what the cost model needs to know of a decoder."""
+"""The size of a decoder, for the cost model."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ from smoothgates.specs.policy import Model
 
 @dataclass(frozen=True)
 class Shape:
-    """Of a decoder with grouped queries and gated MLPs: of Qwen2's kind, or Qwen3's, or Qwen3-MoE's.
+    """The shape of a decoder with grouped queries and gated MLPs: Qwen2, Qwen3 or Qwen3-MoE.
 
     Qwen2 has biases on queries, keys and values. Qwen3 normalises queries and keys instead, and names its head size.
     """
@@ -26,10 +26,10 @@ class Shape:
     tied: bool = True
     """Whether the output matrix is the embedding."""
     head_size: int | None = None
-    """Of Qwen3's kind. None: Qwen2's, hidden / heads."""
+    """For Qwen3. None: Qwen2, with hidden / heads."""
     experts: int = 1
     chosen: int = 1
-    """Of the experts, those that a token goes through."""
+    """Experts of each token."""
 
     @property
     def head(self) -> int:
@@ -37,7 +37,7 @@ class Shape:
 
     @property
     def attention(self) -> int:
-        """Parameters of one layer beside its experts: attention, norms, router."""
+        """Parameters of one layer without its experts: attention, norms, router."""
         queries, kv = self.heads * self.head, self.kv_heads * self.head
         extra = 2 * self.head if self.head_size else queries + 2 * kv
         router = self.hidden * self.experts if self.experts > 1 else 0
@@ -55,7 +55,7 @@ class Shape:
 
     @property
     def ends(self) -> int:
-        """Parameters of the embedding that every token is multiplied with, and of the last norm."""
+        """Parameters of the output matrix, which every token is multiplied by, and of the last norm."""
         return self.vocabulary * self.hidden + self.hidden
 
     @property
@@ -69,7 +69,7 @@ class Shape:
 
     @property
     def used(self) -> int:
-        """Parameters that a token is multiplied with: of experts the chosen, and looking up an embedding costs nothing.
+        """Parameters that a token is multiplied by: of the experts only its own. Looking up an embedding costs nothing.
 
         >>> round(KNOWN["Qwen/Qwen3-30B-A3B-Base"].used / 1e9, 1)
         3.0
@@ -77,13 +77,13 @@ class Shape:
         return self.layers * (self.attention + self.chosen * self.mlp) + self.ends
 
     def touched(self, tokens: float) -> float:
-        """Parameters that are read where so many tokens are multiplied together, each choosing experts at random."""
+        """Parameters read for a batch of this many tokens, if each chooses its experts at random."""
         missed = (1 - self.chosen / self.experts) ** max(tokens, 1)
         return self.layers * (self.attention + self.experts * (1 - missed) * self.mlp) + self.ends
 
     @property
     def cached(self) -> int:
-        """Numbers that a token leaves in the key-value cache."""
+        """Numbers of each token in the key-value cache."""
         return 2 * self.layers * self.kv_heads * self.head
 
 
@@ -107,6 +107,7 @@ KNOWN: dict[str, Shape] = {
 
 
 def shape_of(arch: Architecture) -> Shape:
+    """The shape of a compact policy."""
     experts = arch.experts
     return Shape(
         vocabulary=arch.vocab_size,
@@ -122,19 +123,22 @@ def shape_of(arch: Architecture) -> Shape:
 
 
 def shape_of_model(model: Model, folders: list[Path]) -> Shape:
-    """Of a published model: by the config.json in one of these folders, or as we know it. Raises BadInput."""
+    """The shape of a published model, from the first config.json in these folders, else from `KNOWN`.
+
+    Raises BadInput if neither has it.
+    """
     if model.stand_in:
         return shape_of(model.stand_in)
     for folder in folders:
         if (folder / "config.json").exists():
             return shape_in(load_json(folder / "config.json"))
     if model.hub not in KNOWN:
-        raise BadInput(f"model.hub: '{model.hub}': its shape is not known: run its policy job, or name a model_mirror")
+        raise BadInput(f"model.hub: '{model.hub}': its shape is unknown: run its policy job, or set model_mirror")
     return KNOWN[model.hub]
 
 
 def shape_in(config: dict) -> Shape:
-    """Of a Hugging Face config."""
+    """The shape in a Hugging Face config.json."""
     experts = config.get("num_experts") or 1
     return Shape(
         vocabulary=config["vocab_size"],

@@ -1,4 +1,4 @@
-"""A published model, run by transformers, as a policy. Its code is that of transformers alone, never the model's."""
+"""A published model as a policy, run by transformers. No code of the model's own is ever executed."""
 
 import importlib.util
 from functools import partial
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Transformer(nn.Module):
-    """See `Policy`. Its state dict has the names of the model's files; a head that is tied to the input has none."""
+    """See `Policy`. The state dict has the names of the model's files, without a head that is tied to the input."""
 
     def __init__(self, causal: "PreTrainedModel"):
         super().__init__()
@@ -35,16 +35,16 @@ class Transformer(nn.Module):
             router.register_forward_hook(partial(self._route, layer))
         self.sparse_shape = (len(routers), routers[0].top_k) if routers else (0, 0)
         self.routes: Routes | None = None
-        """Notes and prescribes the experts of the next forward pass; `policy.routing.routing` sets it."""
+        """Records or prescribes the experts of the next forward pass; set by `policy.routing.routing`."""
         self.latest: list[Route] = []
-        """By layer, of the latest forward pass: what is computed anew in its backward pass takes the same way."""
+        """The latest forward pass, by layer. Layers that the backward pass recomputes use the same experts."""
 
     def _route(self, layer: int, router: nn.Module, _, output: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, ...]:
-        """What the router of a layer gives out: its logits, and weights and ids of the experts that are taken."""
+        """Hook on a layer's router: its logits, and the weights and ids of the experts to use."""
         if not self.latest:
             return output
         logits, _, choice = output
-        self.latest[layer].note(choice)
+        self.latest[layer].record(choice)
         taken = self.latest[layer].prescribed()
         if taken is None:
             return output
@@ -56,14 +56,14 @@ class Transformer(nn.Module):
     def hidden(self, ids: Tensor, keep: Keep | None = None) -> Tensor:
         layers, width = range(self.sparse_shape[0]), ids.shape[1]
         self.latest = [self.routes.of(layer, width, None) for layer in layers] if self.routes else []
-        # Attention is causal, so what follows a row's end changes nothing before it.
+        # Attention is causal, so padding after a row's end does not change the row.
         found = getattr(self, self.base)(input_ids=ids, use_cache=False).last_hidden_state
         return found if keep is None else keep(found)
 
     def packed(self, ids: Tensor, lengths: list[int]) -> Tensor:
         layers = range(self.sparse_shape[0])
         self.latest = [self.routes.packed(layer, lengths) for layer in layers] if self.routes else []
-        # Positions that begin anew are how transformers tells sequences apart, and only without mask and cache.
+        # transformers separates sequences where positions start again at 0, and only without mask and cache.
         places = torch.cat([torch.arange(length, device=ids.device) for length in lengths]).unsqueeze(0)
         base = getattr(self, self.base)
         return base(input_ids=ids.unsqueeze(0), position_ids=places, use_cache=False).last_hidden_state[0]
@@ -73,16 +73,19 @@ class Transformer(nn.Module):
         return self.get_submodule(self.writes).weight
 
     def checkpoint_gradients(self) -> None:
-        """Compute activations anew in the backward pass."""
+        """Recompute activations in the backward pass."""
         base = getattr(self, self.base)
-        # Its name since transformers 5.2x; the older one warns.
+        # The name since transformers 5.2x; the older name warns.
         enable = getattr(base, "activation_checkpointing_enable", base.gradient_checkpointing_enable)
         enable({"use_reentrant": False})
-        base.train()  # transformers does it in training only; there is no dropout
+        base.train()  # transformers recomputes in training mode only; there is no dropout
 
 
 def load_transformer(folder: Path, dtype: str = "float32") -> Transformer:
-    """The policy of a folder, its weights of this type; BadInput unless transformers knows it, and all its weights."""
+    """The policy of a folder, with weights of this type.
+
+    Raises BadInput if transformers does not know the model, or if the weights do not match config.json.
+    """
     from transformers import AutoModelForCausalLM
     from transformers.utils import logging
 
@@ -90,7 +93,7 @@ def load_transformer(folder: Path, dtype: str = "float32") -> Transformer:
     config, stored = known_config(folder), shapes(folder)
     for key, value in config.to_dict().items():
         if "dropout" in key and isinstance(value, float):
-            setattr(config, key, 0.0)  # ratios compare two passes over the same tokens
+            setattr(config, key, 0.0)  # ratios compare two passes over the same tokens, so these must agree
     try:
         causal, found = AutoModelForCausalLM.from_pretrained(
             folder,
@@ -103,7 +106,7 @@ def load_transformer(folder: Path, dtype: str = "float32") -> Transformer:
     except (ValueError, RuntimeError) as error:
         raise BadInput(f"{folder}: transformers cannot load it ({' '.join(str(error).split())})") from None
     if lost := sorted(found["missing_keys"] | found["unexpected_keys"]):
-        raise BadInput(f"{folder}: weights do not fit config.json: {lost[0]}, {len(lost)} in all")
+        raise BadInput(f"{folder}: weights do not match config.json: {lost[0]}, {len(lost)} in all")
     if any(".experts.0." in name for name in stored):
         for module in causal.modules():
             if isinstance(getattr(module, "gate_up_proj", None), nn.Parameter):
@@ -111,19 +114,21 @@ def load_transformer(folder: Path, dtype: str = "float32") -> Transformer:
                 module.register_load_state_dict_pre_hook(unite)
     policy = Transformer(causal)
     if renamed := sorted(policy.state_dict().keys() - stored.keys()):
-        raise BadInput(f"{folder}: model_type {config.model_type}: cannot be saved as it was: {renamed[0]} is new")
+        raise BadInput(
+            f"{folder}: model_type {config.model_type}: cannot be saved under its own names: {renamed[0]} is new"
+        )
     return policy
 
 
 def routers_of(causal: "PreTrainedModel") -> list[nn.Module]:
-    """What chooses experts, by layer, where it is known how to note and prescribe the choice."""
+    """The routers, by layer; empty if the model has none that can be recorded and prescribed."""
     if causal.config.model_type != "qwen3_moe":
         return []
     return [layer.mlp.gate for layer in causal.model.layers if hasattr(layer.mlp, "gate")]
 
 
 def known_config(folder: Path) -> "PretrainedConfig":
-    """config.json as transformers reads it; BadInput for a model that transformers itself does not know."""
+    """config.json as transformers reads it. Raises BadInput if transformers does not know the model."""
     from transformers import AutoConfig
 
     try:
@@ -134,6 +139,6 @@ def known_config(folder: Path) -> "PretrainedConfig":
 
 
 def attention() -> str:
-    """How transformers computes attention."""
+    """The attention implementation for transformers to use."""
     flash = torch.cuda.is_available() and importlib.util.find_spec("flash_attn")
     return "flash_attention_2" if flash else "sdpa"

@@ -14,17 +14,17 @@ from smoothgates.io.files import write_atomically, write_json
 
 WHOLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 SHARD = 5 * 10**9
-"""Most bytes of a file, unless one tensor needs more."""
+"""Most bytes of a file, unless one tensor is larger."""
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The files that hold a folder's weights; BadInput names one that is missing."""
+    """The files with a folder's weights. Raises BadInput if one is missing."""
     names = {WHOLE}
     if (index := folder / INDEX).exists():
         try:
             names = set(load_json(index)["weight_map"].values())
         except (LookupError, TypeError, AttributeError) as error:
-            raise BadInput(f"{index}: expected a weight_map of tensors to files ({error})") from None
+            raise BadInput(f"{index}: expected a weight_map from tensors to files ({error})") from None
     files = [folder / name for name in sorted(names)]
     for file in files:
         if not file.is_file():
@@ -35,12 +35,12 @@ def weight_files(folder: Path) -> list[Path]:
 
 
 def load_weights(folder: Path) -> dict[str, Tensor]:
-    """The weights of a policy folder, by Hugging Face's names."""
+    """The weights of a policy folder, by Hugging Face's names. Raises BadInput if a file is missing."""
     return {name: tensor for file in weight_files(folder) for name, tensor in load_file(file).items()}
 
 
 def shapes(folder: Path) -> dict[str, tuple[int, ...]]:
-    """Shape of each tensor, read from the heads of the files. Raises BadInput."""
+    """The shape of each tensor, from the headers of the files. Raises BadInput if one is missing or damaged."""
     return dict(_shapes(folder))
 
 
@@ -48,19 +48,19 @@ def _shapes(folder: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
     for file in weight_files(folder):
         try:
             with safe_open(file, framework="pt") as tensors:
-                for name in tensors.keys():  # noqa: SIM118 (it is no mapping)
+                for name in tensors.keys():  # noqa: SIM118 (not a mapping)
                     yield name, tuple(tensors.get_slice(name).get_shape())
         except SafetensorError as error:
             raise BadInput(f"{file}: damaged: cannot be read as safetensors ({error})") from None
 
 
 def count_parameters(folder: Path) -> int:
-    """Of the weights in a folder."""
+    """Parameters in a folder's weights."""
     return sum(map(math.prod, shapes(folder).values()))
 
 
 def write_weights(folder: Path, weights: dict[str, Tensor], shard: int = SHARD) -> None:
-    """Write weights in files of at most `shard` bytes; equal weights give equal bytes. The folder must exist."""
+    """Write weights into an existing folder, in files of at most `shard` bytes. Equal weights give equal bytes."""
     parts = {WHOLE: list(weights)}
     total = sum(tensor.nbytes for tensor in weights.values())
     if total > shard:

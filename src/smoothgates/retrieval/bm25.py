@@ -1,14 +1,14 @@
-"""BM25 by bm25s, memory-mapped. Lucene's variant: k1 1.5, b 0.75, its 33 English stop words, no stemming.
+"""BM25 by bm25s, memory-mapped. Lucene's variant: k1 1.5, b 0.75, Lucene's 33 English stop words, no stemming.
 
-What a process holds for itself does not grow with the index: scores, words and passages are read in place from files.
-So words are not kept as a dictionary, which for a large corpus would take gigabytes in every process. A word is found
-by the first 8 bytes of its digest in a sorted array. Two of n words share one with probability n² / 2⁶⁵ (10 million
-words: 3 in a million), and would then count as one word.
+A process's own memory does not grow with the index: scores, words and passages are mapped from files. A dictionary of
+the words of a large corpus would take gigabytes in every process. Instead, a word is found by the first 8 bytes of its
+digest in a sorted array. Some two of n words share these bytes with probability n² / 2⁶⁵ (10 million words: 3 in a
+million); they would count as one word.
 
-Building reads the corpus once and never holds its text, but bm25s holds all scores: 45 bytes for each different word
-of each passage (measured over 12 million of them). The 21 million passages of Wikipedia 2018 have about 1.2 billion, so
-that needs some 55 GB. Searching takes time in proportion to the number of passages: on one core some thousands of
-queries a second over 14 thousand passages, 700 over 270 thousand, so to expect about 10 over 21 million.
+Building reads the corpus once and never holds its text, but bm25s holds all scores: 45 bytes for each distinct word of
+each passage (measured over 12 million of them). The 21 million passages of Wikipedia 2018 have about 1.2 billion such
+words, so they need some 55 GB. The time of a search grows with the number of passages: one core answered thousands of
+queries a second over 14 thousand passages and 700 over 270 thousand; expect about 10 over 21 million.
 
 Source: Lù, "BM25S" (2407.03618); Kamphuis et al. (ECIR 2020) on the variants.
 """
@@ -24,14 +24,17 @@ from smoothgates.errors import BadInput
 from smoothgates.retrieval.passages import Passage, Store, write_store
 
 MAX_WORDS = 256
-"""Words of a query that count: bounds the time that a runaway query takes."""
+"""Most words of a query that count. It bounds the time of a search."""
 
 PASSAGES, DIGESTS, COLUMNS = "passages.arrow", "digests.npy", "columns.npy"
 _WORD = re.compile(r"\w+")
 
 
 def build_bm25(passages: Iterable[Passage], folder: Path) -> int:
-    """Write an index of the passages' titles and texts; returns how many there are."""
+    """Write an index of the passages' titles and texts. Returns the number of passages.
+
+    Raises BadInput if they contain no words.
+    """
     import bm25s
     import numpy as np
 
@@ -41,7 +44,7 @@ def build_bm25(passages: Iterable[Passage], folder: Path) -> int:
         for p in write_store(folder / PASSAGES, passages)
     ]
     if not number:
-        raise BadInput("corpus: holds no words to search for")
+        raise BadInput("corpus: expected words to search for, got none")
     scorer = bm25s.BM25()
     scorer.index((documents, number), create_empty_token=False, show_progress=False)
     scorer.vocab_dict = {}
@@ -65,7 +68,7 @@ class Bm25Index:
         self._digests, self._columns = (np.load(folder / name, mmap_mode="r") for name in (DIGESTS, COLUMNS))
 
     def search(self, queries: list[str], k: int) -> list[list[Passage]]:
-        """The best k passages, best first, of those that share a word with the query; equal ones in their order."""
+        """The k best passages that share a word with the query, best first; ties in the order of the corpus."""
         return [[self._store[row] for row in self._best(query, k)] for query in queries]
 
     def _best(self, query: str, k: int) -> list[int]:
@@ -82,7 +85,7 @@ class Bm25Index:
 
 
 def words(text: str) -> Iterator[str]:
-    """What counts as a word: letters, digits and underscores in lower case, unless it is a stop word.
+    """The words of a text in lower case: runs of letters, digits and underscores, without stop words.
 
     >>> list(words("Who founded the city of Alû in 1901?"))
     ['who', 'founded', 'city', 'alû', '1901']
@@ -93,5 +96,5 @@ def words(text: str) -> Iterator[str]:
 
 
 def word_digest(word: str) -> int:
-    """64 bits that stand for a word."""
+    """64 bits that identify a word."""
     return int.from_bytes(hashlib.blake2b(word.encode(), digest_size=8).digest(), "big")

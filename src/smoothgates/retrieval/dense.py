@@ -1,7 +1,7 @@
-"""Dense retrieval as Search-R1 and VerlTool have it: E5 vectors, inner product by FAISS, flat or IVF, memory-mapped.
+"""Dense retrieval as in Search-R1 and VerlTool: E5 vectors, inner product by FAISS, flat or IVF, memory-mapped.
 
 E5 (2212.03533): "query: " or "passage: " before the text, mean of the last hidden states over the tokens, L2
-normalisation. Texts are cut at 256 tokens, as in Search-R1. The tests run this with a tiny random BERT; E5 itself,
+normalisation. Texts are cut at 256 tokens, as in Search-R1. The tests use a tiny random BERT; E5 itself,
 intfloat/e5-base-v2, was not run.
 
 The vectors of n passages take 4·n·d bytes on disk, and as much memory while FAISS builds its index: 65 GB for the 21
@@ -28,20 +28,23 @@ Encode = Callable[[list[str]], "np.ndarray"]
 PASSAGES, VECTORS = "passages.arrow", "vectors.faiss"
 MAX_TOKENS = 256
 POINTS_PER_LIST = 256
-"""Vectors that each cell of an IVF index is placed by; FAISS would use no more."""
+"""Training vectors for each cell of an IVF index: the most that FAISS uses."""
 BLOCK = 65_536
-"""Vectors given to FAISS at once."""
+"""Vectors in one call of FAISS."""
 
 
 def build_dense(passages: Iterable[Passage], folder: Path, spec: IndexSpec) -> int:
-    """Write an index of the passages; returns how many there are."""
+    """Write an index of the passages. Returns the number of passages.
+
+    Raises BadInput if there are fewer than the index has cells, or if the encoder cannot be loaded.
+    """
     import faiss
     import numpy as np
 
     encode = load_encoder(spec.encoder, spec.revision, spec.batch_size)
     count = sum(1 for _ in write_store(folder / PASSAGES, passages))
     if count < (spec.lists or 1):
-        raise BadInput(f"corpus: holds {count} passages, the index needs at least {spec.lists or 1}")
+        raise BadInput(f"corpus: expected at least {spec.lists or 1} passages, got {count}")
     scratch = folder / "vectors.npy"
     vectors = _encode_all(Store(folder / PASSAGES), encode, scratch, spec.batch_size)
     index = faiss.IndexFlatIP(vectors.shape[1])
@@ -64,14 +67,14 @@ class DenseIndex:
 
         self._store = Store(folder / PASSAGES)
         self._encode = encode
-        # Each of FAISS's two ways to map a file leaves the other kind of index, or a part of it, in memory.
+        # FAISS has two ways to map a file; each loads the other kind of index, or a part of it, into memory.
         flags = faiss.IO_FLAG_MMAP if probes else faiss.IO_FLAG_MMAP_IFC
         self._vectors = faiss.read_index(str(folder / VECTORS), flags)
         if probes:
             self._vectors.nprobe = probes
 
     def search(self, queries: list[str], k: int) -> list[list[Passage]]:
-        """The k passages of largest inner product, largest first, equal ones in their order; IVF may find fewer."""
+        """The k passages with the largest inner products, largest first; ties in order. IVF may find fewer."""
         k = min(k, len(self._store))
         if not queries or k < 1:
             return [[] for _ in queries]
@@ -81,12 +84,15 @@ class DenseIndex:
 
 
 def load_encoder(name: str, revision: str | None, batch_size: int) -> Encode:
-    """The encoder in a folder, or on the hub at a pinned revision; its weights must be safetensors."""
+    """The encoder in a folder, or on the hub at a pinned revision. Raises BadInput if it cannot be loaded.
+
+    Its weights must be safetensors.
+    """
     import torch
     from transformers import AutoModel, AutoTokenizer
 
     if not Path(name).is_dir() and not revision:
-        raise BadInput(f"encoder: {name} is no folder, so it needs a revision, the commit of the model on the hub")
+        raise BadInput(f"encoder: {name} is not a folder; expected a revision, the commit of the model on the hub")
     try:
         tokenizer = AutoTokenizer.from_pretrained(name, revision=revision, trust_remote_code=False)
         model = AutoModel.from_pretrained(
@@ -98,7 +104,7 @@ def load_encoder(name: str, revision: str | None, batch_size: int) -> Encode:
 
     @torch.inference_mode()
     def vectors(texts: list[str]) -> "np.ndarray":
-        # Tokenizers refuse lone surrogates, which a policy's undecodable bytes may turn into.
+        # Tokenizers refuse lone surrogates, which undecodable bytes of a policy may become.
         clean = [text.encode(errors="replace").decode() for text in texts]
         tokens = tokenizer(clean, max_length=MAX_TOKENS, truncation=True, padding=True, return_tensors="pt")
         tokens = tokens.to(model.device)
@@ -115,7 +121,7 @@ def load_encoder(name: str, revision: str | None, batch_size: int) -> Encode:
 
 
 def _encode_all(store: Store, encode: Encode, scratch: Path, batch_size: int) -> "np.ndarray":
-    """Vectors of all passages, in a file that is mapped into memory: shape (passages, d)."""
+    """The vectors of all passages (passages, d), in a memory-mapped file."""
     import numpy as np
 
     texts = (f"passage: {store[row].contents}" for row in track(range(len(store)), "encode"))

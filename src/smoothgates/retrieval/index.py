@@ -1,4 +1,4 @@
-"""An index: built from a corpus, named by a manifest, opened where a policy searches."""
+"""Build an index from a corpus, and open the index that a manifest names."""
 
 from itertools import islice
 from pathlib import Path
@@ -20,11 +20,14 @@ class Index(Protocol):
     """Passages that can be searched."""
 
     def search(self, queries: list[str], k: int) -> list[list[Passage]]:
-        """For each query at most k passages, best first: always the same, and whatever the query holds."""
+        """At most k passages for each query, best first. Deterministic, and defined for any text."""
 
 
 def build(spec: IndexSpec, folder: Path) -> dict:
-    """Write an index into `folder`, whole or not at all; returns what its manifest says of it."""
+    """Write an index into `folder`, complete or not at all. Returns the manifest's entries about it.
+
+    Raises BadInput if a file of the corpus is missing or cannot be read.
+    """
     files = corpus_files(spec.corpus)
     passages = islice(read_passages(track(files, "read")), spec.first)
     with replacing_folder(folder) as unfinished:
@@ -44,7 +47,7 @@ def build(spec: IndexSpec, folder: Path) -> dict:
 
 
 def open_index(manifest: Path) -> Index:
-    """The index that a manifest names, each of its files verified first: BadInput names a damaged one."""
+    """The index that a manifest names. Raises BadInput if one of its files is missing or damaged."""
     data = read_manifest(manifest, IndexManifest)
     spec = parse(IndexSpec, data["spec"], str(manifest))
     folder = manifest.parent / FOLDER

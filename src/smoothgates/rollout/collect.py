@@ -1,4 +1,4 @@
-"""One rollout: prompts → completions → verdicts → advantages, ready to train on."""
+"""One rollout: prompts → completions → verdicts → rows to train on."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,35 +10,73 @@ from torch import Tensor
 
 from smoothgates.distributed.ranks import Ranks
 from smoothgates.policy.text import Text
-from smoothgates.rollout.conversation import Conversation
-from smoothgates.rollout.prompt_limit import check_fit
-from smoothgates.rollout.sampler import Completions, Sampler
-from smoothgates.rollout.task_setup import Setting
+from smoothgates.rollout.prompt_limit import check_prompt_lengths
+from smoothgates.rollout.sampler import Completions, Sampler, SamplingParameters
+from smoothgates.rollout.task_setup import TaskSetup
+from smoothgates.rollout.token_environment import TokenEnvironment
 from smoothgates.tasks.task import Example, Verdict
 
-Score = Callable[[Tensor, Tensor, Tensor, int], tuple[Tensor, Tensor, Tensor]]
-"""Rows (N, T), first completion positions (N,), completion lengths (N,) and W → the trainer's log-probabilities (N, W),
-the order (epochs, N) in which the rows will be trained on, and the experts (N, T, L, K) of their tokens."""
+ScoreRows = Callable[[Tensor, Tensor, Tensor, int], tuple[Tensor, Tensor, Tensor]]
+"""The trainer's part of a rollout. From the rows to train on: ids (N, T), first completion positions (N,), completion
+lengths (N,) and the width W; to the trainer's log-probabilities (N, W), the order (epochs, N) in which it will train on
+the rows, and the experts (N, T, L, K) of their tokens."""
 
 
 @dataclass(frozen=True)
-class Answers:
-    """Completions of some examples with their verdicts, rows in the order of the examples."""
+class JudgedCompletions:
+    """Completions of some examples with their verdicts, in the order of the examples."""
 
     prompts: list[list[int]]
     completions: Completions
     texts: list[str]
     verdicts: list[Verdict]
     replies: list[int]
-    """How often the tools answered in each completion."""
+    """Tools' replies in each completion."""
+
+
+@dataclass(frozen=True)
+class Actor:
+    """A policy at work on a task: what writes completions, the policy's text interface, and how the task is set up."""
+
+    sampler: Sampler
+    text: Text
+    task_setup: TaskSetup
+
+    def answer(
+        self, examples: list[Example], samples: int, generator: torch.Generator, temperature: float = 1.0
+    ) -> JudgedCompletions:
+        """Sample completions of each example and judge them.
+
+        The policy reads and writes token ids; only tools and verifiers read text. Raises BadInput if a prompt is
+        longer than the protocol allows.
+        """
+        prompt, protocol, environment = self.task_setup.prompt, self.task_setup.protocol, self.task_setup.environment
+        prompts = self.text.prompts(prompt, [example.question for example in examples])
+        check_prompt_lengths(examples, prompts, self.task_setup)
+        repeated = [example for example in examples for _ in range(samples)]
+        calls = None
+        if environment:
+            calls = TokenEnvironment(self.text.tokenizer, environment, repeated, protocol.tools.max_reply_tokens)
+        parameters = SamplingParameters(samples, protocol.max_new_tokens, self.text.ends, temperature)
+        completions = self.sampler.sample(prompts, parameters, generator, calls and calls.tools())
+
+        def decode(rows: list[list[int]]) -> list[str]:
+            return [prompt.prefill + text for text in self.text.tokenizer.decode_batch(rows)]
+
+        rows = list(zip(completions.ids.tolist(), completions.lengths.tolist(), completions.mask.tolist(), strict=True))
+        texts = decode([ids[:length] for ids, length, _ in rows])
+        written = decode([list(compress(ids[:length], mask)) for ids, length, mask in rows]) if calls else texts
+        verdicts = self.task_setup.judge(list(zip(written, repeated, completions.truncated.tolist(), strict=True)))
+        replies = [calls.replies[row] if calls else 0 for row in range(len(repeated))]
+        return JudgedCompletions(prompts, completions, texts, verdicts, replies)
 
 
 @dataclass(frozen=True)
 class Rollout:
-    """Completions as the trainer needs them: rows of prompt + completion, T tokens, W completion places.
+    """Completions as the trainer needs them: N rows of prompt + completion, T tokens, W of them completion.
 
-    Completions of a group whose rewards are all equal have Â = 0. They are left out of the N rows to train on, but
-    count in `sampled`, by which the loss is divided: the same gradient, at half the cost late in training.
+    A group of completions with equal rewards has Â = 0. Its rows are not trained on, but they count in `sampled`, by
+    which the loss is divided: the same gradient, at half the cost late in training.
     """
 
     ids: Tensor
@@ -46,104 +84,72 @@ class Rollout:
     starts: Tensor
     """(N,) first completion position."""
     lengths: Tensor
-    """(N,) completion tokens, what tools replied included."""
+    """(N,) completion tokens, tools' replies included."""
     mask: Tensor
     """(N, W) true on sampled tokens."""
     old_logp: Tensor
-    """(N, W) the trainer's own log-probabilities at sampling time: the denominator of the ratio."""
+    """(N, W) the trainer's log-probabilities at sampling time, in nats: the denominator of the ratio."""
     sampler_logp: Tensor
-    """(N, W) the sampler's, which differ by its rounding."""
+    """(N, W) the sampler's, which differ by rounding."""
     order: Tensor
-    """(epochs, N) the rows in the order in which each epoch trains on them."""
+    """(epochs, N) the order in which each epoch trains on the rows."""
     rows: Tensor
-    """(N,) which of the B completions these are."""
+    """(N,) index of each row among all B completions."""
     rewards: Tensor
     """(P, G) of all B = P·G completions."""
     sampled: Tensor
     """(B, W) mask of all B completions."""
-    facts: dict[str, float]
-    """What to log of this rollout."""
+    metrics: dict[str, float]
+    """Metrics of this rollout, by their column in metrics.parquet."""
     routes: Tensor = field(default_factory=lambda: torch.zeros(0, 0, 0, 0, dtype=torch.uint8))
-    """(N, T, L, K) the K experts of each token in each of L layers, when the old log-probabilities were taken; L and K
-    are 0 where the policy has none."""
-
-
-def answer(
-    sampler: Sampler,
-    text: Text,
-    setting: Setting,
-    examples: list[Example],
-    samples: int,
-    generator: torch.Generator,
-    temperature: float = 1.0,
-) -> Answers:
-    """Sample answers and judge them. Token ids go in and come out; text is only what tools and verifiers read."""
-    prompt, protocol = setting.prompt, setting.protocol
-    prompts = text.prompts(prompt, [example.question for example in examples])
-    check_fit(examples, prompts, setting)
-    asked = [example for example in examples for _ in range(samples)]
-
-    def decoded(rows: list[list[int]]) -> list[str]:
-        return [prompt.prefill + found for found in text.tokenizer.decode_batch(rows)]
-
-    talk = None
-    if setting.environment:
-        talk = Conversation(text.tokenizer, setting.environment, asked, protocol.tools.max_reply_tokens)
-    completions = sampler.sample(
-        prompts,
-        samples,
-        protocol.max_new_tokens,
-        list(text.ends),
-        generator,
-        temperature,
-        talk and talk.tools(),
-    )
-    rows = list(zip(completions.ids.tolist(), completions.lengths.tolist(), completions.mask.tolist(), strict=True))
-    texts = decoded([row[:length] for row, length, _ in rows])
-    own = decoded([list(compress(row[:length], mask)) for row, length, mask in rows]) if talk else texts
-    verdicts = setting.judge(list(zip(own, asked, completions.truncated.tolist(), strict=True)))
-    replies = [talk.replies[row] if talk else 0 for row in range(len(asked))]
-    return Answers(prompts, completions, texts, verdicts, replies)
+    """(N, T, L, K) the K experts of each token in each of L layers, when the old log-probabilities were computed. L and
+    K are 0 if the policy has no experts."""
 
 
 @torch.no_grad()
 def collect(
-    sampler: Sampler,
-    text: Text,
-    setting: Setting,
+    actor: Actor,
     examples: list[Example],
     group: int,
     generator: torch.Generator,
-    score: Score,
+    score_rows: ScoreRows,
     ranks: Ranks,
 ) -> Rollout:
-    """Sample a group of answers to each example, and score the tokens to train on with the trainer's kernels.
+    """Sample a group of completions of each example, and score the rows to train on with the trainer's kernels.
 
-    Each rank samples its share, and all get the whole: what follows is the same however many there are. Old
-    log-probabilities never come from the sampler: its rounding would be read as policy change, and narrow gates would
-    close on noise. The gap between the two is logged.
+    Each rank samples its share, and every rank receives all of them. The sampler's log-probabilities are never the old
+    ones: its rounding would look like a change of policy, and narrow gates would close on noise. The gap between the
+    two is a metric.
     """
     with ranks.failing_together():
-        own = answer(sampler, text, setting, ranks.shard(examples), group, ranks.generator(generator))
-        sampler.rest()
-    answers = merged([restored(each) for each in ranks.gather(plain(own))])
-    completions, sampled = answers.completions, answers.completions.mask
-    rewards = torch.tensor([verdict.reward for verdict in answers.verdicts]).view(-1, group)
+        own = actor.answer(ranks.shard(examples), group, ranks.generator(generator))
+        actor.sampler.rest()
+    judged = concatenate([restored(part) for part in ranks.gather(plain(own))])
+    completions, sampled = judged.completions, judged.completions.mask
+    rewards = torch.tensor([verdict.reward for verdict in judged.verdicts]).view(-1, group)
     varied = (rewards.amax(1) > rewards.amin(1)).repeat_interleave(group).nonzero().squeeze(1)
-    ids, starts = join(answers.prompts, completions, group)
+    ids, starts = join(judged.prompts, completions, group)
     ids, starts, lengths, mask = ids[varied], starts[varied], completions.lengths[varied], sampled[varied]
-    old_logp, order, routes = score(ids, starts, lengths, mask.shape[1])
+    old_logp, order, routes = score_rows(ids, starts, lengths, mask.shape[1])
     sampler_logp = completions.logp[varied]
-    gap = (sampler_logp - old_logp)[mask].abs()
-    reasons = [verdict.reason for verdict in answers.verdicts]
-    # Where the sampler does not tell it: the mean surprise of what was sampled is an unbiased estimate.
+    metrics = rollout_metrics(judged, rewards, len(varied), (sampler_logp - old_logp)[mask].abs())
+    return Rollout(ids, starts, lengths, mask, old_logp, sampler_logp, order, varied, rewards, sampled, metrics, routes)
+
+
+def rollout_metrics(judged: JudgedCompletions, rewards: Tensor, trained: int, gap: Tensor) -> dict[str, float]:
+    """Metrics of a rollout, from all its completions, their rewards (P, G), the number of rows to train on, and the
+    gaps (n,) between the sampler's and the trainer's log-probabilities.
+    """
+    completions, sampled = judged.completions, judged.completions.mask
+    reasons = [verdict.reason for verdict in judged.verdicts]
+    # Where the sampler gives no entropy, the mean of -log π over the sampled tokens is an unbiased estimate.
     surprise = completions.entropy if completions.entropy is not None else -completions.logp
-    facts = {
+    return {
         "reward": rewards.mean().item(),
         "correct": reasons.count("correct") / len(reasons),
-        "zero_variance": 1 - len(varied) / rewards.numel(),
+        "zero_variance": 1 - trained / rewards.numel(),
         "length": sampled.sum(1).float().mean().item(),
-        "replies": sum(answers.replies) / len(answers.replies),
+        "replies": sum(judged.replies) / len(judged.replies),
         "truncated": reasons.count("truncated") / len(reasons),
         "unparsable": reasons.count("unparsable") / len(reasons),
         "timeout": reasons.count("timeout") / len(reasons),
@@ -151,23 +157,22 @@ def collect(
         "sampler_gap": gap.max().item() if gap.numel() else 0.0,
         "sampler_gap_mean": gap.mean().item() if gap.numel() else 0.0,
     }
-    return Rollout(ids, starts, lengths, mask, old_logp, sampler_logp, order, varied, rewards, sampled, facts, routes)
 
 
-def plain(answers: Answers) -> dict:
-    """Answers as ranks exchange them."""
-    verdicts = [vars(verdict) for verdict in answers.verdicts]
-    return {**vars(answers), "completions": vars(answers.completions), "verdicts": verdicts}
+def plain(judged: JudgedCompletions) -> dict:
+    """Judged completions as plain values and tensors, for the exchange between ranks."""
+    verdicts = [vars(verdict) for verdict in judged.verdicts]
+    return {**vars(judged), "completions": vars(judged.completions), "verdicts": verdicts}
 
 
-def restored(found: dict) -> Answers:
+def restored(found: dict) -> JudgedCompletions:
     """The inverse of `plain`."""
     verdicts = [Verdict(**verdict) for verdict in found["verdicts"]]
-    return Answers(**{**found, "completions": Completions(**found["completions"]), "verdicts": verdicts})
+    return JudgedCompletions(**{**found, "completions": Completions(**found["completions"]), "verdicts": verdicts})
 
 
-def merged(parts: list[Answers]) -> Answers:
-    """Answers of several ranks as if one had given them all."""
+def concatenate(parts: list[JudgedCompletions]) -> JudgedCompletions:
+    """The completions of several ranks, in rank order."""
     if len(parts) == 1:
         return parts[0]
     width = max(part.completions.ids.shape[1] for part in parts)
@@ -179,7 +184,7 @@ def merged(parts: list[Answers]) -> Answers:
         return torch.cat([t if t.dim() == 1 else F.pad(t, (0, width - t.shape[1])) for t in tensors])
 
     names = ("ids", "logp", "mask", "lengths", "truncated", "entropy")
-    return Answers(
+    return JudgedCompletions(
         [prompt for part in parts for prompt in part.prompts],
         Completions(*map(rows, names)),
         [text for part in parts for text in part.texts],
@@ -189,7 +194,7 @@ def merged(parts: list[Answers]) -> Answers:
 
 
 def join(prompts: list[list[int]], completions: Completions, group: int) -> tuple[Tensor, Tensor]:
-    """Rows of prompt + completion (B, T), right-padded, and where each completion starts (B,)."""
+    """Rows of prompt + completion (B, T), right-padded, and the first completion position of each (B,)."""
     width = completions.ids.shape[1]
     starts = torch.tensor([len(prompt) for prompt in prompts]).repeat_interleave(group)
     ids = torch.zeros(len(starts), int(starts.max()) + width, dtype=torch.long)

@@ -1,33 +1,35 @@
-"""The limit on prompts: longer ones are left out of training, and no benchmark may have one."""
+"""The limit on prompts: training leaves longer ones out, and a benchmark with a longer one is refused."""
 
 from smoothgates.errors import BadInput
 from smoothgates.policy.text import Text
-from smoothgates.rollout.task_setup import Setting
+from smoothgates.rollout.task_setup import TaskSetup
 from smoothgates.tasks.task import Example
 
 BATCH = 1000
 
 
-def fitting(examples: list[Example], text: Text, setting: Setting, wanted: int = 1) -> list[Example]:
-    """The examples whose prompts are within the protocol's limit; BadInput if fewer are than a rollout wants."""
-    limit, found = setting.protocol.max_prompt_tokens, []
+def within_prompt_limit(examples: list[Example], text: Text, task_setup: TaskSetup, wanted: int = 1) -> list[Example]:
+    """The examples with prompts within the protocol's limit. Raises BadInput if fewer than `wanted` remain."""
+    limit, found = task_setup.protocol.max_prompt_tokens, []
     if limit is None:
         found = examples
     else:
         for first in range(0, len(examples), BATCH):
             some = examples[first : first + BATCH]
-            prompts = text.prompts(setting.prompt, [example.question for example in some])
+            prompts = text.prompts(task_setup.prompt, [example.question for example in some])
             found += [example for example, prompt in zip(some, prompts, strict=True) if len(prompt) <= limit]
     if not found:
-        raise BadInput(f"protocol.max_prompt_tokens: {limit} is too few: no example to train on has so short a prompt")
+        raise BadInput(f"protocol.max_prompt_tokens: {limit} is too few: every training example has a longer prompt")
     if len(found) < wanted:
-        raise BadInput(f"sampling.prompts: {wanted} is more than the {len(found)} examples to train on")
+        raise BadInput(
+            f"sampling.prompts: expected at most {len(found)}, the number of training examples, got {wanted}"
+        )
     return found
 
 
-def check_fit(examples: list[Example], prompts: list[list[int]], setting: Setting) -> None:
-    """Raise BadInput if the prompt of an example is too long."""
-    limit = setting.protocol.max_prompt_tokens
+def check_prompt_lengths(examples: list[Example], prompts: list[list[int]], task_setup: TaskSetup) -> None:
+    """Raise BadInput if the prompt of an example is longer than the limit."""
+    limit = task_setup.protocol.max_prompt_tokens
     for example, prompt in zip(examples, prompts, strict=True):
         if limit is not None and len(prompt) > limit:
             raise BadInput(

@@ -1,7 +1,8 @@
-"""Completions written in turns, for an engine that takes requests one by one.
+"""Sampling with tools from an engine that serves single requests.
 
-A turn is what the policy samples until it ends, could ask a tool, or has reached the limit: one request. A row that
-goes on asks again with all its ids so far, and never waits for others. Each turn of each row has a seed of its own.
+A turn is what the policy samples until the completion ends, may call a tool, or reaches its limit: one request. A row
+that continues sends its next request with all its ids so far, and never waits for other rows. Each request has its own
+seed.
 """
 
 from typing import NamedTuple
@@ -10,28 +11,28 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from smoothgates.rollout.sampler import Completions, Tools
+from smoothgates.rollout.sampler import Completions, SamplingParameters, Tools
 
 
 class Request(NamedTuple):
-    """Go on with these ids."""
+    """Continue these ids."""
 
     row: int
-    """Which completion it is of."""
+    """The completion that the request belongs to."""
     ids: list[int]
     limit: int
     """Most tokens to sample."""
     seed: int
 
 
-class Turn(NamedTuple):
-    """What was sampled at a request."""
+class RequestOutput(NamedTuple):
+    """The tokens that were sampled for a request: one turn."""
 
     row: int
     ids: list[int]
-    """The one that it stopped at included."""
+    """The id that ended the turn included."""
     logp: list[float]
-    """Of each, at temperature 1, nats."""
+    """Of each id, at temperature 1, in nats."""
 
 
 class Row:
@@ -42,64 +43,66 @@ class Row:
         self.logp: list[float] = []
         self.mask: list[bool] = []
         self.turn = 0
-        """Where what the policy wrote since the last reply begins."""
+        """First position of the policy's current turn."""
         self.truncated = False
 
-    def sampled(self, turn: Turn) -> None:
-        self.ids += turn.ids
-        self.logp += turn.logp
-        self.mask += [True] * len(turn.ids)
+    def add_sampled(self, output: RequestOutput) -> None:
+        self.ids += output.ids
+        self.logp += output.logp
+        self.mask += [True] * len(output.ids)
 
-    def replied(self, ids: list[int]) -> None:
+    def add_reply(self, ids: list[int]) -> None:
         self.ids += ids
         self.logp += [0.0] * len(ids)
         self.mask += [False] * len(ids)
         self.turn = len(self.ids)
 
 
-class Writing:
-    """The completions of one call of `Sampler.sample`."""
+class RequestScheduler:
+    """Turns outputs into further requests until every completion of one call of `Sampler.sample` is finished."""
 
-    def __init__(self, prompts: list[list[int]], limit: int, ends: list[int], seeds: list[int], tools: Tools | None):
-        """`prompts` and `seeds`: one each for a row."""
+    def __init__(self, prompts: list[list[int]], parameters: SamplingParameters, seeds: list[int], tools: Tools | None):
+        """`prompts` and `seeds`: one for each row."""
         self.rows = [Row() for _ in prompts]
-        self.ends, self.tools = ends, tools
+        self.ends, self.tools = parameters.ends, tools
         self.watched = set(tools.watched.nonzero().squeeze(1).tolist()) if tools else set()
-        self.stops = sorted(self.watched.union(ends))
+        self.stops = sorted(self.watched.union(self.ends))
         """Ids that end a turn."""
+        limit = parameters.max_new_tokens
         self.open = {i: Request(i, prompt, limit, seeds[i]) for i, prompt in enumerate(prompts)}
-        """The request of each row that is not over."""
+        """The request of each unfinished row."""
 
-    def take(self, turns: list[Turn]) -> list[Request]:
-        """Take these turns up; returns the requests that follow from them."""
-        for turn in turns:
-            self.rows[turn.row].sampled(turn)
-        replies = self.replies([turn.row for turn in turns])
-        return [self.open[turn.row] for turn in turns if self.goes_on(turn, replies[turn.row])]
+    def advance(self, outputs: list[RequestOutput]) -> list[Request]:
+        """Append these outputs to their rows. Returns the rows' next requests."""
+        for output in outputs:
+            self.rows[output.row].add_sampled(output)
+        replies = self.replies([output.row for output in outputs])
+        for output in outputs:
+            self.close(output, replies[output.row])
+        return [self.open[output.row] for output in outputs if output.row in self.open]
 
-    def replies(self, numbers: list[int]) -> dict[int, list[int] | None]:
-        """What is to be inserted into these rows: nothing where no tool answers, None where the completion is over."""
-        found = {i: None if self.rows[i].ids[-1] in self.ends else [] for i in numbers}
-        asking = [i for i in numbers if found[i] is not None and self.rows[i].ids[-1] in self.watched]
+    def replies(self, rows: list[int]) -> dict[int, list[int] | None]:
+        """The reply to insert into each of these rows: [] if no tool replies, None if the completion has ended."""
+        found = {i: None if self.rows[i].ids[-1] in self.ends else [] for i in rows}
+        asking = [i for i in rows if found[i] is not None and self.rows[i].ids[-1] in self.watched]
         if asking:
             turns = [self.rows[i].ids[self.rows[i].turn :] for i in asking]
             found |= zip(asking, self.tools.respond(asking, turns), strict=True)
         return found
 
-    def goes_on(self, turn: Turn, reply: list[int] | None) -> bool:
-        """Whether a row does after a turn and its reply. If it does, it has its next request."""
-        row, request = self.rows[turn.row], self.open.pop(turn.row)
-        row.truncated = reply is not None and len(turn.ids) == request.limit
+    def close(self, output: RequestOutput, reply: list[int] | None) -> None:
+        """Close the request of an output. Open the row's next one if the row continues after this reply."""
+        row, request = self.rows[output.row], self.open.pop(output.row)
+        row.truncated = reply is not None and len(output.ids) == request.limit
         if reply is None or row.truncated:
-            return False
+            return
         if reply:
-            row.replied(reply)
-        left = request.limit - len(turn.ids)
-        self.open[turn.row] = Request(turn.row, request.ids + turn.ids + reply, left, request.seed + 1)
-        return True
+            row.add_reply(reply)
+        left = request.limit - len(output.ids)
+        self.open[output.row] = Request(output.row, request.ids + output.ids + reply, left, request.seed + 1)
 
     def completions(self) -> Completions:
-        """Once no request is open."""
+        """The result, once no request is open."""
         return Completions(
             padded([row.ids for row in self.rows], torch.long, self.ends[0]),
             padded([row.logp for row in self.rows], torch.float32),
@@ -110,7 +113,7 @@ class Writing:
 
 
 def padded(rows: list[list], dtype: torch.dtype, fill: int = 0) -> Tensor:
-    """Rows side by side (B, W).
+    """Rows of different lengths as one tensor (B, W), right-padded.
 
     >>> padded([[1], [2, 3]], torch.long, 9).tolist()
     [[1, 9], [2, 3]]

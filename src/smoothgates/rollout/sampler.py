@@ -1,4 +1,4 @@
-"""What writes completions, whoever implements it. Token ids go in and come out."""
+"""The interface of samplers, which write completions: token ids in, token ids out."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,25 +8,41 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from smoothgates.errors import BadInput
+
 Respond = Callable[[list[int], list[list[int]]], list[list[int] | None]]
-"""Completions, and the ids that the policy wrote in each since its last reply → ids of each reply: [] if the turn has
-not ended, None if the completion has."""
+"""From the rows of completions, and the ids that the policy wrote in each since its last reply, to the ids of each
+reply: [] if the turn has not ended, None if the completion has."""
 
 
 @dataclass(frozen=True)
 class Tools:
-    """What may be inserted into completions."""
+    """The tools of a batch of completions, as the sampler uses them."""
 
     respond: Respond
     watched: Tensor
-    """(vocabulary,) true for ids that can end a turn: `respond` is asked after these alone."""
+    """(vocabulary,) true for ids that can end a turn. `respond` is called only after these."""
     room: int
-    """Most tokens that may be inserted into one completion."""
+    """Most tokens that replies can add to one completion."""
 
     def watches(self, ids: Tensor) -> Tensor:
-        """Which ids are watched. A model may have more ids than its tokenizer has texts for."""
+        """Which of these ids are watched. A model may have more ids than its tokenizer."""
         known = ids < len(self.watched)
         return known & self.watched[ids.where(known, 0)]
+
+
+@dataclass(frozen=True)
+class SamplingParameters:
+    """How completions are sampled. Sampling is unrestricted: no top-k, no top-p."""
+
+    samples: int
+    """Completions of each prompt."""
+    max_new_tokens: int
+    """Most sampled tokens of a completion. Replies do not count."""
+    ends: tuple[int, ...]
+    """Token ids that end a completion."""
+    temperature: float = 1.0
+    """0 takes the most likely token."""
 
 
 @dataclass(frozen=True)
@@ -34,47 +50,53 @@ class Completions:
     """Sampled tokens, right-padded to the longest; rows in prompt order, samples of a prompt side by side."""
 
     ids: Tensor
-    """(B, W) token ids, the end token and the tools' replies included."""
+    """(B, W) token ids, the end token and tools' replies included."""
     logp: Tensor
-    """(B, W) log-probability of each under the policy at temperature 1, nats; 0 where the policy did not sample."""
+    """(B, W) log-probability of each sampled token under the policy at temperature 1, in nats; 0 on other tokens."""
     mask: Tensor
-    """(B, W) true on sampled tokens, never on replies. Never inferred from ids: the padding id may also be sampled."""
+    """(B, W) true on sampled tokens, false on replies and padding. The ids do not tell: padding can also be sampled."""
     lengths: Tensor
     """(B,) tokens of each row, replies included."""
     truncated: Tensor
     """(B,) true where the limit came before an end."""
     entropy: Tensor | None = None
-    """(B, W) entropy of the distribution that each came from, nats; 0 where the policy did not sample. None where the
-    sampler does not tell."""
+    """(B, W) entropy of the distribution of each sampled token, in nats; 0 on other tokens. None if the sampler
+    does not compute it."""
 
 
 class Sampler(Protocol):
-    """Writes completions with the weights that it was last given."""
+    """Samples completions with the weights that were loaded last."""
 
     def sample(
         self,
         prompts: list[list[int]],
-        samples: int,
-        max_new_tokens: int,
-        ends: list[int],
+        parameters: SamplingParameters,
         generator: torch.Generator,
-        temperature: float = 1.0,
         tools: Tools | None = None,
     ) -> Completions:
-        """`samples` completions of each prompt, of at most `max_new_tokens` sampled tokens.
+        """Completions of each prompt.
 
-        A completion ends with a sampled token of `ends`, or when a tool says so. Temperature 0 takes the likeliest
-        token. Raises BadInput where prompt and completion would not fit into the policy's positions.
+        A completion ends with a sampled end token, or when the tools end it. Raises BadInput if prompt and completion
+        would need more positions than the policy has.
         """
 
     def score(self, rows: list[list[int]]) -> list[list[float]]:
-        """Log-probability of each token of some rows but their first, given those before it."""
+        """Log-probability of each token of these rows but the first, given the tokens before it, in nats."""
 
     def load(self, folder: Path) -> None:
-        """Go on with the weights of a policy folder, which stays as it is until the next one."""
+        """Use the weights of a policy folder, which must stay unchanged until the next call."""
 
     def rest(self) -> None:
-        """Leave the accelerator's memory to the trainer until the next call of any other method."""
+        """Free the accelerator's memory for the trainer until another method is called."""
 
     def close(self) -> None:
-        """Give back what it holds."""
+        """Release all resources."""
+
+
+def check_positions(positions: int, prompt: int, completion: int) -> None:
+    """Raise BadInput unless a prompt and a completion of so many tokens fit into the policy's positions."""
+    if prompt + completion > positions:
+        raise BadInput(
+            f"architecture.max_position_embeddings: {positions} is too few for prompts of up "
+            f"to {prompt} tokens and completions of up to {completion}"
+        )

@@ -1,4 +1,4 @@
-"""From a protocol's names to what they stand for."""
+"""The setup of a task for a policy: the objects that a protocol names."""
 
 import zlib
 from dataclasses import dataclass, replace
@@ -11,8 +11,8 @@ from smoothgates.tasks.task import Answered, Environment, Judge, Prompt, Verdict
 
 
 @dataclass(frozen=True)
-class Setting:
-    """A task as the policy meets it."""
+class TaskSetup:
+    """How a policy is asked, helped and judged."""
 
     prompt: Prompt
     judge: Judge
@@ -20,18 +20,21 @@ class Setting:
     protocol: Protocol
 
 
-def setting_of(task_name: str, protocol: Protocol, index: Path | None = None) -> Setting:
-    """`index`: manifest of the index that the protocol's tools search."""
+def load_task_setup(task_name: str, protocol: Protocol, index: Path | None = None) -> TaskSetup:
+    """The setup of a task under a protocol. `index`: manifest of the index that the protocol's tools search.
+
+    Raises BadInput if the index is missing, or given although the tools do not search one.
+    """
     task, tools = load_task(task_name), protocol.tools
     if tools and (index is None) != (tools.retriever == WORLD):
         raise BadInput(f"--index: expected {'none' if index else 'a manifest'}, the retriever is '{tools.retriever}'")
     environment = task.environment(tools.max_searches, tools.top, index) if tools else None
     judge = load_rewards(task_name)[protocol.reward]
-    return Setting(task.prompts[protocol.prompt], tossed(judge) if protocol.toss else judge, environment, protocol)
+    return TaskSetup(task.prompts[protocol.prompt], tossed(judge) if protocol.toss else judge, environment, protocol)
 
 
 def tossed(judge: Judge) -> Judge:
-    """The same verdicts, with 0 or 1 added to each reward by the completion's text."""
+    """A judge of the same verdicts that adds 0 or 1 to each reward, decided by the completion's text."""
 
     def judged(batch: list[Answered]) -> list[Verdict]:
         coins = [zlib.crc32(text.encode(errors="replace")) % 2 for text, _, _ in batch]

@@ -1,8 +1,8 @@
-"""Sampling from the compact decoder with a key-value cache: unrestricted (no top-k, no top-p), tools included.
+"""Sampling from the compact decoder with a key-value cache: unrestricted (no top-k, no top-p), with tools.
 
-Prompts are left-padded and prefilled once; each prompt's cache is then repeated for its samples. A slot's index is its
-rotary position: attention sees differences of positions only, so padding on the left cancels out. All rows advance by
-one token a step; where a tool has answered, the token is the tool's instead of the policy's.
+Prompts are left-padded and prefilled once; the cache of each prompt is then repeated for its samples. The index of a
+cache slot is its rotary position: attention depends on differences of positions only, so left padding changes nothing.
+All rows advance by one token a step. Where a tool has replied, the token is the tool's instead of the policy's.
 """
 
 from pathlib import Path
@@ -10,13 +10,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from smoothgates.errors import BadInput
 from smoothgates.policy.decoder import Cache, Decoder
-from smoothgates.policy.folder import fill
-from smoothgates.rollout.sampler import Completions, Tools
+from smoothgates.policy.load import update_decoder
+from smoothgates.rollout.sampler import Completions, SamplingParameters, Tools, check_positions
 
 SHRINK = 0.7
-"""Finished rows leave the batch once fewer than this share of it is alive: copying the cache costs time too."""
+"""Finished rows leave the batch once fewer than this share of the rows is alive: copying the cache takes time too."""
 
 
 class TorchSampler:
@@ -25,8 +24,14 @@ class TorchSampler:
     def __init__(self, policy: Decoder):
         self.policy = policy
 
-    def sample(self, *what, **how) -> Completions:
-        return sample(self.policy, *what, **how)
+    def sample(
+        self,
+        prompts: list[list[int]],
+        parameters: SamplingParameters,
+        generator: torch.Generator,
+        tools: Tools | None = None,
+    ) -> Completions:
+        return sample(self.policy, prompts, parameters, generator, tools)
 
     @torch.no_grad()
     def score(self, rows: list[list[int]]) -> list[list[float]]:
@@ -37,13 +42,20 @@ class TorchSampler:
         return found
 
     def load(self, folder: Path) -> None:
-        fill(self.policy, folder)
+        update_decoder(self.policy, folder)
 
     def rest(self) -> None:
         pass
 
     def close(self) -> None:
         pass
+
+
+def choose(log_probs: Tensor, temperature: float, generator: torch.Generator) -> Tensor:
+    """One token a row (B,) from log-probabilities (B, vocabulary) at temperature 1."""
+    if temperature == 0:
+        return log_probs.argmax(-1)
+    return draw(log_probs if temperature == 1 else (log_probs / temperature).log_softmax(-1), generator)
 
 
 def draw(log_probs: Tensor, generator: torch.Generator) -> Tensor:
@@ -61,47 +73,38 @@ def draw(log_probs: Tensor, generator: torch.Generator) -> Tensor:
 def sample(
     policy: Decoder,
     prompts: list[list[int]],
-    samples: int,
-    max_new_tokens: int,
-    ends: list[int],
+    parameters: SamplingParameters,
     generator: torch.Generator,
-    temperature: float = 1.0,
     tools: Tools | None = None,
 ) -> Completions:
-    """As `Sampler.sample`."""
+    """See `Sampler.sample`."""
     width = max(map(len, prompts))
-    steps = max_new_tokens + (tools.room if tools else 0)
+    steps = parameters.max_new_tokens + (tools.room if tools else 0)
     slots = width + steps
-    if slots > policy.arch.max_position_embeddings:
-        raise BadInput(
-            f"architecture.max_position_embeddings: {policy.arch.max_position_embeddings} is too few for prompts of up "
-            f"to {width} tokens and completions of up to {steps}"
-        )
+    check_positions(policy.arch.max_position_embeddings, width, steps)
     cache, hidden, bias = prefill(policy, prompts, width, slots)
-    repeat = torch.arange(len(prompts)).repeat_interleave(samples)
+    repeat = torch.arange(len(prompts)).repeat_interleave(parameters.samples)
     cache.select(repeat)
     hidden, bias = hidden[repeat], bias[repeat]
 
     total = len(repeat)
-    ids = torch.full((total, steps), ends[0])
+    ids = torch.full((total, steps), parameters.ends[0])
     logp, entropy = torch.zeros(2, total, steps)
     mask = torch.zeros(total, steps, dtype=torch.bool)
-    planned = torch.full((total, steps), -1)  # tokens of replies, at the places where they will be inserted
-    turn = torch.zeros(total, dtype=torch.long)  # where each row's current turn of the policy begins
+    replies = Replies(tools, total, steps) if tools else None
     lengths, written = torch.zeros(2, total, dtype=torch.long)
     truncated = torch.zeros(total, dtype=torch.bool)
-    ending = torch.tensor(ends)
-    rows = torch.arange(total)  # which completion each row of the batch is
-    live = torch.ones(total, dtype=torch.bool)  # which rows of the batch still write
+    ending = torch.tensor(parameters.ends)
+    rows = torch.arange(total)  # the completion of each row of the batch
+    live = torch.ones(total, dtype=torch.bool)  # rows of the batch that are not finished
     for t in range(steps):
         log_probs = policy.logits(hidden).log_softmax(-1)
-        if temperature == 0:
-            token = log_probs.argmax(-1)
-        else:
-            token = draw(log_probs if temperature == 1 else (log_probs / temperature).log_softmax(-1), generator)
-        inserted = planned[rows, t]
-        own = live & (inserted < 0)
-        token = token.where(inserted < 0, inserted)
+        token = choose(log_probs, parameters.temperature, generator)
+        own = live
+        if replies:
+            inserted = replies.planned[rows, t]
+            own = live & (inserted < 0)
+            token = token.where(inserted < 0, inserted)
 
         ids[rows[live], t] = token[live]
         lengths[rows[live]] = t + 1
@@ -111,9 +114,9 @@ def sample(
         mask[mine, t] = True
         written[mine] += 1
         over = own & torch.isin(token, ending)
-        if tools:
-            over |= converse(tools, ids, planned, turn, rows, own & ~over & tools.watches(token), t)
-        spent = own & ~over & (written[rows] == max_new_tokens)
+        if replies:
+            over |= replies.request(ids, rows, own & ~over & tools.watches(token), t)
+        spent = own & ~over & (written[rows] == parameters.max_new_tokens)
         truncated[rows[spent]] = True
         live = live & ~over & ~spent
         alive = int(live.sum())
@@ -131,7 +134,7 @@ def sample(
 
 
 def prefill(policy: Decoder, prompts: list[list[int]], width: int, slots: int) -> tuple[Cache, Tensor, Tensor]:
-    """Cache of left-padded prompts, their last hidden states (P, H), and a bias (P, 1, 1, 1, S) that hides padding."""
+    """Cache of left-padded prompts, their last hidden states (P, H), and a bias (P, 1, 1, 1, S) that masks padding."""
     ids = torch.tensor([[0] * (width - len(p)) + p for p in prompts])
     real = torch.tensor([[False] * (width - len(p)) + [True] * len(p) for p in prompts])
     bias = torch.zeros(len(prompts), 1, 1, 1, slots)
@@ -143,21 +146,32 @@ def prefill(policy: Decoder, prompts: list[list[int]], width: int, slots: int) -
     return cache, policy.hidden(ids, lambda x: x[:, -1], cache, 0, prefill_bias), bias
 
 
-def converse(tools: Tools, ids: Tensor, planned: Tensor, turn: Tensor, rows: Tensor, asked: Tensor, t: int) -> Tensor:
-    """Let the tools answer the rows (of the batch) that are `asked`; returns which of all rows are over.
+class Replies:
+    """Tools' replies to a batch of B completions: each is planned when a turn ends, and inserted token by token."""
 
-    Replies are written into `planned` from place t + 1 on, and the row's next `turn` begins behind them.
-    """
-    over = torch.zeros(len(rows), dtype=torch.bool)
-    places = asked.nonzero().squeeze(1).tolist()
-    if not places:
+    def __init__(self, tools: Tools, total: int, steps: int):
+        self.tools = tools
+        self.planned = torch.full((total, steps), -1)
+        """(B, steps) reply tokens at the positions where they will be inserted, -1 elsewhere."""
+        self.turn = torch.zeros(total, dtype=torch.long)
+        """(B,) first position of the policy's current turn."""
+
+    def request(self, ids: Tensor, rows: Tensor, asking: Tensor, t: int) -> Tensor:
+        """Ask the tools about the rows of the batch that may have ended a turn at position t.
+
+        `ids`: (B, steps) the completions so far. `rows`: (b,) the completion of each row of the batch. `asking`: (b,)
+        the rows to ask about. Returns (b,) true where the tools end the completion.
+        """
+        over = torch.zeros(len(rows), dtype=torch.bool)
+        places = asking.nonzero().squeeze(1).tolist()
+        if not places:
+            return over
+        completions = rows[places].tolist()
+        turns = [ids[row, self.turn[row] : t + 1].tolist() for row in completions]
+        for place, row, reply in zip(places, completions, self.tools.respond(completions, turns), strict=True):
+            if reply is None:
+                over[place] = True
+            elif reply:
+                self.turn[row] = t + 1 + len(reply)
+                self.planned[row, t + 1 : self.turn[row]] = torch.tensor(reply)
         return over
-    completions = rows[places].tolist()
-    turns = [ids[row, turn[row] : t + 1].tolist() for row in completions]
-    for place, row, reply in zip(places, completions, tools.respond(completions, turns), strict=True):
-        if reply is None:
-            over[place] = True
-        elif reply:
-            turn[row] = t + 1 + len(reply)
-            planned[row, t + 1 : turn[row]] = torch.tensor(reply)
-    return over

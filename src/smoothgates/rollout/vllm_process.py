@@ -1,6 +1,6 @@
-"""vLLM's process as the trainer sees it: started, asked, ended.
+"""The parent's side of vLLM's process: start it, call it, end it.
 
-They talk through pipes between parent and child, which nobody else can open, so pickles do no harm there.
+The two talk through a pipe that no other process can open, so pickles are safe there.
 """
 
 import os
@@ -16,37 +16,37 @@ import torch
 from smoothgates.distributed.ranks import INTERFACES, MEETING
 from smoothgates.errors import BadInput
 from smoothgates.io.system import loopback
-from smoothgates.rollout.vllm_engine import Failure
+from smoothgates.rollout.vllm_server import Failure
 
-MAIN = "from smoothgates.rollout.vllm_engine import main; main({})"
+MAIN = "from smoothgates.rollout.vllm_server import main; main({})"
 OF_RANKS = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", MEETING)
-"""Each rank's vLLM is alone: with these it would wait for the others."""
+"""Each rank's vLLM runs alone; with these variables it would wait for other ranks."""
 OF_TORCH = ("PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF")
-"""The trainer's allocator may expand its segments, which vLLM's memory that can be freed does not allow."""
+"""The trainer's allocator may expand its segments; vLLM's sleep mode does not allow that."""
 SETTINGS = {
     "HF_HUB_OFFLINE": "1",
-    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",  # it is in a process of its own already: steps follow requests exactly
+    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",  # this is a separate process already, and steps must follow requests exactly
     "VLLM_NO_USAGE_STATS": "1",
 }
 DEFAULTS = {"VLLM_LOGGING_LEVEL": "ERROR"}
 ON_CPU = {
     "TORCH_COMPILE_DISABLE": "1",  # would start a compiler for one small function
     "VLLM_CPU_KVCACHE_SPACE": "1",  # GiB
-    "VLLM_CPU_OMP_THREADS_BIND": "nobind",  # otherwise all ranks' engines sit on one core
+    "VLLM_CPU_OMP_THREADS_BIND": "nobind",  # otherwise all ranks' servers share one core
 }
 PATIENCE = 3600.0
-"""Seconds that an answer may take: one that hangs is as good as dead. A first completion of any length takes less."""
+"""Seconds to wait for an answer; after that the process counts as dead. A first batch of any length takes less."""
 
 
 class Died(Exception):
-    """The process has ended without an answer, or with one that says why."""
+    """The process ended without an answer, or with a `Failure`."""
 
 
 class VllmProcess:
-    """A running engine. Raises BadInput where vLLM is not installed, Died if it does not come up."""
+    """A running `VllmServer`. Raises BadInput if vLLM is not installed, and Died if it does not start."""
 
     def __init__(self, *arguments: Any):
-        """Of `Engine`."""
+        """`arguments`: those of `VllmServer`."""
         if find_spec("vllm") is None:
             raise BadInput("sampler.kind: 'vllm' is not installed here: make scale, or on GPUs envs/train-cuda")
         self.pipe, theirs = Pipe()
@@ -56,13 +56,13 @@ class VllmProcess:
                 pass_fds=[theirs.fileno()],
                 env=environment(os.environ, torch.cuda.is_available()),
                 stdin=subprocess.PIPE,
-                stdout=2,  # what vLLM prints is no result
+                stdout=2,  # standard output is for results only
             )
         self.ask("start", *arguments)
 
     def ask(self, name: str, *arguments: Any) -> Any:
-        """The answer of a method of `Engine`. Raises Died."""
-        torch.cuda.empty_cache()  # what this process keeps of the GPU's memory for later; nothing where it uses none
+        """Call a method of `VllmServer`. Raises Died."""
+        torch.cuda.empty_cache()  # returns the GPU memory that torch caches; no effect without a GPU
         try:
             self.pipe.send((name, arguments))
             silent = not self.pipe.poll(PATIENCE)
@@ -82,19 +82,19 @@ class VllmProcess:
 
 
 def environment(own: dict[str, str], gpu: bool) -> dict[str, str]:
-    """Variables of vLLM's process, from this one's.
+    """The environment of vLLM's process, made from this process's.
 
     >>> found = environment({"RANK": "1", "CUDA_VISIBLE_DEVICES": "3"}, gpu=True)
     >>> "RANK" in found, found["CUDA_VISIBLE_DEVICES"]
     (False, '3')
     """
     kept = {name: value for name, value in own.items() if name not in (*OF_RANKS, *OF_TORCH)}
-    own_machine = dict.fromkeys(INTERFACES, loopback())  # it is alone: nobody else has to reach it
+    own_machine = dict.fromkeys(INTERFACES, loopback())  # no other machine has to reach it
     return {**DEFAULTS, **({} if gpu else ON_CPU), **kept, **SETTINGS, **own_machine}
 
 
 def ending(code: int) -> str:
-    """How a process ended.
+    """How a process with this exit code ended.
 
     >>> ending(-9), ending(1)
     ('killed by SIGKILL', 'ended with exit code 1')

@@ -1,4 +1,4 @@
-"""Sampling with vLLM: unrestricted, with tools; the same seeds give the same completions, also if its process dies."""
+"""Sampling with vLLM: unrestricted, with tools. Equal seeds give equal completions, even if vLLM's process dies."""
 
 import sys
 from pathlib import Path
@@ -8,19 +8,19 @@ import torch
 
 from smoothgates.errors import BadInput, TryAgain
 from smoothgates.io.documents import load_json
-from smoothgates.rollout.request_scheduler import Writing
-from smoothgates.rollout.sampler import Completions, Tools
+from smoothgates.rollout.request_scheduler import RequestScheduler
+from smoothgates.rollout.sampler import Completions, SamplingParameters, Tools, check_positions
 from smoothgates.rollout.vllm_process import Died, VllmProcess
 
 RESTARTS = 3
-"""In a row, before it is called hopeless."""
+"""Most restarts in a row without an answer."""
 
 
 class VllmSampler:
     """See `Sampler`."""
 
     def __init__(self, folder: Path, memory: float, dtype: str):
-        """Starts an engine on the GPU that this process sees; `memory`: its share. Raises BadInput if that fails."""
+        """Start vLLM on this process's GPU with a share `memory` of its memory. Raises BadInput if that fails."""
         self.folder, self.memory, self.dtype = folder, memory, dtype
         self.positions = load_json(folder / "config.json")["max_position_embeddings"]
         self.deaths = 0
@@ -33,29 +33,23 @@ class VllmSampler:
     def sample(
         self,
         prompts: list[list[int]],
-        samples: int,
-        max_new_tokens: int,
-        ends: list[int],
+        parameters: SamplingParameters,
         generator: torch.Generator,
-        temperature: float = 1.0,
         tools: Tools | None = None,
     ) -> Completions:
-        width, steps = max(map(len, prompts)), max_new_tokens + (tools.room if tools else 0)
-        if width + steps > self.positions:
-            raise BadInput(
-                f"architecture.max_position_embeddings: {self.positions} is too few for prompts of up "
-                f"to {width} tokens and completions of up to {steps}"
-            )
-        repeated = [prompt for prompt in prompts for _ in range(samples)]
+        steps = parameters.max_new_tokens + (tools.room if tools else 0)
+        check_positions(self.positions, max(map(len, prompts)), steps)
+        repeated = [prompt for prompt in prompts for _ in range(parameters.samples)]
         seeds = torch.randint(2**62, (len(repeated),), generator=generator).tolist()
-        writing = Writing(repeated, max_new_tokens, ends, seeds, tools)
-        how = (writing.stops, temperature)
+        scheduler = RequestScheduler(repeated, parameters, seeds, tools)
+        stops, temperature = scheduler.stops, parameters.temperature
         self._ask("forget")
-        requests = list(writing.open.values())
-        while writing.open:
-            turns = self._ask("advance", requests, *how, again=(list(writing.open.values()), *how))
-            requests = writing.take(turns)
-        return writing.completions()
+        requests = list(scheduler.open.values())
+        while scheduler.open:
+            everything = (list(scheduler.open.values()), stops, temperature)
+            outputs = self._ask("advance", requests, stops, temperature, after_restart=everything)
+            requests = scheduler.advance(outputs)
+        return scheduler.completions()
 
     def score(self, rows: list[list[int]]) -> list[list[float]]:
         return self._ask("score", rows)
@@ -73,9 +67,10 @@ class VllmSampler:
     def _start(self) -> VllmProcess:
         return VllmProcess(self.folder, self.memory, self.dtype, self.positions)
 
-    def _ask(self, name: str, *arguments: Any, again: tuple | None = None) -> Any:
-        """The engine's answer, though it may have to be started again. `again`: what to ask for then, if not the same:
-        a new process knows nothing of the turns that were under way.
+    def _ask(self, name: str, *arguments: Any, after_restart: tuple | None = None) -> Any:
+        """The answer of vLLM's process, which is restarted if it dies. Raises TryAgain if it keeps dying.
+
+        `after_restart`: arguments for a new process, if they differ: it knows nothing of unfinished requests.
         """
         while True:
             try:
@@ -84,15 +79,14 @@ class VllmSampler:
                 return answer
             except Died as error:
                 self._restart(error)
-                arguments = arguments if again is None else again
+                arguments = arguments if after_restart is None else after_restart
 
     def _restart(self, cause: Died) -> None:
-        """Raises TryAgain if that has not helped before."""
         while True:
             self.deaths += 1
             if self.deaths > RESTARTS:
-                raise TryAgain(f"sampler: vLLM has died {self.deaths} times in a row: {cause}")
-            print(f"sampler: vLLM has died ({cause}), it starts again", file=sys.stderr, flush=True)
+                raise TryAgain(f"sampler: vLLM died {self.deaths} times in a row: {cause}")
+            print(f"sampler: vLLM died ({cause}), restarting", file=sys.stderr, flush=True)
             try:
                 self.process = self._start()
                 return

@@ -15,9 +15,9 @@ def run(spec_text: str, out: Path) -> None:
     """Write the folder index/, and the manifest `out` that names its files."""
     spec = parse_spec(IndexSpec, spec_text)
     execution = Execution("index", spec, inputs=corpus_files(spec.corpus))
-    facts = build(spec, out.parent / FOLDER)
+    entries = build(spec, out.parent / FOLDER)
     write_json(
-        out, {"schema": IndexManifest.SCHEMA, "schema_version": 1, "spec": spec.model_dump(mode="json"), **facts}
+        out, {"schema": IndexManifest.SCHEMA, "schema_version": 1, "spec": spec.model_dump(mode="json"), **entries}
     )
-    files = [out.parent / FOLDER / record["name"] for record in facts["files"]]
+    files = [out.parent / FOLDER / record["name"] for record in entries["files"]]
     execution.write(out.parent / "run.json", [out, *files])

@@ -76,14 +76,14 @@ def run(spec_text: str, inputs: Inputs, result: Result, options: RunOptions | No
                 owned.clear()
             return
         # Torch is imported this late so that a run that has failed before is refused at once.
-        from smoothgates.rollout.task_setup import setting_of
+        from smoothgates.rollout.task_setup import load_task_setup
         from smoothgates.train.loop import train
         from smoothgates.train.run.attempt import Attempt
         from smoothgates.train.run.memory import explaining_out_of_memory
         from smoothgates.train.run.publish import publish
 
         attempt = Attempt.resume(spec, inputs.policy, workdir, stop, options.save_seconds)
-        task_setup = setting_of(spec.task, spec.protocol, inputs.index)
+        task_setup = load_task_setup(spec.task, spec.protocol, inputs.index)
         context = attempt.context(task_setup, read_examples(inputs.data))
         with workdir.recording_failure(), explaining_out_of_memory(spec), closing(attempt.sampler):
             train(attempt.state, context, attempt.after_each)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from smoothgates.policy.text import Text
 from smoothgates.rollout.sampler import Sampler
-from smoothgates.rollout.task_setup import Setting
+from smoothgates.rollout.task_setup import TaskSetup
 from smoothgates.specs.train import TrainSpec
 from smoothgates.tasks.task import Example
 
@@ -17,7 +17,7 @@ class RunContext:
     spec: TrainSpec
     sampler: Sampler
     text: Text
-    task_setup: Setting
+    task_setup: TaskSetup
     examples: list[Example]
     update_sampler: Callable[[int], None] = lambda steps: None
     """Copies the engine's weights to the sampler; takes the number of optimiser steps so far.

@@ -49,7 +49,7 @@ def add_rollout(state: State, context: RunContext) -> None:
 
 def start_rollout(state: State, regime: Regime) -> None:
     """Take the oldest rollout from the queue, and divide it into the rows of its updates."""
-    state.facts = state.waiting[-1].facts  # the newest rollout shows what the policy does now
+    state.facts = state.waiting[-1].metrics  # the newest rollout shows what the policy does now
     state.rollout = state.waiting.popleft()
     state.batches.extend(minibatches(state.rollout.order, regime))
     if not state.batches:

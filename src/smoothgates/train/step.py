@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from smoothgates.objective import group_advantages, policy_loss, step_denominator
-from smoothgates.rollout.collect import Rollout, collect
+from smoothgates.rollout.collect import Actor, Rollout, collect
 from smoothgates.specs.train import Regime, TrainSpec
 from smoothgates.train.accumulate import accumulate, old_logprobs
 from smoothgates.train.context import RunContext
@@ -34,18 +34,10 @@ def sample_rollout(state: State, context: RunContext) -> Rollout:
         old_logp, routes = old_logprobs(engine, Sequences(ids, starts, lengths), width, first_updates, spec.engine)
         return old_logp, order, routes
 
-    rollout = collect(
-        context.sampler,
-        context.text,
-        context.task_setup,
-        examples,
-        spec.sampling.group,
-        state.samples,
-        score,
-        engine.ranks,
-    )
+    actor = Actor(context.sampler, context.text, context.task_setup)
+    rollout = collect(actor, examples, spec.sampling.group, state.samples, score, engine.ranks)
     if spec.sampler.correction:
-        rollout.facts.update(correction_metrics(rollout, spec.sampler.correction))
+        rollout.metrics.update(correction_metrics(rollout, spec.sampler.correction))
     return rollout
 
 

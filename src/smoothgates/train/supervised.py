@@ -16,9 +16,10 @@ from torch import Tensor
 from smoothgates.errors import BadInput
 from smoothgates.io.progress import track
 from smoothgates.policy.decoder import Decoder
-from smoothgates.policy.tokenizer import EOS, prompt_ids
+from smoothgates.policy.text import compact_text
+from smoothgates.policy.tokenizer import EOS
 from smoothgates.specs.supervised import SupervisedPhase
-from smoothgates.tasks.task import Demonstration, Example, Generator
+from smoothgates.tasks.task import Demonstration, Example, Generator, Prompt
 from smoothgates.train.optimizer import AdamW
 
 
@@ -76,7 +77,7 @@ def encode_demonstrations(
 
     Each part of a demonstration is tokenised separately, like turns and replies in a rollout.
     """
-    prompts = prompt_ids(tokenizer, questions)
+    prompts = compact_text(tokenizer).prompts(Prompt(), questions)
     parts = [text for demonstration in demonstrations for text, _ in demonstration]
     encoded = iter(tokenizer.encode_batch(parts))
     rows, masks = [], []

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from smoothgates.errors import TryAgain
-from smoothgates.policy.folder import write_like
+from smoothgates.policy.save import write_like
 from smoothgates.rollout.sampler import Sampler
 from smoothgates.rollout.torch_sampler import TorchSampler
 from smoothgates.train.engine.engine import Engine

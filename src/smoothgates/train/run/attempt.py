@@ -10,12 +10,14 @@ from torch import Tensor
 
 from smoothgates.errors import BadInput, TryAgain
 from smoothgates.io.files import flush
-from smoothgates.policy.folder import load_policy, save_weights, verified_folder
+from smoothgates.policy.load import load_policy
+from smoothgates.policy.manifest import verified_folder
+from smoothgates.policy.save import save_weights
 from smoothgates.policy.text import Text
 from smoothgates.rollout.make import make_sampler
-from smoothgates.rollout.prompt_limit import fitting
+from smoothgates.rollout.prompt_limit import within_prompt_limit
 from smoothgates.rollout.sampler import Sampler
-from smoothgates.rollout.task_setup import Setting
+from smoothgates.rollout.task_setup import TaskSetup
 from smoothgates.specs.train import TrainSpec
 from smoothgates.tasks.task import Example
 from smoothgates.train.context import RunContext
@@ -103,9 +105,9 @@ class Attempt:
             where = f"update {self.steps}, rollout {self.state.history.rollouts} of {self.spec.regime.rollouts}"
             print(f"resuming from checkpoint {path.name}: {where}", file=sys.stderr, flush=True)
 
-    def context(self, task_setup: Setting, examples: list[Example]) -> RunContext:
+    def context(self, task_setup: TaskSetup, examples: list[Example]) -> RunContext:
         """What the training loop needs besides the state. Leaves out examples whose prompts are too long."""
-        chosen = fitting(examples, self.text, task_setup, self.spec.sampling.prompts)
+        chosen = within_prompt_limit(examples, self.text, task_setup, self.spec.sampling.prompts)
         if len(chosen) < len(examples) and self.workdir.ranks.is_main:
             left, limit = len(examples) - len(chosen), task_setup.protocol.max_prompt_tokens
             print(f"{left} of {len(examples)} examples left out: prompts over {limit} tokens", file=sys.stderr)

@@ -12,7 +12,7 @@ from smoothgates.seeds import python_stream, torch_stream
 from smoothgates.specs.train import TrainSpec
 from smoothgates.train.engine.engine import Engine
 
-ROLLOUT_TENSORS = [each.name for each in fields(Rollout) if each.name != "facts"]
+ROLLOUT_TENSORS = [each.name for each in fields(Rollout) if each.name != "metrics"]
 
 
 @dataclass
@@ -74,7 +74,7 @@ def pack(state: State) -> tuple[dict[str, Tensor], dict]:
     """
     rollouts = [*state.waiting, *([state.rollout] if state.rollout else [])]
     columns, updates = table(state.history.updates)
-    names, facts = table([*(rollout.facts for rollout in rollouts), *([state.facts] if state.facts else [])])
+    names, facts = table([*(rollout.metrics for rollout in rollouts), *([state.facts] if state.facts else [])])
     tensors = {
         **{f"rollout{i}.{name}": getattr(r, name) for i, r in enumerate(rollouts) for name in ROLLOUT_TENSORS},
         **{f"batch{i}": rows for i, rows in enumerate(state.batches)},
@@ -112,7 +112,7 @@ def unpack(state: State, tensors: dict[str, Tensor], plain: dict) -> None:
     state.shuffle.set_state(tensors["shuffle"])
     facts = rows_of(plain["facts"], tensors["facts"])
     count = plain["waiting"] + plain["training"]
-    rollouts = [Rollout(**under(f"rollout{i}."), facts=facts[i]) for i in range(count)]
+    rollouts = [Rollout(**under(f"rollout{i}."), metrics=facts[i]) for i in range(count)]
     state.waiting = deque(rollouts[: plain["waiting"]])
     state.rollout = rollouts[-1] if plain["training"] else None
     state.facts = facts[count] if len(facts) > count else {}

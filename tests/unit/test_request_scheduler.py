@@ -1,11 +1,9 @@
-"""Turns: the completions of `Writing` are those of the torch sampler, and vLLM's process is seen to."""
+"""The request scheduler gives the completions of the torch sampler; vLLM's process is restarted, killed, and ended."""
 
 import signal
 import subprocess
 import sys
 import time
-from multiprocessing import Pipe
-from types import SimpleNamespace
 from typing import ClassVar
 
 import psutil
@@ -15,20 +13,21 @@ from rounding import FORWARD, assert_rounded
 
 from smoothgates.errors import BadInput, TryAgain
 from smoothgates.policy.decoder import Decoder
-from smoothgates.policy.tokenizer import prompt_ids
+from smoothgates.policy.text import compact_text
 from smoothgates.rollout import vllm_process, vllm_sampler
-from smoothgates.rollout.request_scheduler import Turn
-from smoothgates.rollout.sampler import Tools
+from smoothgates.rollout.request_scheduler import RequestOutput
+from smoothgates.rollout.sampler import SamplingParameters, Tools
 from smoothgates.rollout.torch_sampler import sample
 from smoothgates.rollout.vllm_process import Died, VllmProcess
 from smoothgates.seeds import torch_stream
+from smoothgates.tasks.task import Prompt
 
 
 class Greedy:
-    """An engine that takes the likeliest token, in the place of vLLM's process, and dies when it is asked too often."""
+    """Stands in for vLLM's process: takes the most likely token, and dies after a given number of answers."""
 
     lives: ClassVar[list[int]] = []
-    """Answers that each next one gives before it dies."""
+    """Answers of each process before it dies."""
     policy: ClassVar[Decoder | None] = None
 
     def __init__(self, *_):
@@ -55,15 +54,15 @@ class Greedy:
                 ids.append(int(found.argmax()))
                 logp.append(float(found.max()))
                 if ids[-1] in stops or len(ids) == request.limit:
-                    ended.append(Turn(row, ids, logp))
+                    ended.append(RequestOutput(row, ids, logp))
             if ended:
-                for turn in ended:
-                    del self.open[turn.row]
+                for output in ended:
+                    del self.open[output.row]
                 return ended
 
 
 def tools():
-    """Answers a row twice, then ends it; some turns it lets go on. The same whenever rows come."""
+    """Tools that reply to a row twice, then end it, and let some turns continue, independent of the other rows."""
     answered: dict[int, int] = {}
 
     def one(row, turn):
@@ -80,16 +79,19 @@ def tools():
 
 @pytest.fixture
 def policy(policy):
-    """One whose likeliest tokens vary, so that tools are asked."""
+    """A policy with varied most likely tokens, so that tools are called."""
     with torch.no_grad():
         for parameter in policy.model.layers.parameters():
             parameter *= 4
     return policy
 
 
+GREEDY = SamplingParameters(samples=2, max_new_tokens=12, ends=(3, 7), temperature=0.0)
+
+
 @pytest.fixture
 def prompts(problems, tokenizer):
-    return prompt_ids(tokenizer, [p.question for p in problems[:12]])
+    return compact_text(tokenizer).prompts(Prompt(), [p.question for p in problems[:12]])
 
 
 @pytest.fixture
@@ -108,10 +110,9 @@ def same(found, expected):
 
 
 @pytest.mark.parametrize("with_tools", [False, True])
-def test_turns_come_to_what_the_torch_sampler_writes(with_tools, policy, prompts, sampler):
-    what = (prompts, 2, 12, [3, 7], torch_stream(0, "s"), 0.0)
-    expected = sample(policy, *what, tools() if with_tools else None)
-    same(sampler().sample(*what, tools() if with_tools else None), expected)
+def test_completions_are_those_of_the_torch_sampler(with_tools, policy, prompts, sampler):
+    expected = sample(policy, prompts, GREEDY, torch_stream(0, "s"), tools() if with_tools else None)
+    same(sampler().sample(prompts, GREEDY, torch_stream(0, "s"), tools() if with_tools else None), expected)
     assert expected.truncated.any()
     assert not expected.truncated.all()
     assert (expected.lengths != expected.mask.sum(1)).any() == with_tools
@@ -119,27 +120,26 @@ def test_turns_come_to_what_the_torch_sampler_writes(with_tools, policy, prompts
 
 @pytest.mark.parametrize("lives", [[1], [3], [6, 2, 0]])
 def test_a_death_changes_nothing(lives, policy, prompts, sampler, capfd):
-    what = (prompts, 2, 12, [3, 7], torch_stream(0, "s"), 0.0)
-    expected = sample(policy, *what, tools())
+    expected = sample(policy, prompts, GREEDY, torch_stream(0, "s"), tools())
     Greedy.lives[:] = lives
-    same(sampler().sample(*what, tools()), expected)
-    assert capfd.readouterr().err.count("vLLM has died (killed), it starts again") == len(lives)
+    same(sampler().sample(prompts, GREEDY, torch_stream(0, "s"), tools()), expected)
+    assert capfd.readouterr().err.count("vLLM died (killed), restarting") == len(lives)
 
 
-def test_an_engine_that_dies_again_and_again_is_given_up(prompts, sampler):
+def test_a_process_that_keeps_dying_stops_the_run(prompts, sampler):
     Greedy.lives[:] = [2, 0, -1, 0]
     with pytest.raises(TryAgain, match="died 4 times in a row"):
-        sampler().sample(prompts, 1, 12, [3], torch_stream(0, "s"))
+        sampler().sample(prompts, GREEDY, torch_stream(0, "s"))
 
 
-def test_an_engine_that_does_not_come_up_is_bad_input(sampler):
+def test_a_process_that_does_not_start_is_bad_input(sampler):
     Greedy.lives[:] = [-1]
     with pytest.raises(BadInput, match=r"does not start with memory 0\.4 and .*: stillborn"):
         sampler()
 
 
-def test_prompts_that_do_not_fit_are_refused_in_the_torch_samplers_words(policy, prompts, sampler):
-    what = (prompts, 1, 250, [3], torch_stream(0, "s"))
+def test_prompts_that_do_not_fit_are_refused_as_by_the_torch_sampler(policy, prompts, sampler):
+    what = (prompts, SamplingParameters(1, 250, (3,)), torch_stream(0, "s"))
     with pytest.raises(BadInput) as theirs:
         sample(policy, *what)
     with pytest.raises(BadInput) as ours:
@@ -150,33 +150,48 @@ def test_prompts_that_do_not_fit_are_refused_in_the_torch_samplers_words(policy,
 def test_each_row_and_each_turn_has_its_own_seed(prompts, sampler, monkeypatch):
     asked = []
     monkeypatch.setattr(Greedy, "advance", lambda self, due, *how: asked.extend(due) or real(self, due, *how))
-    what = (prompts, 2, 12, [3, 7])
-    sampler().sample(*what, torch_stream(0, "s"), 0.0, tools())
+    sampler().sample(prompts, GREEDY, torch_stream(0, "s"), tools())
     first = asked.copy()
     assert len({request.seed for request in first}) == len(first) > 2 * len(prompts)
     asked.clear()
-    sampler().sample(*what, torch_stream(0, "s"), 0.0, tools())
+    sampler().sample(prompts, GREEDY, torch_stream(0, "s"), tools())
     assert asked == first
 
 
-def test_what_the_trainer_keeps_of_the_gpu_is_given_up_before_each_question(monkeypatch):
-    """Else vLLM would find no room when it wakes."""
-    seen = []
-    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: seen.append("emptied"))
-    process = object.__new__(VllmProcess)
-    process.pipe = SimpleNamespace(send=seen.append, poll=lambda seconds: True, recv=lambda: "answer")
-    assert process.ask("load", "folder") == "answer"
-    assert seen == ["emptied", ("load", ("folder",))]
+ECHO = """
+from multiprocessing.connection import Connection
+pipe = Connection({})
+while True:
+    message = pipe.recv()
+    if message[0] != "forget":
+        pipe.send(message)
+"""
 
 
-def test_a_process_that_does_not_answer_is_ended(monkeypatch):
+@pytest.fixture
+def process(monkeypatch):
+    """A child in place of vLLM's. It answers a call with the call, and `forget` never."""
+    monkeypatch.setattr(vllm_process, "find_spec", lambda name: name)
+    monkeypatch.setattr(vllm_process, "MAIN", ECHO)
+    process = VllmProcess()
+    yield process
+    process.close()
+
+
+def test_the_trainers_cached_gpu_memory_is_released_before_each_call(process, monkeypatch):
+    """Otherwise vLLM would find no room when it wakes."""
+    seen, send = [], process.pipe.send
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: seen.append("released"))
+    monkeypatch.setattr(process.pipe, "send", lambda message: seen.append("sent") or send(message))
+    assert process.ask("load", "folder") == ("load", ("folder",))
+    assert seen == ["released", "sent"]
+
+
+def test_a_process_that_does_not_answer_is_killed(process, monkeypatch):
     monkeypatch.setattr(vllm_process, "PATIENCE", 0.05)
-    process = object.__new__(VllmProcess)
-    process.pipe, theirs = Pipe()
-    with theirs, subprocess.Popen(["sleep", "60"], stdin=subprocess.PIPE) as process.process:
-        with pytest.raises(Died, match=r"no answer to forget in 0\.05 seconds"):
-            process.ask("forget")
-        assert process.process.returncode == -signal.SIGKILL
+    with pytest.raises(Died, match=r"no answer to forget in 0\.05 seconds"):
+        process.ask("forget")
+    assert process.process.returncode == -signal.SIGKILL
 
 
 real = Greedy.advance
@@ -193,7 +208,7 @@ sys.stdin.read()
 """
 
 
-def test_vllms_process_ends_with_its_parent_however_that_ended():
+def test_vllms_process_ends_with_its_parent():
     parent = subprocess.Popen([sys.executable, "-c", ORPHAN], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     pid = int(parent.stdout.readline())
     assert alive(pid)
@@ -206,7 +221,7 @@ def test_vllms_process_ends_with_its_parent_however_that_ended():
 
 
 def alive(pid):
-    """Whether it runs; a zombie whose new parent does not care does not."""
+    """Whether a process runs. A zombie does not."""
     try:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

@@ -1,7 +1,7 @@
-"""The process in which vLLM runs: it holds the weights of a policy folder and does what it is asked to over a pipe.
+"""The process in which vLLM runs. It holds the weights of a policy folder and serves requests over a pipe.
 
-Nothing else imports vLLM: it costs ten seconds, brings variables and thread counts of its own, and may die without
-taking the trainer along. One process, one GPU; requests join the batch between two steps, in the order they came.
+Nothing else imports vLLM: the import takes ten seconds and sets variables and thread counts, and the trainer must
+survive if vLLM dies. One process, one GPU. Requests join the batch between two steps, in the order of their arrival.
 """
 
 import os
@@ -15,27 +15,27 @@ from typing import NamedTuple
 
 from torch import nn
 
-from smoothgates.rollout.request_scheduler import Request, Turn
+from smoothgates.rollout.request_scheduler import Request, RequestOutput
 
 
 class Failure(NamedTuple):
-    """The last answer of a process that then ends."""
+    """The last answer of a process that fails."""
 
     cause: str
 
 
-class Engine:
-    """vLLM's engine; public methods are what may be asked for."""
+class VllmServer:
+    """vLLM with the weights of a policy folder. `VllmProcess.ask` calls its public methods."""
 
     def __init__(self, folder: Path, memory: float, dtype: str, positions: int):
-        """`memory`: share of the GPU's. `positions`: most tokens of a row. Raises whatever vLLM raises."""
+        """`memory`: share of the GPU's memory. `positions`: most tokens of a row. Raises what vLLM raises."""
         from vllm.engine.arg_utils import EngineArgs
         from vllm.platforms import current_platform
         from vllm.usage.usage_lib import UsageContext
         from vllm.v1.engine.llm_engine import LLMEngine
 
         self.folder, self.sleeps, self.asleep = folder, current_platform.is_cuda(), False
-        # A seeded request whose prompt is computed in parts kills the CPU engine: it gets room for any prompt at once.
+        # vLLM on CPUs dies of a seeded request with a prompt in several parts: make room for any prompt in one.
         room = max(positions, 8192)
         whole = {"enforce_eager": True, "enable_chunked_prefill": False, "max_num_batched_tokens": room}
         arguments = EngineArgs(
@@ -44,7 +44,7 @@ class Engine:
             max_model_len=positions,
             gpu_memory_utilization=memory,
             skip_tokenizer_init=True,
-            generation_config="vllm",  # a model's own has top_k and repetition penalties
+            generation_config="vllm",  # a model's own file may set top_k and repetition penalties
             logprobs_mode="raw_logprobs",
             enable_prefix_caching=True,
             enable_sleep_mode=self.sleeps,
@@ -53,10 +53,10 @@ class Engine:
             **({} if self.sleeps else whole),
         )
         self.engine = LLMEngine.from_engine_args(arguments, UsageContext.LLM_CLASS)
-        self.score([[0, 0]])  # what this machine cannot compute shows here
+        self.score([[0, 0]])  # fails here if this machine cannot run the model
 
-    def advance(self, requests: list[Request], stops: list[int], temperature: float) -> list[Turn]:
-        """Take these up beside those under way, until some turn has ended: at an id of `stops`, or at its limit."""
+    def advance(self, requests: list[Request], stops: list[int], temperature: float) -> list[RequestOutput]:
+        """Add these requests to the batch and run it until some request ends: at an id of `stops`, or at its limit."""
         self._wake()
         for request in requests:
             self._add(
@@ -74,10 +74,13 @@ class Engine:
         ended = []
         while not ended:
             ended = [found for found in self.engine.step() if found.finished]
-        return [Turn(int(f.request_id), list(f.outputs[0].token_ids), f.outputs[0].logprobs.logprobs) for f in ended]
+        return [
+            RequestOutput(int(f.request_id), list(f.outputs[0].token_ids), f.outputs[0].logprobs.logprobs)
+            for f in ended
+        ]
 
     def score(self, rows: list[list[int]]) -> list[list[float]]:
-        """As `Sampler.score`."""
+        """See `Sampler.score`."""
         self._wake()
         for number, row in enumerate(rows):
             self._add(number, row, max_tokens=1, prompt_logprobs=0)
@@ -87,7 +90,7 @@ class Engine:
         return [found[number] for number in range(len(rows))]
 
     def load(self, folder: Path) -> None:
-        """Go on with the weights of a policy folder."""
+        """Use the weights of a policy folder."""
         self.folder = folder
         if self.asleep:
             self.engine.wake_up(["weights"])
@@ -100,12 +103,12 @@ class Engine:
         self.forget()
 
     def forget(self) -> None:
-        """Drop keys and values of earlier prompts: what comes now must not depend on what came before."""
+        """Drop the keys and values of earlier prompts, so that results do not depend on earlier calls."""
         self._wake()
         self.engine.reset_prefix_cache()
 
     def rest(self) -> None:
-        """Free the GPU's memory. The weights are read again from their folder: no copy of them in main memory."""
+        """Free the GPU's memory. The weights are not copied to main memory: they are read again from their folder."""
         if self.sleeps and not self.asleep:
             self.engine.sleep(level=2)
             self.asleep = True
@@ -122,8 +125,10 @@ class Engine:
 
 
 def pack(model: nn.Module) -> None:
-    """On CPUs vLLM multiplies by packed copies, and a reload renews neither that of an output matrix which is the
-    embedding nor those of experts. The canary of `train/sync.py` found both.
+    """Renew vLLM's packed copies of weights after a reload.
+
+    On CPUs vLLM multiplies by packed copies. A reload leaves two kinds stale: experts, and an output matrix that is
+    tied to the embedding. The probe of `train/sync.py` found both.
     """
     model.lm_head.quant_method.process_weights_after_loading(model.lm_head)
     for layer in model.modules():
@@ -132,8 +137,8 @@ def pack(model: nn.Module) -> None:
 
 
 def serve(pipe: Connection) -> None:
-    """Answer (method, arguments) until the other end closes; the first is `start`, with the engine's arguments."""
-    engine = None
+    """Answer calls (method, arguments) until the pipe closes. The first is `start`, with `VllmServer`'s arguments."""
+    server = None
     while True:
         try:
             name, arguments = pipe.recv()
@@ -141,9 +146,9 @@ def serve(pipe: Connection) -> None:
             return
         try:
             if name == "start":
-                engine, answer = Engine(*arguments), None
+                server, answer = VllmServer(*arguments), None
             else:
-                answer = getattr(engine, name)(*arguments)
+                answer = getattr(server, name)(*arguments)
         except Exception as error:
             traceback.print_exc()
             pipe.send(Failure(" ".join(f"{type(error).__name__}: {error}".split())))
@@ -152,16 +157,16 @@ def serve(pipe: Connection) -> None:
 
 
 def end_with_parent() -> None:
-    """Standard input ends when the process that holds its other end does, however that ended."""
+    """End this process when its parent ends: standard input closes then, however the parent ended."""
     sys.stdin.buffer.read()
     os._exit(1)
 
 
 def main(pipe: int) -> None:
-    """The process, from its start to its end; `pipe` is a file descriptor."""
-    # A signal to all processes of a job asks the trainer to save; that one ends this one.
+    """Run the process. `pipe` is a file descriptor."""
+    # A signal to all processes of a job makes the trainer save; the trainer then ends this process.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=end_with_parent, daemon=True).start()
     serve(Connection(pipe))
-    os._exit(0)  # nothing to tidy up: the system frees the GPU's memory
+    os._exit(0)  # nothing to clean up: the system frees the GPU's memory

@@ -1,4 +1,4 @@
-"""Completions with tools: what was sampled is what is trained on, replies are not, whatever the policy writes."""
+"""Completions with tools: exactly the sampled tokens are trained on, for any text of the policy."""
 
 import dataclasses
 import itertools
@@ -14,18 +14,18 @@ from smoothgates.objective import policy_loss
 from smoothgates.policy.decoder import Decoder
 from smoothgates.policy.logprob import completion_logprobs
 from smoothgates.policy.text import compact_text
-from smoothgates.policy.tokenizer import EOS, PAD, build_tokenizer, prompt_ids
-from smoothgates.rollout.collect import answer
-from smoothgates.rollout.conversation import Conversation, until_stop
-from smoothgates.rollout.sampler import Completions
-from smoothgates.rollout.task_setup import setting_of
+from smoothgates.policy.tokenizer import EOS, PAD, build_tokenizer
+from smoothgates.rollout.collect import Actor
+from smoothgates.rollout.sampler import Completions, SamplingParameters
+from smoothgates.rollout.task_setup import load_task_setup
+from smoothgates.rollout.token_environment import TokenEnvironment, until_stop
 from smoothgates.rollout.torch_sampler import TorchSampler, sample
 from smoothgates.seeds import python_stream, torch_stream
 from smoothgates.specs.architecture import Architecture
 from smoothgates.specs.rollout import Protocol, Tools
 from smoothgates.study.loader import load_study
 from smoothgates.tasks import load_task
-from smoothgates.tasks.task import Example, Verdict, each
+from smoothgates.tasks.task import Example, Prompt, Verdict, each
 from smoothgates.tasks.toolqa.environment import SearchEnvironment
 
 ASKED = Example("0", "Who is it?", ("Gus",))
@@ -39,7 +39,7 @@ def vocabulary(request):
 
 
 class Scripted:
-    """A policy that says what it is told to: `turns[i]` after i replies. It keeps the ids it sees in the cache."""
+    """A scripted policy: it writes `turns[i]` after i replies. It keeps the ids in the cache."""
 
     arch = Architecture(
         vocab_size=320, hidden_size=2, intermediate_size=1, num_hidden_layers=1, num_attention_heads=1,
@@ -67,18 +67,18 @@ class Scripted:
 
 
 def converse(tokenizer, turns, found="a b c", limit=60, ends=None, replies=2, end=None):
-    """A conversation with a scripted policy: the completions and the tool's text."""
-    ends = ends or [tokenizer.token_to_id(EOS)]
+    """A completion of a scripted policy with tools: completions, environment and ids."""
+    ends = ends or (tokenizer.token_to_id(EOS),)
     environment = SearchEnvironment(lambda asked: [found for _ in asked], max_replies=replies)
-    talk = Conversation(tokenizer, environment, [ASKED], max_reply_tokens=6)
+    calls = TokenEnvironment(tokenizer, environment, [ASKED], max_reply_tokens=6)
     policy = Scripted(tokenizer, turns, ends[0] if end is None else end)
-    done = sample(policy, [[5, -1]], 1, limit, ends, torch_stream(0, "s"), tools=talk.tools())
+    done = sample(policy, [[5, -1]], SamplingParameters(1, limit, ends), torch_stream(0, "s"), calls.tools())
     ids = done.ids[0, : done.lengths[0]].tolist()
-    return done, talk, ids
+    return done, calls, ids
 
 
 def spans(done, ids, tokenizer) -> tuple[str, str]:
-    """Text that the policy sampled, and text that was inserted."""
+    """The text that the policy sampled, and the text that was inserted."""
     mask = done.mask[0, : len(ids)].tolist()
     own = [i for i, m in zip(ids, mask, strict=True) if m]
     inserted = [i for i, m in zip(ids, mask, strict=True) if not m]
@@ -86,13 +86,13 @@ def spans(done, ids, tokenizer) -> tuple[str, str]:
 
 
 def test_replies_are_inserted_and_masked(vocabulary):
-    done, talk, ids = converse(vocabulary, ["<search> a</search>", "<search> b</search>", "<answer> Gus</answer>"])
+    done, calls, ids = converse(vocabulary, ["<search> a</search>", "<search> b</search>", "<answer> Gus</answer>"])
     own, inserted = spans(done, ids, vocabulary)
     assert own == "<search> a</search><search> b</search><answer> Gus</answer>"
     assert inserted == 2 * "<information>a b c</information>"
     assert vocabulary.decode(ids).startswith("<search> a</search><information>a b c</information><search> b")
     assert not done.truncated[0]
-    assert talk.replies[0] == 2
+    assert calls.replies[0] == 2
     assert (done.logp[0][~done.mask[0]] == 0).all()
     assert (done.entropy[0][~done.mask[0]] == 0).all()
 
@@ -102,10 +102,10 @@ def test_sampled_ids_are_never_tokenised_again(vocabulary):
     turn = [vocabulary.token_to_id(t) for t in ("<search>", "</search>")]
     odd = vocabulary.encode(" a").ids + vocabulary.encode("b").ids
     environment = SearchEnvironment(lambda asked: ["c" for _ in asked], max_replies=1)
-    talk = Conversation(vocabulary, environment, [ASKED], 6)
+    calls = TokenEnvironment(vocabulary, environment, [ASKED], 6)
     policy = Scripted(vocabulary, ["", "<answer> Gus</answer>"], 1)
     policy.turns[0] = [turn[0], *odd, turn[1]]
-    done = sample(policy, [[5, -1]], 1, 60, [1], torch_stream(0, "s"), tools=talk.tools())
+    done = sample(policy, [[5, -1]], SamplingParameters(1, 60, (1,)), torch_stream(0, "s"), calls.tools())
     assert done.ids[0, : len(policy.turns[0])].tolist() == policy.turns[0]
     assert done.mask[0, : len(policy.turns[0])].all()
 
@@ -127,10 +127,10 @@ def test_any_of_several_end_tokens_ends(vocabulary, which):
 
 
 def test_a_turn_cut_by_the_limit_is_truncated(vocabulary):
-    done, talk, ids = converse(vocabulary, ["<search> a b c d e f g h a b c d</search>"], limit=5)
+    done, calls, ids = converse(vocabulary, ["<search> a b c d e f g h a b c d</search>"], limit=5)
     assert done.truncated[0]
     assert len(ids) == int(done.mask.sum()) == 5
-    assert talk.replies[0] == 0
+    assert calls.replies[0] == 0
 
 
 def test_replies_do_not_count_towards_the_limit(vocabulary):
@@ -159,9 +159,9 @@ def test_malformed_and_nested_tags_get_a_reply(vocabulary, turn, reply):
 
 
 def test_information_that_the_policy_invents_is_its_own(vocabulary):
-    done, talk, ids = converse(vocabulary, ["<information> a</information> b"])
+    done, calls, ids = converse(vocabulary, ["<information> a</information> b"])
     assert done.mask[0, : len(ids)].all()
-    assert talk.replies[0] == 0
+    assert calls.replies[0] == 0
 
 
 def test_a_search_without_a_result_says_so(vocabulary):
@@ -170,8 +170,8 @@ def test_a_search_without_a_result_says_so(vocabulary):
 
 
 def test_a_search_too_many_ends_the_conversation_without_an_answer(vocabulary):
-    done, talk, ids = converse(vocabulary, ["<search> a</search>"] * 3)
-    assert talk.replies[0] == 2
+    done, calls, ids = converse(vocabulary, ["<search> a</search>"] * 3)
+    assert calls.replies[0] == 2
     assert vocabulary.decode(ids).endswith("<search> a</search>")
     assert not done.truncated[0]
 
@@ -197,11 +197,11 @@ def test_a_stop_spelled_in_pieces_is_seen(vocabulary):
         return  # the word tokenizer cannot spell it any other way
     pieces = [i for c in "</search>" for i in vocabulary.encode(c).ids]
     environment = SearchEnvironment(lambda asked: ["c" for _ in asked], max_replies=1)
-    talk = Conversation(vocabulary, environment, [ASKED], 6)
+    calls = TokenEnvironment(vocabulary, environment, [ASKED], 6)
     policy = Scripted(vocabulary, ["", "<answer> Gus</answer>"], 1)
     policy.turns[0] = vocabulary.encode("<search> a").ids + pieces
-    sample(policy, [[5, -1]], 1, 60, [1], torch_stream(0, "s"), tools=talk.tools())
-    assert talk.replies[0] == 1
+    sample(policy, [[5, -1]], SamplingParameters(1, 60, (1,)), torch_stream(0, "s"), calls.tools())
+    assert calls.replies[0] == 1
 
 
 def test_a_search_of_an_index_finds_real_passages(tmp_path):
@@ -211,16 +211,16 @@ def test_a_search_of_an_index_finds_real_passages(tmp_path):
     spec = {"kind": "bm25", "corpus": ["../shared/data/toolqa/corpus_hotpotqa.jsonl"]}
     build_index(json.dumps(spec), manifest)
     tools = Tools(retriever="passages", top=2, max_searches=1, max_reply_tokens=400)
-    setting = setting_of("toolqa", Protocol(reward="em", max_new_tokens=90, tools=tools), manifest)
+    task_setup = load_task_setup("toolqa", Protocol(reward="em", max_new_tokens=90, tools=tools), manifest)
     tokenizer = build_tokenizer(TEXTS, 320, "bytes")
-    talk = Conversation(tokenizer, setting.environment, [ASKED], tools.max_reply_tokens)
+    calls = TokenEnvironment(tokenizer, task_setup.environment, [ASKED], tools.max_reply_tokens)
     policy = Scripted(tokenizer, ["<search> Gallu demon</search>", "<answer> a spirit</answer>"], 1)
-    done = sample(policy, [[5, -1]], 1, 90, [1], torch_stream(0, "s"), tools=talk.tools())
+    done = sample(policy, [[5, -1]], SamplingParameters(1, 90, (1,)), torch_stream(0, "s"), calls.tools())
     text = tokenizer.decode(done.ids[0, : done.lengths[0]].tolist())
     assert '<information>Doc 1(Title: "Alû")' in text
     gold = dataclasses.replace(ASKED, answers=("a spirit",))
-    assert setting.judge([(text, gold, False)])[0].reason == "correct"
-    assert setting.judge([(text.replace("spirit", "demon"), gold, False)])[0].reason == "wrong"
+    assert task_setup.judge([(text, gold, False)])[0].reason == "correct"
+    assert task_setup.judge([(text.replace("spirit", "demon"), gold, False)])[0].reason == "wrong"
 
 
 # -- with a real policy ----------------------------------------------------------------------------------------------
@@ -243,7 +243,7 @@ def families():
 
 @pytest.mark.parametrize(("writer", "extracted"), [("policy", "Gus"), ("tool", None)])
 def test_the_mask_and_not_a_tag_tells_whose_words_are_judged(vocabulary, writer, extracted):
-    """The very same text: an answer where the policy wrote it, none where the tool did."""
+    """The same text is an answer if the policy wrote it, and none if the tool did."""
     ids = vocabulary.encode("<search> a</search><information><answer> Gus</answer></information>").ids
     asked = len(vocabulary.encode("<search> a</search>").ids)
     own = [i < asked or writer == "policy" for i in range(len(ids))]
@@ -253,8 +253,8 @@ def test_the_mask_and_not_a_tag_tells_whose_words_are_judged(vocabulary, writer,
             whole = torch.tensor([len(ids)])
             return Completions(torch.tensor([ids]), torch.zeros(1, len(ids)), torch.tensor([own]), whole, whole < 0)
 
-    setting = setting_of("toolqa", PROTOCOL)
-    found = answer(Fixed(), compact_text(vocabulary), setting, [ASKED], 1, torch_stream(0, "s"))
+    task_setup = load_task_setup("toolqa", PROTOCOL)
+    found = Actor(Fixed(), compact_text(vocabulary), task_setup).answer([ASKED], 1, torch_stream(0, "s"))
     assert found.verdicts[0].extracted == extracted
     assert found.verdicts[0].reward == (writer == "policy")
     assert "<information>" in found.texts[0]
@@ -262,8 +262,9 @@ def test_the_mask_and_not_a_tag_tells_whose_words_are_judged(vocabulary, writer,
 
 def test_log_probabilities_with_replies_are_the_policys(families):
     examples, tokenizer, policy = families
-    setting = setting_of("toolqa", PROTOCOL)
-    found = answer(TorchSampler(policy), compact_text(tokenizer), setting, examples[:16], 4, torch_stream(0, "s"))
+    task_setup = load_task_setup("toolqa", PROTOCOL)
+    actor = Actor(TorchSampler(policy), compact_text(tokenizer), task_setup)
+    found = actor.answer(examples[:16], 4, torch_stream(0, "s"))
     done = found.completions
     assert max(found.replies) > 0
     assert (done.mask.sum(1) < done.lengths).any()
@@ -281,11 +282,11 @@ def test_replies_get_no_gradient(families, collected):
     examples, tokenizer, policy = families
     rewards = itertools.cycle([1.0, 0.0])
     judge = each(lambda text, example, cut: Verdict(next(rewards), {}, None, "wrong"))
-    setting = dataclasses.replace(setting_of("toolqa", PROTOCOL), judge=judge)
-    rollout = collected(policy, tokenizer, setting, examples[:8])
+    task_setup = dataclasses.replace(load_task_setup("toolqa", PROTOCOL), judge=judge)
+    rollout = collected(policy, tokenizer, task_setup, examples[:8])
     assert len(rollout.rows) == 32
     assert (rollout.mask.sum(1) < rollout.lengths).any()
-    assert rollout.facts["length"] == pytest.approx(rollout.sampled.sum(1).float().mean().item())
+    assert rollout.metrics["length"] == pytest.approx(rollout.sampled.sum(1).float().mean().item())
     logp = rollout.old_logp.clone().requires_grad_()
     loss, _ = policy_loss(
         logp, rollout.old_logp, torch.ones(32), rollout.mask, load_methods("config/methods.yaml")["gspo"]
@@ -297,15 +298,16 @@ def test_replies_get_no_gradient(families, collected):
 
 def test_a_policy_with_too_few_positions_is_named(families):
     examples, tokenizer, policy = families
-    prompts = prompt_ids(tokenizer, [examples[0].question])
+    prompts = compact_text(tokenizer).prompts(Prompt(), [examples[0].question])
     with pytest.raises(BadInput, match="max_position_embeddings: 256 is too few"):
-        sample(policy, prompts, 2, 300, [1], torch_stream(0, "s"))
+        sample(policy, prompts, SamplingParameters(2, 300, (1,)), torch_stream(0, "s"))
 
 
 def test_temperature_zero_takes_the_likeliest_token(families):
     examples, tokenizer, policy = families
-    prompts = prompt_ids(tokenizer, [e.question for e in examples[:4]])
-    first, again = (sample(policy, prompts, 2, 8, [1], torch_stream(s, "s"), temperature=0.0) for s in (0, 1))
+    prompts = compact_text(tokenizer).prompts(Prompt(), [e.question for e in examples[:4]])
+    greedy = SamplingParameters(2, 8, (1,), temperature=0.0)
+    first, again = (sample(policy, prompts, greedy, torch_stream(s, "s")) for s in (0, 1))
     assert torch.equal(first.ids, again.ids)
     with torch.no_grad():
         likeliest = policy.logits(policy.hidden(torch.tensor([prompts[0]])))[0, -1].argmax()
