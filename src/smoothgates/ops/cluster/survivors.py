@@ -51,7 +51,7 @@ def _record(study: LoadedStudy, jobs: list[Job]) -> None:
         outputs[job.rule] += job.writes
     for rule, paths in outputs.items():
         options = ["--config", f"study={study.path}", "--quiet", "all", "--cores", "1"]
-        told = [
+        command = [
             sys.executable,
             "-m",
             "snakemake",
@@ -63,4 +63,4 @@ def _record(study: LoadedStudy, jobs: list[Job]) -> None:
             "--",
             *paths,
         ]
-        subprocess.run(told, check=False, capture_output=True)
+        subprocess.run(command, check=False, capture_output=True)

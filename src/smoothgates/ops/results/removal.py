@@ -59,7 +59,7 @@ def delete(path: Path) -> None:
         return
     try:
         shutil.rmtree(path)
-    except FileNotFoundError:  # somebody else deletes there too
+    except FileNotFoundError:  # another process deletes there too
         if path.exists():
             delete(path)
 
