@@ -54,7 +54,8 @@ def test_a_gate_and_a_method(clone, study):
 
 
 def test_a_task_is_trained(clone, study):
-    write(clone.folder, "src/smoothgates/tasks/sums/__init__.py")
+    for name in ("__init__", "rewards"):
+        write(clone.folder, f"src/smoothgates/tasks/sums/{name}.py")
     save(clone.folder, study, tasks=yaml.safe_load(BLOCKS["tasks of a study"]))
     clone.snakemake("results/mine/train/sums/near/grpo/seed0/model.json", "--config", "study=mine")
 
