@@ -82,7 +82,7 @@ docs: $(READY)  ## After changing a gate: rewrite docs/gates.md
 	$(BIN)/python -m smoothgates gates --out docs/gates.md
 
 site: .venv-docs/.ready  ## Build the documentation into site/; a broken link is an error
-	.venv-docs/bin/python -m mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/python -m mkdocs build --strict --quiet
 
 check-gate: $(READY)  ## Is a gate what its file says? make check-gate NAME=erf
 	@$(BIN)/python -m smoothgates check-gate --spec "{\"gate\": \"$$NAME\"}"
