@@ -1,6 +1,7 @@
 """The documentation holds: its code runs, and what it names exists."""
 
 import doctest
+import importlib.metadata
 import re
 from pathlib import Path
 
@@ -77,3 +78,7 @@ def test_the_glossary_explains_each_term_once():
 def test_every_page_is_in_the_navigation():
     listed = re.findall(r"[\w-]+\.md", Path("mkdocs.yml").read_text().partition("\nnav:")[2])
     assert sorted(listed) == sorted(page.name for page in Path("docs").glob("*.md"))
+
+
+def test_the_citation_names_this_version():
+    assert f"\nversion: {importlib.metadata.version('smoothgates')}\n" in Path("CITATION.cff").read_text()
