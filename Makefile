@@ -1,4 +1,4 @@
-# Two commands on a fresh machine: `make study` and `make test`. Both build .venv first, once.
+# Two commands on a fresh machine: `make study` and `make test`. Both build .venv first, once. `make` alone lists all.
 # Python 3.11 and a package index are all that is needed.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -14,8 +14,11 @@ NUMERIC = tests/oracle tests/unit/test_gates.py tests/unit/test_identities.py $(
 SNAKEMAKE = PATH="$$PWD/$(BIN):$$PATH" OMP_NUM_THREADS=1 $(BIN)/python -m snakemake --config "study=$$STUDY" \
 	--profile workflow/profiles/local
 
-.PHONY: study plan pending check report test test-kernels test-papers test-scale test-faults test-envs test-slurm lint \
-	parity attack bench schema docs check-gate lock slurm scale clean
+.PHONY: help study plan pending check report test test-kernels test-papers test-scale test-faults test-envs test-slurm lint \
+	parity attack bench schema docs site check-gate lock slurm scale clean
+
+help:  ## List what make can do
+	@awk -F ':.*##' '/^[a-z-]+:.*##/ {printf "make %-13s%s\n", $$1, $$2}' Makefile
 
 study: $(READY)  ## Run the study and write its report
 	$(SNAKEMAKE)
@@ -57,7 +60,7 @@ test-envs: $(READY)  ## Environments installed from the index, every hash checke
 test-slurm: slurm  ## On a real SLURM on this host (its packages: .ci/slurm.sh)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/slurm
 
-lint: $(READY)
+lint: $(READY)  ## Style of the code and of the workflow
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m snakefmt --check Snakefile workflow
@@ -75,8 +78,11 @@ bench: $(READY)  ## Speed of the parts, as ratios side by side
 schema: $(READY)  ## After changing a config record
 	$(BIN)/python -m smoothgates schema
 
-docs: $(READY)  ## After changing a gate
+docs: $(READY)  ## After changing a gate: rewrite docs/gates.md
 	$(BIN)/python -m smoothgates gate-table
+
+site: .venv-docs/.ready  ## Build the documentation into site/; a broken link is an error
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/python -m mkdocs build --strict --quiet
 
 check-gate: $(READY)  ## Is a gate what its file says? make check-gate NAME=erf
 	@$(BIN)/python -m smoothgates check-gate --spec "{\"gate\": \"$$NAME\"}"
@@ -112,6 +118,11 @@ slurm: $(READY)  ## Once, where the study is to run on a SLURM cluster: Snakemak
 .venv-lock/.ready: envs/lock.txt
 	$(PYTHON) -m venv .venv-lock
 	.venv-lock/bin/$(PIP) --require-hashes -r envs/lock.txt
+	touch $@
+
+.venv-docs/.ready: envs/docs.txt
+	$(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/$(PIP) --no-deps --require-hashes -r envs/docs.txt
 	touch $@
 
 scale: .venv-scale/.ready  ## Once, to try vLLM and DeepSpeed on CPUs: a second environment, .venv-scale

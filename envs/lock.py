@@ -2,6 +2,7 @@
 
 venv.txt             what the developers' .venv is built from, torch apart
 lock.txt             what these locks are made with, in .venv-lock
+docs.txt             what the documentation is built with, in .venv-docs
 scale.txt            the versions of scale.in, torch apart
 NAME.lock            what NAME needs: of control, train and report the versions of venv.txt; train-cuda stands alone,
                      because vLLM wants some packages older
@@ -146,9 +147,10 @@ def script(env: str, lock: str) -> str:
 
 
 def main() -> None:
-    venv, lock, scale = (FOLDER / f"{name}.txt" for name in ("venv", "lock", "scale"))
+    venv, lock, docs, scale = (FOLDER / f"{name}.txt" for name in ("venv", "lock", "docs", "scale"))
     uv = tomllib.loads(Path("pyproject.toml").read_text())["project"]["optional-dependencies"]["lock"]
     write(lock, dict.fromkeys(EVERYWHERE, uv))
+    write(docs, everywhere(("docs",), pins_of(docs), (), EVERYWHERE))
     write(scale, dict.fromkeys(SCALE, pins_of(FOLDER / "scale.in")), "scale.in", apart=("torch==",))
     preferred = [pin for env in IN_VENV for pin in pins_of(FOLDER / f"{env}.lock")]
     pins = everywhere((*sum(IN_VENV.values(), ()), "test"), {*preferred, *pins_of(venv)}, (), EVERYWHERE)

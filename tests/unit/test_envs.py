@@ -49,7 +49,7 @@ def asked(env):
 
 
 def test_each_environment_is_an_extra_with_three_files():
-    assert {*PROJECT["optional-dependencies"]} == {*ALL, "slurm", "test", "lock"}
+    assert {*PROJECT["optional-dependencies"]} == {*ALL, "slurm", "test", "lock", "docs"}
     for suffix in (".yaml", ".lock", ".post-deploy.sh"):
         assert sorted(path.name for path in ENVS.glob(f"*{suffix}")) == sorted(env + suffix for env in ALL)
 
@@ -63,7 +63,7 @@ def lines(name):
     return [match.groups() for match in found]
 
 
-@pytest.mark.parametrize("name", [*(f"{env}.lock" for env in ALL), "venv.txt", "scale.txt", "lock.txt"])
+@pytest.mark.parametrize("name", [*(f"{env}.lock" for env in ALL), "venv.txt", "scale.txt", "lock.txt", "docs.txt"])
 def test_whatever_is_installed_has_hashes_and_markers_that_are_understood(name):
     found = lines(name)
     assert len({package for package, *_ in found}) == len(found)
@@ -79,7 +79,7 @@ def test_torch_alone_comes_without_a_hash():
     """The build is the user's choice: where it is, no other package is left without a hash."""
     makefile = (ROOT / "Makefile").read_text()
     installs = re.findall(r"\$\(PIP\)(.*?)(?:;|$)", makefile, re.MULTILINE)
-    assert len(installs) == 9
+    assert len(installs) == 10
     assert {words.split()[-1] for words in installs if "--require-hashes" not in words} == {"$(TORCH)", "."}
     assert all("--no-deps" in words or words.split() == ["$(TORCH)"] for words in installs if "lock.txt" not in words)
     assert "pip install" not in makefile.replace("PIP = python -m pip install", "")

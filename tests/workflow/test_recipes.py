@@ -1,0 +1,85 @@
+"""The recipes of docs/add.md work as written."""
+
+import re
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+import yaml
+
+BLOCKS: dict[str, str] = {}
+"""Code of the page by the place that it is for; what is for one place stands together."""
+for title, text in re.findall(
+    r'^ *```\w+ title="([^"]+)"\n(.*?)^ *```$', Path("docs/add.md").read_text(), re.DOTALL | re.MULTILINE
+):
+    BLOCKS[title] = BLOCKS.get(title, "") + textwrap.dedent(text)
+STUDY = Path("tests/workflow/smoke.yaml").read_text()
+
+
+def python(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
+    """A stage by hand, with the copy's own code."""
+    command = [sys.executable, "-m", "smoothgates", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, env={"PYTHONPATH": "src", "PATH": ""})
+
+
+def write(folder: Path, title: str) -> None:
+    """A new file, as the page has it."""
+    path = folder / title
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(BLOCKS[title])
+
+
+def save(folder: Path, study: dict, **changes) -> None:
+    (folder / "config/mine.yaml").write_text(yaml.safe_dump(study | changes))
+
+
+@pytest.fixture
+def study() -> dict:
+    return yaml.safe_load(STUDY) | {"seeds": [0]}
+
+
+def test_a_gate_and_a_method(clone, study):
+    write(clone.folder, "src/smoothgates/gates/mine.py")
+    rows = BLOCKS["config/methods.yaml"]
+    assert "gate: mine" in rows
+    with (clone.folder / "config/methods.yaml").open("a") as table:
+        table.write(rows)
+    checked = python(clone.folder, "check-gate", "--spec", '{"gate": "mine"}')
+    assert checked.returncode == 0, checked.stderr
+    task = study["tasks"].pop("math") | {"methods": ["grpo", *yaml.safe_load(rows)]}
+    save(clone.folder, study, tasks={"math": task})
+    assert clone.pending(study="mine")["train"] == 3
+
+
+def test_a_task_is_trained(clone, study):
+    for name in ("__init__", "rewards"):
+        write(clone.folder, f"src/smoothgates/tasks/sums/{name}.py")
+    save(clone.folder, study, tasks=yaml.safe_load(BLOCKS["tasks of a study"]))
+    clone.snakemake("results/mine/train/sums/near/grpo/seed0/model.json", "--config", "study=mine")
+
+
+def test_a_benchmark_is_prepared(clone, study):
+    source, head = "src/smoothgates/tasks/math/catalogue.py", "SOURCES: dict[str, Source] = {\n"
+    clone.edit(source, head, head + BLOCKS[f"{source}, in SOURCES"])
+    write(clone.folder, "config/stand_ins/math/my_set.jsonl")
+    task, more = study["tasks"]["math"], yaml.safe_load(BLOCKS["tasks.math of a study"])
+    task["data"]["benchmarks"] |= more["data"]["benchmarks"]
+    task["evaluation"] |= more["evaluation"]
+    task |= {"warm_start": None, "sft": None}
+    study["architecture"]["vocab_size"] = 300
+    save(clone.folder, study, tasks={"math": task}, data_mirror="config/stand_ins", tokenizer="bytes")
+    clone.snakemake("results/mine/data/math/manifest.json", "--config", "study=mine")
+
+
+def test_a_figure_is_drawn(checkout):
+    for place, anchor in (
+        ("src/smoothgates/report/figures.py", "\n\ndef scores_figure"),
+        ("src/smoothgates/stages/report.py", '        "gates": (figures.gates_figure'),
+        ("src/smoothgates/report/page.html.j2", '<figure id="gates">'),
+    ):
+        block = next(text for title, text in BLOCKS.items() if title.startswith(place))
+        checkout.edit(place, anchor, f"\n\n{block}{anchor}" if "def " in block else f"{block}{anchor}")
+    checkout.snakemake("report", "--config", "study=smoke", "--allowed-rules", "report")
+    assert (checkout.folder / "reports/smoke/figures/lengths.svg").is_file()
