@@ -8,8 +8,9 @@ NAME.lock            what NAME needs: of control, train and report the versions 
                      because vLLM wants some packages older
 NAME.post-deploy.sh  the lock once more, as a script for conda
 
-All have the sha256 of the package index's files for their platforms, and a marker where not all of these need a
-package. Torch is left out where its build is the user's choice: no hash of the index's could fit every build.
+All have the sha256 of the package index's files for their targets, each a version of Python on a platform, and a marker
+where not all targets need a package. Torch is left out where its build is the user's choice: no hash of the index's
+could fit every build.
 Versions stay as they are where they still fit. To renew all, delete venv.txt and the locks first.
 Needs uv, which resolves from metadata: no wheel is downloaded, and no GPU is needed for the CUDA environment.
 """
@@ -20,7 +21,7 @@ import subprocess
 import tempfile
 import tomllib
 from collections.abc import Iterable
-from itertools import groupby
+from itertools import groupby, product
 from operator import itemgetter
 from pathlib import Path
 
@@ -28,30 +29,34 @@ FOLDER = Path("envs")
 IN_VENV = {"control": ("control", "slurm"), "train": ("train",), "report": ("report",)}
 """Environment → its extras."""
 ALONE = {"train-cuda": ("train-cuda",)}
+PYTHONS = ("3.11", "3.12", "3.13")
+"""The supported versions, which pyproject.toml names too, from the oldest up."""
 LINUX, LINUX_ARM, MAC = "x86_64-manylinux_2_28", "aarch64-manylinux_2_28", "aarch64-apple-darwin"
-EVERYWHERE = (LINUX, LINUX_ARM, MAC)
-GPUS = (LINUX,)
-SCALE = ("x86_64-manylinux_2_31",)
 MACOS = "14.0"
 """The oldest version that wheels are chosen for."""
-MARKERS = {
-    EVERYWHERE: "",
-    (LINUX, LINUX_ARM): " ; sys_platform == 'linux'",
-    (LINUX,): " ; sys_platform == 'linux' and platform_machine == 'x86_64'",
-    (LINUX_ARM,): " ; sys_platform == 'linux' and platform_machine == 'aarch64'",
-    (MAC,): " ; sys_platform == 'darwin'",
+EVERYWHERE = tuple(product(PYTHONS, (LINUX, LINUX_ARM, MAC)))
+# vLLM 0.32 needs cuda-python 12.6, which has no wheel for Python 3.13: its environments keep to the version of conda's
+# files.
+GPUS = (("3.11", LINUX),)
+SCALE = (("3.11", "x86_64-manylinux_2_31"),)
+PLATFORM_MARKERS = {
+    (LINUX, LINUX_ARM, MAC): [],
+    (LINUX, LINUX_ARM): ["sys_platform == 'linux'"],
+    (LINUX,): ["sys_platform == 'linux'", "platform_machine == 'x86_64'"],
+    (LINUX_ARM,): ["sys_platform == 'linux'", "platform_machine == 'aarch64'"],
+    (MAC,): ["sys_platform == 'darwin'"],
 }
-"""By the platforms that need a package. `smoothgates.provenance.environments` reads these and no others."""
+"""By the platforms that need a package."""
 APART = ("torch", "cuda-", "nvidia-", "triton")
 """Prefixes of the packages that come with torch's build."""
 
 HEAD = """\
-# Made by `make lock` from {source}. For Python 3.11 on {where}.
+# Made by `make lock` from {source}. For {where}.
 """
 WHERE = {
-    EVERYWHERE: "Linux (glibc 2.28 or newer) on x86_64 and aarch64, and macOS 14 or newer on Apple silicon",
-    GPUS: "Linux (glibc 2.28 or newer) on x86_64",
-    SCALE: "Linux (glibc 2.31 or newer) on x86_64",
+    EVERYWHERE: "Python 3.11 to 3.13 on Linux (glibc 2.28 or newer; x86_64, aarch64) and macOS 14 or newer (arm64)",
+    GPUS: "Python 3.11 on Linux (glibc 2.28 or newer) on x86_64",
+    SCALE: "Python 3.11 on Linux (glibc 2.31 or newer) on x86_64",
 }
 SCRIPT = """\
 #!/usr/bin/env bash
@@ -70,50 +75,68 @@ grep '^setuptools==' "$lock" | python -m pip install --no-deps --require-hashes 
 """
 
 
-def resolve(extras: Iterable[str], preferred: Iterable[str], held: Iterable[str], platform: str) -> list[str]:
+Target = tuple[str, str]
+"""A version of Python, and a platform."""
+
+
+def resolve(extras: Iterable[str], preferred: Iterable[str], held: Iterable[str], target: Target) -> list[str]:
     """`name==version` of all that these extras need: always the `held`, and the `preferred` where they fit."""
     with tempfile.TemporaryDirectory() as folder:
         pins, holds = Path(folder, "pins.txt"), Path(folder, "holds.txt")
         pins.write_text("\n".join(preferred))
         holds.write_text("\n".join(held))
         chosen = [word for extra in extras for word in ("--extra", extra)]
-        _compile(platform, "pyproject.toml", *chosen, "--constraint", holds, "--no-annotate", "--output-file", pins)
+        _compile(target, "pyproject.toml", *chosen, "--constraint", holds, "--no-annotate", "--output-file", pins)
         return pins_of(pins)
 
 
 def everywhere(
-    extras: Iterable[str], preferred: Iterable[str], held: Iterable[str], platforms: Iterable[str]
-) -> dict[str, list[str]]:
-    """The same for each platform, one version of each package on all of them."""
-    found: dict[str, list[str]] = {}
-    for platform in platforms:
+    extras: Iterable[str], preferred: Iterable[str], held: Iterable[str], targets: Iterable[Target]
+) -> dict[Target, list[str]]:
+    """The same for each target, one version of each package on all of them."""
+    found: dict[Target, list[str]] = {}
+    for target in targets:
         held = sorted({*held, *(pin for pins in found.values() for pin in pins)})
-        found[platform] = resolve(extras, preferred, held, platform)
+        found[target] = resolve(extras, preferred, held, target)
     return found
 
 
-def hashed(pins: dict[str, list[str]]) -> str:
-    """Lock lines of each platform's pins: digests of their wheels for it, or of the source where there is no wheel."""
+def hashed(pins: dict[Target, list[str]]) -> str:
+    """Lock lines of each target's pins: digests of their wheels for it, or of the source where there is no wheel."""
     needed = [
-        (package["name"], package["version"], platform, digest)
-        for platform, wanted in pins.items()
-        for package in _packages(wanted, platform)
+        (package["name"], package["version"], target, digest)
+        for target, wanted in pins.items()
+        for package in _packages(wanted, target)
         for digest in _digests(package)
     ]
     lines = []
     for (name, version), files in groupby(sorted(needed), itemgetter(0, 1)):
-        _, _, platforms, digests = map(set, zip(*files))
-        where = tuple(platform for platform in pins if platform in platforms)
-        marker = "" if where == tuple(pins) else MARKERS[where]
+        _, _, targets, digests = map(set, zip(*files))
+        where = tuple(target for target in pins if target in targets)
+        marker = "" if where == tuple(pins) else f" ; {marker_of(where)}"
         lines.append(" ".join([f"{name}=={version}{marker}", *sorted(digests)]) + "\n")
     return "".join(lines)
 
 
-def _packages(pins: Iterable[str], platform: str) -> list[dict]:
+def marker_of(targets: tuple[Target, ...]) -> str:
+    """The marker of a package that only these of EVERYWHERE need: the same platforms on successive versions of Python.
+
+    `smoothgates.provenance.environments` reads no other form.
+    """
+    pythons, platforms = (tuple(dict.fromkeys(column)) for column in zip(*targets))
+    first = PYTHONS.index(pythons[0])
+    after = PYTHONS[first + len(pythons) :]
+    assert targets == tuple(product(PYTHONS[first : first + len(pythons)], platforms)), targets
+    oldest = [f"python_version >= '{pythons[0]}'"] if first else []
+    newest = [f"python_version < '{after[0]}'"] if after else []
+    return " and ".join([*oldest, *newest, *PLATFORM_MARKERS[platforms]])
+
+
+def _packages(pins: Iterable[str], target: Target) -> list[dict]:
     with tempfile.TemporaryDirectory() as folder:
         plain, files = Path(folder, "pins.txt"), Path(folder, "pylock.toml")
         plain.write_text("\n".join(pins))
-        _compile(platform, plain, "--no-deps", "--format", "pylock.toml", "--output-file", files)
+        _compile(target, plain, "--no-deps", "--format", "pylock.toml", "--output-file", files)
         return tomllib.loads(files.read_text())["packages"]
 
 
@@ -122,9 +145,9 @@ def _digests(package: dict) -> list[str]:
     return [f"--hash=sha256:{file['hashes']['sha256']}" for file in files]
 
 
-def _compile(platform: str, *words: str | Path) -> None:
-    target = ("--python-version", "3.11", "--python-platform", platform)
-    command = ["uv", "pip", "compile", "--quiet", "--no-header", *target, *words]
+def _compile(target: Target, *words: str | Path) -> None:
+    chosen = ("--python-version", target[0], "--python-platform", target[1])
+    command = ["uv", "pip", "compile", "--quiet", "--no-header", *chosen, *words]
     subprocess.run(command, check=True, env={**os.environ, "MACOSX_DEPLOYMENT_TARGET": MACOS})
 
 
@@ -133,9 +156,11 @@ def pins_of(path: Path) -> list[str]:
     return re.findall(r"^[\w.-]+==[\w.!]+", path.read_text(), re.MULTILINE) if path.is_file() else []
 
 
-def write(path: Path, pins: dict[str, list[str]], source: str = "pyproject.toml", apart: tuple[str, ...] = ()) -> str:
+def write(
+    path: Path, pins: dict[Target, list[str]], source: str = "pyproject.toml", apart: tuple[str, ...] = ()
+) -> str:
     """Write a lock, and return its text: `pins` without the packages whose names begin with one of `apart`."""
-    kept = {platform: [pin for pin in wanted if not pin.startswith(apart)] for platform, wanted in pins.items()}
+    kept = {target: [pin for pin in wanted if not pin.startswith(apart)] for target, wanted in pins.items()}
     lock = HEAD.format(source=source, where=WHERE[tuple(pins)]) + hashed(kept)
     path.write_text(lock)
     return lock
@@ -154,12 +179,12 @@ def main() -> None:
     write(scale, dict.fromkeys(SCALE, pins_of(FOLDER / "scale.in")), "scale.in", apart=("torch==",))
     preferred = [pin for env in IN_VENV for pin in pins_of(FOLDER / f"{env}.lock")]
     pins = everywhere((*sum(IN_VENV.values(), ()), "test"), {*preferred, *pins_of(venv)}, (), EVERYWHERE)
-    own = everywhere(("control", "train", "report", "test"), (), pins[LINUX], EVERYWHERE)
+    own = everywhere(("control", "train", "report", "test"), (), pins[EVERYWHERE[0]], EVERYWHERE)
     write(venv, own, apart=APART)
     for env, extras in (IN_VENV | ALONE).items():
         path = FOLDER / f"{env}.lock"
         held = [] if env in ALONE else sorted({pin for wanted in pins.values() for pin in wanted})
-        preferred = {pin.partition("==")[0]: pin for pin in [*pins_of(path), *pins[LINUX]]}.values()
+        preferred = {pin.partition("==")[0]: pin for pin in [*pins_of(path), *pins[EVERYWHERE[0]]]}.values()
         text = write(path, everywhere(extras, preferred, held, GPUS if env in ALONE else EVERYWHERE))
         path.with_suffix(".post-deploy.sh").write_text(script(env, text))
 

@@ -90,13 +90,14 @@ def test_a_file_with_another_hash_is_refused(tmp_path):
 MANYLINUX = ["manylinux2014_aarch64", *(f"manylinux_2_{minor}_aarch64" for minor in range(17, 29))]
 
 
+@pytest.mark.parametrize("python", ["3.11", "3.12", "3.13"])
 @pytest.mark.parametrize("platforms", [MANYLINUX, ["macosx_14_0_arm64"]], ids=["linux", "macos"])
-def test_the_venv_of_another_platform_is_to_be_had_in_files_with_these_hashes(platforms, tmp_path):
+def test_the_venv_of_another_platform_is_to_be_had_in_files_with_these_hashes(platforms, python, tmp_path):
     """Downloaded, not installed. What comes as source alone fits any platform."""
     lock = (ROOT / "envs/venv.txt").read_text().splitlines(keepends=True)
     kept = [line for line in lock if not line.startswith(("connection-pool==", "greenlet=="))]
     (tmp_path / "lock.txt").write_text("".join(kept))
-    chosen = [word for platform in platforms for word in ("--platform", platform)]
+    chosen = ["--python-version", python, *(word for platform in platforms for word in ("--platform", platform))]
     only = ["--only-binary=:all:", "--no-deps", "--require-hashes", "--dest", tmp_path / "files"]
     run("pip", "download", *chosen, *only, "-r", tmp_path / "lock.txt", path=Path(sys.executable).parent)
     assert len(list((tmp_path / "files").iterdir())) > 100

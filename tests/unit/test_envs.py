@@ -2,6 +2,7 @@
 
 import ast
 import importlib.metadata
+import itertools
 import json
 import os
 import re
@@ -14,7 +15,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from packaging.markers import Marker
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 
 from smoothgates.errors import BadInput
 from smoothgates.provenance import environments
@@ -67,7 +70,54 @@ def lines(name):
 def test_whatever_is_installed_has_hashes_and_markers_that_are_understood(name):
     found = lines(name)
     assert len({package for package, *_ in found}) == len(found)
-    assert {f" ; {marker}" if marker else "" for *_, marker in found} <= {*LOCK["MARKERS"].values()}
+    fact = r"(sys_platform|platform_machine) == '\w+'|python_version (<|>=) '3\.\d\d'"
+    assert all(re.fullmatch(rf"({fact})( and ({fact}))*", marker) for *_, marker in found if marker)
+
+
+def test_the_same_versions_of_python_are_supported_everywhere():
+    pythons = LOCK["PYTHONS"]
+    supported = SpecifierSet(PROJECT["requires-python"])
+    assert [minor for minor in range(30) if f"3.{minor}.1" in supported] == [int(v.partition(".")[2]) for v in pythons]
+    (preferred,) = re.findall(r"^PYTHONS := (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert preferred.split() == [pythons[0], *reversed(pythons[1:])]
+    workflow = yaml.safe_load((ROOT / ".github/workflows/test.yml").read_text())
+    assert workflow["jobs"]["test"]["strategy"]["matrix"]["python"] == list(pythons)
+
+
+PLATFORMS = {
+    "x86_64-manylinux_2_28": ("linux", "x86_64"),
+    "aarch64-manylinux_2_28": ("linux", "aarch64"),
+    "aarch64-apple-darwin": ("darwin", "arm64"),
+}
+
+
+@pytest.mark.parametrize(
+    ("pythons", "platforms"),
+    [
+        (("3.11",), tuple(PLATFORMS)),
+        (("3.12", "3.13"), ("x86_64-manylinux_2_28", "aarch64-manylinux_2_28")),
+        (("3.12",), ("aarch64-apple-darwin",)),
+        (("3.11", "3.12"), ("x86_64-manylinux_2_28",)),
+    ],
+)
+def test_a_marker_says_which_targets_need_a_package_to_pip_and_to_drift(pythons, platforms, tmp_path, monkeypatch):
+    needed = tuple(itertools.product(pythons, platforms))
+    marker = LOCK["marker_of"](needed)
+    (tmp_path / "some.lock").write_text(f"extra==1.0 ; {marker} --hash=sha256:00\n")
+    monkeypatch.setattr(environments, "FOLDER", tmp_path)
+    for python, platform in LOCK["EVERYWHERE"]:
+        system, machine = PLATFORMS[platform]
+        here = {"sys_platform": system, "platform_machine": machine, "python_version": python}
+        assert Marker(marker).evaluate(here) == ((python, platform) in needed)
+        monkeypatch.setattr(environments.sys, "platform", system)
+        monkeypatch.setattr(environments.sys, "version_info", tuple(map(int, f"{python}.1".split("."))))
+        monkeypatch.setattr(environments.platform, "machine", lambda machine=machine: machine)
+        assert bool(locked.__wrapped__("some")) == ((python, platform) in needed)
+
+
+def test_no_marker_is_made_that_would_say_more_targets_than_need_a_package():
+    with pytest.raises(AssertionError):
+        LOCK["marker_of"]((("3.11", "x86_64-manylinux_2_28"), ("3.13", "x86_64-manylinux_2_28")))
 
 
 @pytest.mark.parametrize("env", ALL)
@@ -118,6 +168,7 @@ def test_conda_gets_exact_versions_and_leaves_the_rest_to_pip(env):
     assert {"python=3.11.15", "pip=25.3"} <= {*file["dependencies"]}
 
 
+@pytest.mark.usefixtures("with_torch")
 def test_the_venv_and_its_environments_hold_the_same_versions():
     venv = {name: version for name, version, _ in lines("venv.txt")}
     for env in IN_VENV:
@@ -142,6 +193,7 @@ def test_vllm_and_deepspeed_are_tried_on_cpus_in_the_versions_that_gpus_get():
     assert {name for name, _ in beside} == {"numpy", "snakemake-executor-plugin-slurm"}  # vLLM wants numpy older
 
 
+@pytest.mark.usefixtures("with_torch")
 @pytest.mark.parametrize("env", IN_VENV)
 def test_a_lock_is_closed_under_what_its_packages_require(env):
     for name in locked(env):
@@ -155,6 +207,7 @@ def test_a_lock_is_closed_under_what_its_packages_require(env):
                 assert requirement.specifier.contains(locked(env)[normal(requirement.name)], prereleases=True)
 
 
+@pytest.mark.usefixtures("with_torch")
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_every_stage_finds_what_it_imports_in_its_environment(device):
     owners = importlib.metadata.packages_distributions()

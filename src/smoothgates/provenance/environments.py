@@ -1,6 +1,7 @@
 """The pinned environment of each stage, and how the installed packages differ from its lock."""
 
 import hashlib
+import operator
 import platform
 import re
 import sys
@@ -36,15 +37,17 @@ def lock_digest(env: str) -> str:
 
 @cache
 def locked(env: str) -> dict[str, str]:
-    """Pinned version of each package that a lock has for this platform. Raises BadInput if there is no lock."""
+    """Version of each package that a lock has for this platform and this Python. Raises BadInput if there is no lock."""
     lines = re.findall(r"^([\w.-]+)==(\S+)(?: ; (.*?))?(?: --hash.*)?$", _lock(env), re.MULTILINE)
-    here = {"sys_platform": sys.platform, "platform_machine": platform.machine()}
-    # envs/lock.py writes markers in this form only, so reading them needs no package.
-    return {
-        name: version
-        for name, version, marker in lines
-        if all(here[fact] == value for fact, value in re.findall(r"(\w+) == '(\w+)'", marker))
-    }
+    return {name: version for name, version, marker in lines if _holds(marker)}
+
+
+def _holds(marker: str) -> bool:
+    """Whether a marker is true here. envs/lock.py writes no other form, so reading it needs no package."""
+    python = "{}.{}".format(*sys.version_info)  # 3.10 and later compare as text
+    here = {"sys_platform": sys.platform, "platform_machine": platform.machine(), "python_version": python}
+    compare = {"==": operator.eq, "<": operator.lt, ">=": operator.ge}
+    return all(compare[sign](here[fact], value) for fact, sign, value in re.findall(r"(\w+) (\S+) '(.+?)'", marker))
 
 
 def drift(env: str) -> dict[str, list[str | None]]:
