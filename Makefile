@@ -1,7 +1,11 @@
 # Two commands on a fresh machine: `make study` and `make test`. Both build .venv first, once. `make` alone lists all.
-# Python 3.11 and a package index are all that is needed.
+# Python (3.11, 3.12 or 3.13) and a package index are all that is needed.
 
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
+# Versions that the locks are made for: 3.11, which conda's files name, then the newest first.
+PYTHONS := 3.11 3.13 3.12
+# Those that run here. To be on PATH is not enough: pyenv puts versions there that fail unless they are selected.
+FOUND = $(foreach version,$(PYTHONS),$(shell python$(version) -c 'print("python$(version)")' 2> /dev/null))
+PYTHON ?= $(firstword $(FOUND) python3)
 BIN := .venv/bin
 SCALE := .venv-scale/bin
 READY := .venv/.ready
@@ -14,8 +18,8 @@ NUMERIC = tests/oracle tests/unit/test_gates.py tests/unit/test_identities.py $(
 SNAKEMAKE = PATH="$$PWD/$(BIN):$$PATH" OMP_NUM_THREADS=1 $(BIN)/python -m snakemake --config "study=$$STUDY" \
 	--profile workflow/profiles/local
 
-.PHONY: help study plan pending check report test test-kernels test-papers test-scale test-faults test-envs test-slurm lint \
-	parity attack bench schema docs site check-gate lock slurm scale clean
+.PHONY: help study plan pending check report test test-kernels test-papers test-scale test-faults test-envs test-slurm \
+	test-pythons lint parity attack bench schema docs site check-gate lock slurm scale clean
 
 help:  ## List what make can do
 	@awk -F ':.*##' '/^[a-z-]+:.*##/ {printf "make %-13s%s\n", $$1, $$2}' Makefile
@@ -39,7 +43,7 @@ report: $(READY)  ## Rebuild the report from the scores; can never start a train
 test: $(READY) lint  ## Everything that needs no root and no network
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
-	@echo "Not among these, as they take root, packages, the network or more time: make test-kernels, test-papers, test-scale, test-faults, test-envs, test-slurm, parity"
+	@echo "Not among these, as they take root, packages, the network or more time: make test-kernels, test-papers, test-scale, test-faults, test-envs, test-slurm, test-pythons, parity"
 
 test-kernels: $(READY)  ## The numbers again, with the kernels of other processors
 	for kernels in ATEN_CPU_CAPABILITY=default ATEN_CPU_CAPABILITY=avx2 MKL_CBWR=COMPATIBLE; do \
@@ -59,6 +63,15 @@ test-envs: $(READY)  ## Environments installed from the index, every hash checke
 
 test-slurm: slurm  ## On a real SLURM on this host (its packages: .ci/slurm.sh)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/slurm
+
+test-pythons: $(READY)  ## On every other supported Python that is found: lint, and the tests that need no torch
+	$(if $(OTHERS),$(MAKE) --no-print-directory $(OTHERS:%=test-%))
+	@echo "Run without torch: $(or $(OTHERS),nothing, as no other supported Python is found)"
+OTHERS = $(filter-out $(shell $(BIN)/python -c 'import sys; print("python%d.%d" % sys.version_info[:2])'),$(FOUND))
+
+test-python%: .venv-python%/.ready
+	$(MAKE) --no-print-directory lint BIN=$(<D)/bin READY=$<
+	OMP_NUM_THREADS=1 $(<D)/bin/python -m pytest -n 2 --dist loadfile -p tests.without_torch
 
 lint: $(READY)  ## Style of the code and of the workflow
 	$(BIN)/python -m ruff check .
@@ -90,6 +103,14 @@ check-gate: $(READY)  ## Is a gate what its file says? make check-gate NAME=erf
 lock: .venv-lock/.ready  ## After changing a pin in pyproject.toml: rewrite the locks from the package index's metadata
 	PATH="$$PWD/.venv-lock/bin:$$PATH" .venv-lock/bin/python envs/lock.py
 
+# $(call supported,VERSIONS): one line, and no more, where $(PYTHON) is of none of these versions.
+define supported
+	@found=$$($(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2> /dev/null) || found=missing; \
+	case " $(1) " in *" $$found "*) ;; *) \
+		echo "PYTHON=$(PYTHON) is $$found, expected one of $(sort $(1)): make PYTHON=/path/to/python" >&2; \
+		exit 2;; esac
+endef
+
 # $(call locked,BIN,LOCK): what a lock holds, each file checked against its hash. First what builds the packages without a
 # wheel: pip would fetch it by itself, without checking a hash.
 PIP = python -m pip install --quiet --disable-pip-version-check
@@ -103,19 +124,26 @@ endef
 TORCH = $(shell grep -o '^torch==[0-9.]*' envs/train.lock)
 
 $(READY): pyproject.toml envs/venv.txt envs/train.lock
-	$(PYTHON) -c 'import sys; assert sys.version_info[:2] == (3, 11), "Python 3.11 is needed: make PYTHON=/path/to/python3.11"'
+	$(call supported,$(PYTHONS))
 	$(PYTHON) -m venv .venv
 	$(call locked,$(BIN),envs/venv.txt)
 	$(BIN)/$(PIP) --no-deps $(TORCH)
-	if ls -d .venv/lib/python3.11/site-packages/torch-*+*.dist-info > /dev/null 2>&1; \
-		then $(BIN)/$(PIP) $(TORCH); else $(BIN)/$(PIP) --no-deps --require-hashes -r envs/train.lock; fi
+	case $$($(BIN)/python -c 'import importlib.metadata; print(importlib.metadata.version("torch"))') in \
+		*+*) $(BIN)/$(PIP) $(TORCH);; *) $(BIN)/$(PIP) --no-deps --require-hashes -r envs/train.lock;; esac
 	$(BIN)/$(PIP) --no-deps --no-build-isolation -e .
 	touch $@
 
 slurm: $(READY)  ## Once, where the study is to run on a SLURM cluster: Snakemake's plugin
 	$(call locked,$(BIN),envs/control.lock)
 
+.venv-python%/.ready: pyproject.toml envs/venv.txt
+	python$* -m venv $(@D)
+	$(call locked,$(@D)/bin,envs/venv.txt)
+	$(@D)/bin/$(PIP) --no-deps --no-build-isolation -e .
+	touch $@
+
 .venv-lock/.ready: envs/lock.txt
+	$(call supported,$(PYTHONS))
 	$(PYTHON) -m venv .venv-lock
 	.venv-lock/bin/$(PIP) --require-hashes -r envs/lock.txt
 	touch $@
@@ -127,6 +155,7 @@ slurm: $(READY)  ## Once, where the study is to run on a SLURM cluster: Snakemak
 
 scale: .venv-scale/.ready  ## Once, to try vLLM and DeepSpeed on CPUs: a second environment, .venv-scale
 .venv-scale/.ready: envs/scale.txt
+	$(call supported,3.11)
 	$(PYTHON) -m venv .venv-scale
 	$(SCALE)/$(PIP) --no-deps $(TORCH)
 	$(call locked,$(SCALE),envs/scale.txt)

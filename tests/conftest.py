@@ -1,32 +1,28 @@
-"""Small things that many tests share."""
+"""Small things that many tests share. What needs torch is imported where it is needed: see without_torch.py."""
 
 import os
+import sys
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from pathlib import Path
 
 import pytest
-import torch
-import torch.nn.functional as F
 
-from smoothgates.distributed.ranks import Ranks
 from smoothgates.errors import BadInput
-from smoothgates.policy.decoder import Decoder
-from smoothgates.policy.logprob import Scorer
-from smoothgates.policy.routing import no_routes
-from smoothgates.policy.text import compact_text
 from smoothgates.policy.tokenizer import build_tokenizer
-from smoothgates.rollout.collect import Actor, collect
-from smoothgates.rollout.torch_sampler import TorchSampler
 from smoothgates.seeds import python_stream, torch_stream
 from smoothgates.study.loader import load_study
 from smoothgates.tasks import load_task
 
-torch.set_num_threads(1)
-
 PUBLIC_DATA = Path("../shared/data")
 """Rows of public benchmarks that many tests are held to. They are not ours to pass on, so they stand beside it."""
+
+
+def pytest_collection_finish():
+    """The last bits of a sum depend on how many threads add it up."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -43,6 +39,12 @@ def pytest_terminal_summary(terminalreporter):
     skipped = [r for r in terminalreporter.getreports("skipped") if "needs the public data" in str(r.longrepr)]
     if skipped:
         terminalreporter.line(f"{len(skipped)} tests did not run: {PUBLIC_DATA} is not there.")
+
+
+@pytest.fixture
+def with_torch():
+    """For tests of what is installed: they need torch, though they do not import it."""
+    import torch  # noqa: F401
 
 
 @pytest.fixture(scope="session")
@@ -66,6 +68,15 @@ def tokenizer(problems):
 @pytest.fixture(scope="session")
 def collected():
     """Collects a rollout, four completions an example, all rows scored at once and in their own order."""
+    import torch
+    import torch.nn.functional as F
+
+    from smoothgates.distributed.ranks import Ranks
+    from smoothgates.policy.logprob import Scorer
+    from smoothgates.policy.routing import no_routes
+    from smoothgates.policy.text import compact_text
+    from smoothgates.rollout.collect import Actor, collect
+    from smoothgates.rollout.torch_sampler import TorchSampler
 
     def collected(policy, tokenizer, task_setup, examples):
         def score(ids, starts, lengths, width):
@@ -82,5 +93,7 @@ def collected():
 @pytest.fixture
 def policy():
     """The laptop policy, untrained. Each test gets its own: training changes it in place."""
+    from smoothgates.policy.decoder import Decoder
+
     arch = load_study("laptop").config.architecture
     return Decoder(arch).initialise(torch_stream(0, "initialise"))

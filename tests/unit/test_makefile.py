@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).parents[2]
 SHOW = '#!/bin/sh\nprintf "%s\\n" "$@" >> told\n'
 
 
@@ -60,3 +61,61 @@ def test_without_a_name_no_gate_is_checked(folder):
 def test_a_study_in_any_folder_has_its_report_named(folder):
     assert "The report: reports/probe/index.html" in make(folder, "study", "STUDY=meine Studien ü/probe.yaml").stdout
     assert "The report: reports/mine/index.html" in make(folder, "study", STUDY="mine").stdout
+
+
+RUNS, FAILS = '#!/bin/sh\necho "${0##*/}"\n', "#!/bin/sh\nexit 127\n"
+"""An interpreter that runs, and one that is on PATH and does not, as pyenv's are."""
+
+
+def interpreters(folder: Path, **found: str) -> Path:
+    """A folder for PATH with these interpreters, and little else: {"python3.11": text of a script}."""
+    folder.mkdir()
+    for name in ("grep", "sh", "sort"):
+        (folder / name).symlink_to(shutil.which(name))
+    for name, text in found.items():
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o755)
+    return folder
+
+
+def build(path: Path, *words: str) -> subprocess.CompletedProcess:
+    """`make` of the environment, with these words and this PATH."""
+    command = [shutil.which("make"), "-f", ROOT / "Makefile", "-B", *words, ".venv/.ready"]
+    for name in ("pyproject.toml", "envs"):
+        (path.parent / name).symlink_to(ROOT / name)
+    env = {name: value for name, value in os.environ.items() if name != "PYTHON"} | {"PATH": str(path)}
+    return subprocess.run(command, cwd=path.parent, env=env, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize(
+    ("found", "taken"),
+    [
+        ({"python3.11": RUNS, "python3.12": RUNS, "python3.13": RUNS}, "python3.11"),
+        ({"python3.11": FAILS, "python3.12": RUNS, "python3.13": RUNS}, "python3.13"),
+        ({"python3.12": RUNS, "python3.13": FAILS}, "python3.12"),
+        ({"python3.14": RUNS, "python3": RUNS}, "python3"),
+    ],
+)
+def test_the_environment_is_built_with_3_11_or_else_the_newest_that_runs(found, taken, tmp_path):
+    done = build(interpreters(tmp_path / "bin", **found), "--dry-run")
+    assert f"{taken} -m venv .venv\n" in done.stdout
+
+
+def test_the_user_names_another_interpreter(tmp_path):
+    done = build(interpreters(tmp_path / "bin", **{"python3.11": RUNS}), "--dry-run", "PYTHON=/opt/my/python")
+    assert "/opt/my/python -m venv .venv\n" in done.stdout
+
+
+@pytest.mark.parametrize("version", ["3.10", "3.14", "2.7"])
+def test_an_unsupported_python_gets_one_line_and_no_environment(version, tmp_path):
+    path = interpreters(tmp_path / "bin", python3=f"#!/bin/sh\necho {version}\n")
+    done = build(path)
+    line = f"PYTHON=python3 is {version}, expected one of 3.11 3.12 3.13: make PYTHON=/path/to/python"
+    assert [text for text in done.stderr.splitlines() if not text.startswith("make: ***")] == [line]
+    assert done.returncode == 2
+    assert not (tmp_path / ".venv").exists()
+
+
+def test_no_python_at_all_gets_the_same_line(tmp_path):
+    done = build(interpreters(tmp_path / "bin"))
+    assert "PYTHON=python3 is missing, expected one of 3.11 3.12 3.13: make PYTHON=/path/to/python\n" in done.stderr

@@ -44,6 +44,7 @@ def test_parameters_are_those_of_published_models():
     }
 
 
+@pytest.mark.usefixtures("with_torch")
 @pytest.mark.parametrize("kind", ["qwen2", "qwen3", "qwen3_moe"])
 def test_a_policy_that_is_here_has_the_shape_of_its_config(kind):
     """Whatever is not in the table: as many parameters as transformers makes of the same config."""
