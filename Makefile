@@ -19,7 +19,7 @@ SNAKEMAKE = PATH="$$PWD/$(BIN):$$PATH" OMP_NUM_THREADS=1 $(BIN)/python -m snakem
 	--profile workflow/profiles/local
 
 .PHONY: help study plan pending check report test test-kernels test-papers test-scale test-faults test-envs test-slurm \
-	test-pythons lint parity attack bench schema docs site check-gate lock slurm scale clean
+	test-pythons coverage lint parity attack bench schema docs site check-gate lock slurm scale clean
 
 help:  ## List what make can do
 	@awk -F ':.*##' '/^[a-z-]+:.*##/ {printf "make %-13s%s\n", $$1, $$2}' Makefile
@@ -73,9 +73,13 @@ test-python%: .venv-python%/.ready
 	$(MAKE) --no-print-directory lint BIN=$(<D)/bin READY=$<
 	OMP_NUM_THREADS=1 $(<D)/bin/python -m pytest -n 2 --dist loadfile -p tests.without_torch
 
-lint: $(READY)  ## Style of the code and of the workflow
+coverage: $(READY)  ## The share of the code that the unit tests run
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --cov tests/unit tests/oracle
+
+lint: $(READY)  ## Style and types of the code, style of the workflow
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m mypy
 	$(BIN)/python -m snakefmt --check Snakefile workflow
 	$(BIN)/python -m snakemake --lint
 
@@ -149,6 +153,7 @@ slurm: $(READY)  ## Once, where the study is to run on a SLURM cluster: Snakemak
 	touch $@
 
 .venv-docs/.ready: envs/docs.txt
+	$(call supported,$(PYTHONS))
 	$(PYTHON) -m venv .venv-docs
 	.venv-docs/bin/$(PIP) --no-deps --require-hashes -r envs/docs.txt
 	touch $@
