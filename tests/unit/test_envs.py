@@ -129,7 +129,7 @@ def test_torch_alone_comes_without_a_hash():
     """The build is the user's choice: where it is, no other package is left without a hash."""
     makefile = (ROOT / "Makefile").read_text()
     installs = re.findall(r"\$\(PIP\)(.*?)(?:;|$)", makefile, re.MULTILINE)
-    assert len(installs) == 10
+    assert len(installs) == 11
     assert {words.split()[-1] for words in installs if "--require-hashes" not in words} == {"$(TORCH)", "."}
     assert all("--no-deps" in words or words.split() == ["$(TORCH)"] for words in installs if "lock.txt" not in words)
     assert "pip install" not in makefile.replace("PIP = python -m pip install", "")

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,9 +26,9 @@ CELL = ["task", "benchmark", "regime"]
 class Scores:
     """One benchmark of a run."""
 
-    final: dict
+    final: dict[str, Any]
     """Row of the last checkpoint."""
-    curve: list[dict]
+    curve: list[dict[str, Any]]
     """Rows of the checkpoints on the way there."""
 
 
@@ -38,11 +39,11 @@ class Run:
     scores: list[Scores]
     metrics: pd.DataFrame | None
     """One row an update, with the run's keys in front. None: not trained by RL."""
-    gaps: list[dict]
+    gaps: list[dict[str, Any]]
     """A row for each benchmark whose scores cannot be trusted: the run's keys, the file that is wrong, and why."""
 
 
-def read_run(paths: Paths, keys: dict, asked: Arms) -> Run:
+def read_run(paths: Paths, keys: dict[str, Any], asked: Arms) -> Run:
     """The scores of a run that are what was measured and is `asked` for, and its metrics; what is not so is a gap."""
     model, metrics, scores, gaps = Path(paths.model_of(**keys)), None, [], []
     for benchmark in asked.benchmarks:
@@ -57,7 +58,7 @@ def read_run(paths: Paths, keys: dict, asked: Arms) -> Run:
     return Run(scores, metrics, gaps)
 
 
-def read_scores(path: Path, model: Path, keys: dict, benchmark: str, asked: Arms) -> Scores:
+def read_scores(path: Path, model: Path, keys: dict[str, Any], benchmark: str, asked: Arms) -> Scores:
     """A scores file. BadInput unless it is of this benchmark and run, and of the policy in `model`, the run's manifest;
     both are what their records say, were told what is `asked` for, and are made from what is there now.
     """
@@ -78,12 +79,12 @@ def read_scores(path: Path, model: Path, keys: dict, benchmark: str, asked: Arms
     return Scores(final, [{**wanted, **point} for point in scores["curve"]])
 
 
-def keys_of(run: dict) -> dict:
+def keys_of(run: dict[str, Any]) -> dict[str, Any]:
     """Which run a file says that it is of."""
     return {key: run[key if key in ("task", "seed") else f"{key}_name"] for key in KEYS}
 
 
-def read_metrics(path: Path, keys: dict) -> pd.DataFrame:
+def read_metrics(path: Path, keys: dict[str, Any]) -> pd.DataFrame:
     """Metrics of a run, one row an update, with its keys in front. BadInput unless its record accounts for them."""
     frame = pd.read_parquet(vouched(path))
     return pd.concat([pd.DataFrame([keys] * len(frame), columns=KEYS), frame], axis=1)

@@ -1,6 +1,7 @@
 """Every method against the reference, paired by seed, within each task, benchmark and regime."""
 
 from dataclasses import replace
+from typing import Any
 
 import pandas as pd
 
@@ -12,7 +13,7 @@ SHARES = ("score", "drawdown")
 """Metrics that lie in [0, 1], and so do the ends of their intervals."""
 
 
-def summaries(runs: pd.DataFrame, confidence: float) -> list[dict]:
+def summaries(runs: pd.DataFrame, confidence: float) -> list[dict[str, Any]]:
     """Mean and interval over seeds of each metric, one row for each task × benchmark × regime × method × metric."""
     rows = []
     for (*cell, method), group in runs.groupby([*CELL, "method"], sort=False):
@@ -22,7 +23,7 @@ def summaries(runs: pd.DataFrame, confidence: float) -> list[dict]:
             if len(values):
                 noise = known(group["sampling_error"]) if metric == "score" else 0.0
                 interval = t_interval(values.tolist(), confidence, noise)
-                if metric in SHARES and interval.n > 1:
+                if metric in SHARES and interval.low is not None and interval.high is not None:
                     interval = replace(interval, low=max(0.0, interval.low), high=min(1.0, interval.high))
                 rows.append(
                     {
@@ -44,7 +45,7 @@ def known(errors: pd.Series) -> float:
     return float(errors.fillna(0.0).mean())
 
 
-def comparisons(runs: pd.DataFrame, reference: str, confidence: float) -> list[dict]:
+def comparisons(runs: pd.DataFrame, reference: str, confidence: float) -> list[dict[str, Any]]:
     """Method minus reference on the seeds that both have, for each task × benchmark × regime × metric.
 
     `p` is the exact sign-flip test; `holm` Student's paired p, corrected for the number of methods compared.
@@ -84,7 +85,7 @@ def comparisons(runs: pd.DataFrame, reference: str, confidence: float) -> list[d
                         "p_t": paired_t_p(differences, noise),
                     }
                 )
-    families: dict[tuple, list[dict]] = {}
+    families: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for row in rows:
         families.setdefault((*(row[key] for key in CELL), row["metric"]), []).append(row)
     for members in families.values():

@@ -89,7 +89,7 @@ def smallest_p(n: int) -> float:
     >>> [smallest_p(n) for n in (1, 3, 6)]
     [1.0, 0.25, 0.03125]
     """
-    return 2 / 2**n
+    return 2 * 0.5**n
 
 
 def drawdown(shares: Sequence[float], window: int = 3) -> float:

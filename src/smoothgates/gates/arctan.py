@@ -1,13 +1,13 @@
 """The arctan gate: f′ is a Lorentzian, with tails r⁻²."""
 
-from smoothgates.gates.gate import Gate
+from smoothgates.gates.gate import Gate, Scale, Sign, Values
 
 
-def value(ratio, tau, positive):
+def value(ratio: Values, tau: Scale, positive: Sign) -> Values:
     return 1 + (tau * (ratio - 1)).arctan() / tau
 
 
-def weight(ratio, tau, positive):
+def weight(ratio: Values, tau: Scale, positive: Sign) -> Values:
     return 1 / (1 + (tau * (ratio - 1)).square())
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 
@@ -15,7 +16,7 @@ POINTS = 351
 """The curves are drawn on this many ratios, evenly spaced from 0 to FARTHEST."""
 
 
-def curve_rows(tau: tuple[float, ...], clip: float) -> list[dict]:
+def curve_rows(tau: tuple[float, ...], clip: float) -> list[dict[str, Any]]:
     """Return rows of {gate, parameter, scale, positive, ratio, f, weight, phi}: each gate at each scale and sign of Â.
 
     Args:
@@ -39,7 +40,7 @@ def curve_rows(tau: tuple[float, ...], clip: float) -> list[dict]:
     return rows
 
 
-def catalogue() -> list[dict]:
+def catalogue() -> list[dict[str, Any]]:
     """Return one row a gate: what its file says, and which of the four conditions of 2602.19345 hold.
 
     Raises BadInput naming the gate if one of its formulas fails.
@@ -96,7 +97,7 @@ def markdown() -> str:
     return _HEAD + "".join(map(_table_row, catalogue()))
 
 
-def _table_row(row: dict) -> str:
+def _table_row(row: dict[str, Any]) -> str:
     symbol = {"tau": "τ", "clip": "ε", "none": ""}[row["parameter"]]
     at = f" at {symbol} = {row['scale']:g}" if symbol else ""
     width = "∞" if row["half_width"] is None else f"{row['half_width']:.4g}{at}"

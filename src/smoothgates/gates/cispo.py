@@ -4,15 +4,15 @@
 write `clip: [4, 4]` for a cap of 5.
 """
 
-from smoothgates.gates.gate import Gate
+from smoothgates.gates.gate import Gate, Scale, Sign, Values
 
 
-def value(ratio, epsilon, positive):
+def value(ratio: Values, epsilon: Scale, positive: Sign) -> Values:
     cap = 1 + epsilon
     return ratio.clamp(max=cap) + cap * (ratio / cap).clamp(min=1).log()
 
 
-def weight(ratio, epsilon, positive):
+def weight(ratio: Values, epsilon: Scale, positive: Sign) -> Values:
     cap = 1 + epsilon
     return cap / ratio.clamp(min=cap)
 

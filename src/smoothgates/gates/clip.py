@@ -4,14 +4,14 @@ min(rÂ, clip(r, 1 − ε_low, 1 + ε_high)Â) is min(r, 1 + ε_high)·Â for Â
 max(r, 1 − ε_low)·Â for Â ≤ 0. Equal bounds give GRPO, a wider upper one gives DAPO's clip-higher.
 """
 
-from smoothgates.gates.gate import Gate, by_sign
+from smoothgates.gates.gate import Gate, Scale, Sign, Values, by_sign
 
 
-def value(ratio, epsilon, positive):
+def value(ratio: Values, epsilon: Scale, positive: Sign) -> Values:
     return by_sign(positive, ratio.clamp(max=1 + epsilon), ratio.clamp(min=1 - epsilon))
 
 
-def weight(ratio, epsilon, positive):
+def weight(ratio: Values, epsilon: Scale, positive: Sign) -> Values:
     return by_sign(positive, ratio <= 1 + epsilon, ratio >= 1 - epsilon).to(ratio.dtype)
 
 

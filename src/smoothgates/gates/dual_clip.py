@@ -1,18 +1,18 @@
 """The hard clip with a ceiling on r for Â < 0, so that a single token cannot dominate the update."""
 
 from smoothgates.gates import clip
-from smoothgates.gates.gate import Gate, by_sign
+from smoothgates.gates.gate import Gate, Scale, Sign, Values, by_sign
 
 CEILING = 3.0
 """c of dual-clip PPO and of verl's default; AR-Lopti's scripts use 10."""
 
 
-def value(ratio, epsilon, positive):
+def value(ratio: Values, epsilon: Scale, positive: Sign) -> Values:
     clipped = clip.value(ratio, epsilon, positive)
     return by_sign(positive, clipped, clipped.clamp(max=CEILING))
 
 
-def weight(ratio, epsilon, positive):
+def weight(ratio: Values, epsilon: Scale, positive: Sign) -> Values:
     clipped = clip.weight(ratio, epsilon, positive)
     return by_sign(positive, clipped, clipped * (ratio <= CEILING))
 

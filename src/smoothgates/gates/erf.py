@@ -2,14 +2,14 @@
 
 import math
 
-from smoothgates.gates.gate import Gate
+from smoothgates.gates.gate import Gate, Scale, Sign, Values
 
 
-def value(ratio, tau, positive):
+def value(ratio: Values, tau: Scale, positive: Sign) -> Values:
     return 1 + math.sqrt(math.pi / 2) / tau * (tau * (ratio - 1) / math.sqrt(2)).erf()
 
 
-def weight(ratio, tau, positive):
+def weight(ratio: Values, tau: Scale, positive: Sign) -> Values:
     return (-0.5 * (tau * (ratio - 1)).square()).exp()
 
 

@@ -7,12 +7,17 @@ f(r)·Â. Its derivative f′ is the gate's *weight*. The factor that reaches th
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-Elementwise = Callable[["Tensor", "Tensor | float", "Tensor | bool"], "Tensor"]
+Values: TypeAlias = "Tensor"
+"""Ratios, or what a gate makes of them. These names stand for torch's types and do not load torch."""
+Scale: TypeAlias = "Tensor | float"
+Sign: TypeAlias = "Tensor | bool"
+"""Whether Â > 0."""
+Elementwise = Callable[[Values, Scale, Sign], Values]
 """A function of (ratio, scale, positive) that broadcasts; the result has the shape and type of `ratio`."""
 Parameter = Literal["tau", "clip", "none"]
 """The meaning of a gate's scale: a temperature τ, the distance of a clip's bound from 1, or no scale."""
@@ -42,12 +47,12 @@ class Gate:
     detached: bool = False
     """The published loss is −sg(φ)·Â·log π rather than −f(r)·Â. The gradients are equal; the values are not."""
 
-    def phi(self, ratio: "Tensor", scale: "Tensor | float", positive: "Tensor | bool") -> "Tensor":
+    def phi(self, ratio: Values, scale: Scale, positive: Sign) -> Values:
         """Return φ(r) = r·f′(r), the coefficient of Â∇log π, in the shape of `ratio`."""
         return ratio * self.weight(ratio, scale, positive)
 
 
-def by_sign(positive: "Tensor | bool", if_positive: "Tensor", otherwise: "Tensor") -> "Tensor":
+def by_sign(positive: Sign, if_positive: Values, otherwise: Values) -> Values:
     """Choose elementwise by the sign of the advantage (Â = 0 counts as not positive)."""
     import torch  # here, so that the Snakefile can import the gates without loading torch
 
@@ -61,14 +66,14 @@ def one_sided(gate: Gate) -> Gate:
     corrective gradient, as under PPO's pessimistic minimum.
     """
 
-    def acts(ratio, positive):
+    def acts(ratio: Values, positive: Sign) -> Values:
         return by_sign(positive, ratio > 1, ratio < 1)
 
-    def value(ratio, scale, positive):
+    def value(ratio: Values, scale: Scale, positive: Sign) -> Values:
         free = gate.value(ratio * 0 + 1, scale, positive) + (ratio - 1)
         return free.where(~acts(ratio, positive), gate.value(ratio, scale, positive))
 
-    def weight(ratio, scale, positive):
+    def weight(ratio: Values, scale: Scale, positive: Sign) -> Values:
         inside = gate.weight(ratio, scale, positive)
         return inside.where(acts(ratio, positive), inside * 0 + 1)
 

@@ -2,14 +2,14 @@
 
 import math
 
-from smoothgates.gates.gate import Gate
+from smoothgates.gates.gate import Gate, Scale, Sign, Values
 
 
-def value(ratio, tau, positive):
+def value(ratio: Values, tau: Scale, positive: Sign) -> Values:
     return (tau * (ratio - 1)).sigmoid() * 4 / tau
 
 
-def weight(ratio, tau, positive):
+def weight(ratio: Values, tau: Scale, positive: Sign) -> Values:
     # sech²(x) = 4p(1 − p) with p = σ(2x); the product form neither overflows nor cancels.
     x = tau * (ratio - 1)
     return 4 * x.sigmoid() * (-x).sigmoid()

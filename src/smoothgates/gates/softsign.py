@@ -5,15 +5,15 @@ It is not the textbook softsign x/(1 + |x|); that one is `softsign_classic`.
 
 import math
 
-from smoothgates.gates.gate import Gate
+from smoothgates.gates.gate import Gate, Scale, Sign, Values
 
 
-def value(ratio, tau, positive):
+def value(ratio: Values, tau: Scale, positive: Sign) -> Values:
     d = ratio - 1
     return 1 + d * (1 + (tau * d).square()).rsqrt()
 
 
-def weight(ratio, tau, positive):
+def weight(ratio: Values, tau: Scale, positive: Sign) -> Values:
     return (1 + (tau * (ratio - 1)).square()).pow(-1.5)
 
 

@@ -5,18 +5,18 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from smoothgates.gates import GATES
-from smoothgates.gates.gate import Gate, one_sided
+from smoothgates.gates.gate import Gate, Parameter, one_sided
 from smoothgates.io.bounds import Tokens
 from smoothgates.io.records import Record
 from smoothgates.methods.gate_name import GateName
 
 
-def _pair(value):
+def _pair(value: object) -> object:
     """One number stands for both signs of the advantage."""
     return (value, value) if isinstance(value, int | float) else tuple(value) if isinstance(value, list) else value
 
 
-def _none(value):
+def _none(value: object) -> object:
     """YAML reads `none` as a string."""
     return None if value == "none" else value
 
@@ -81,7 +81,9 @@ class Method(Record):
     def _scale_fits_gate(self) -> "Method":
         given = {key for key in ("tau", "half_width", "clip") if getattr(self, key) is not None}
         parameter = GATES[self.gate].parameter
-        wanted = {"tau": [{"tau"}, {"half_width"}], "clip": [{"clip"}], "none": [set()]}[parameter]
+        takes: dict[Parameter, list[set[str]]]
+        takes = {"tau": [{"tau"}, {"half_width"}], "clip": [{"clip"}], "none": [set()]}
+        wanted = takes[parameter]
         if given not in wanted:
             expected = " or ".join("`" + next(iter(keys)) + "`" if keys else "no scale" for keys in wanted)
             raise ValueError(f"gate '{self.gate}' takes {expected}, got {', '.join(sorted(given)) or 'no scale'}")

@@ -20,7 +20,7 @@ def update_diagnostics(
     Names without a suffix are for all tokens, those with `_pos` for tokens with Â > 0, with `_neg` for Â ≤ 0. A value
     is NaN if there are no such tokens.
     """
-    result = {}
+    result: dict[str, Tensor] = {}
     valid = mask.bool()
     for sign, chosen in zip(SIGNS, (valid, valid & (advantage > 0), valid & (advantage <= 0)), strict=True):
         suffix = "" if sign == "all" else f"_{sign}"

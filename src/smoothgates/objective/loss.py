@@ -64,7 +64,7 @@ def policy_loss(
         token_weight = token_weights(logp, old_logp, method)
         if token_weight is None:
             argument, factor = ratio, advantage
-        elif method.weights.placement == "inside":
+        elif method.weights and method.weights.placement == "inside":
             argument, factor = ratio * token_weight, advantage
         else:
             argument, factor = ratio, (advantage * token_weight).where(mask, zero)

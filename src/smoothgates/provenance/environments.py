@@ -37,7 +37,7 @@ def lock_digest(env: str) -> str:
 
 @cache
 def locked(env: str) -> dict[str, str]:
-    """Version of each package that a lock has for this platform and Python. Raises BadInput if there is no lock."""
+    """Pinned version of each package that a lock has for this machine and Python. Raises BadInput: there is no lock."""
     lines = re.findall(r"^([\w.-]+)==(\S+)(?: ; (.*?))?(?: --hash.*)?$", _lock(env), re.MULTILINE)
     return {name: version for name, version, marker in lines if _holds(marker)}
 

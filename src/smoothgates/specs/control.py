@@ -8,4 +8,5 @@ CONTROL = "control"
 PolicyName = Literal["warm_start", "warm_start_moe", "sft"]
 """Each is the name of a rule, and of a method in tables."""
 
-POLICIES = WARM_START, WARM_START_MOE, SFT = get_args(PolicyName)
+POLICIES: tuple[PolicyName, ...] = get_args(PolicyName)
+WARM_START, WARM_START_MOE, SFT = POLICIES

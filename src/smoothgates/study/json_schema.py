@@ -1,6 +1,7 @@
 """JSON schemas of the config files, for editors. They are derived from the config records."""
 
 from pathlib import Path
+from typing import Any
 
 from pydantic import TypeAdapter
 
@@ -9,7 +10,7 @@ from smoothgates.methods.method import Method
 from smoothgates.study.schema import Study
 
 
-def schemas() -> dict[str, dict]:
+def schemas() -> dict[str, dict[str, Any]]:
     """The schema of each kind of config file, by its file name."""
     return {
         "study.schema.json": Study.model_json_schema(),

@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass, replace
 from itertools import chain, product
 from pathlib import Path
+from typing import cast
 
 from smoothgates.data.public import public_files
 from smoothgates.errors import BadInput
@@ -90,6 +91,8 @@ class LoadedStudy:
         chosen, arch = self.config.tasks[task], self.config.architecture
         supervised = chosen.sft if method == SFT else chosen.warm_start
         if method == WARM_START_MOE:
+            assert arch is not None  # the schema sees to that: published models have no block with experts
+            assert chosen.moe is not None
             arch = arch.model_copy(update={"experts": chosen.moe.experts})
             supervised = chosen.moe.warm_start
         return PolicySpec(
@@ -127,7 +130,7 @@ class LoadedStudy:
         """The files that determine the public data of a task."""
         data = self.config.tasks[task].data
         sources = [part.source for part in (*data.train, *data.benchmarks.values())]
-        mirror = self.config.data_mirror and Path(self.config.data_mirror)
+        mirror = Path(self.config.data_mirror) if self.config.data_mirror else None
         return [str(path) for path in public_files(task, sources, mirror)]
 
     def evaluate_spec(self, task: str, benchmark: str) -> EvaluateSpec:
@@ -168,7 +171,7 @@ class LoadedStudy:
     def arm_digest(self, task: str, regime: str, method: str) -> str:
         """Digest of the spec that the runs of an arm share, without its seed."""
         if regime == CONTROL:
-            return seedless_fingerprint(self.policy_spec(task, 0, method).model_dump(mode="json"))
+            return seedless_fingerprint(self.policy_spec(task, 0, cast(PolicyName, method)).model_dump(mode="json"))
         return seedless_fingerprint(self.train_spec(task, regime, method, 0).model_dump(mode="json"))
 
     def report_spec(self) -> ReportSpec:
@@ -209,7 +212,7 @@ def read_study(path: Path, folder: Path | None = None) -> LoadedStudy:
     if unknown := [name for name in wanted if name not in known]:
         raise BadInput(f"{path}: tasks: method '{unknown[0]}' has no row in {table}")
     for task, chosen in config.tasks.items():
-        dense = not config.model_of(task) and not config.architecture.experts
+        dense = not config.model_of(task) and not (config.architecture and config.architecture.experts)
         replaying = [name for name in chosen.methods if known[name].routing_replay]
         if dense and replaying:
             raise BadInput(f"{path}: tasks.{task}.methods: '{replaying[0]}' replays routing, which needs experts")

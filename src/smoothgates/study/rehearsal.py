@@ -9,6 +9,7 @@ them the reference.
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from smoothgates.data.mirror import STAND_INS
 from smoothgates.policy.shape import KNOWN
@@ -113,7 +114,7 @@ def small_regime(regime: Regime) -> Regime:
     return regime.model_copy(update={"rollouts": min(regime.rollouts, ROLLOUTS)})
 
 
-def small_block(block: TaskConfig | WithExperts, reference: str) -> dict:
+def small_block(block: TaskConfig | WithExperts, reference: str) -> dict[str, Any]:
     """The keys that a task and its block with experts share."""
     return {
         "regimes": block.regimes[:1],

@@ -79,7 +79,8 @@ class TaskConfig(Record):
     @property
     def supervised(self) -> dict[str, Supervised | None]:
         """Settings of training on demonstrations, by key."""
-        return {"warm_start": self.warm_start, "sft": self.sft, "moe.warm_start": self.moe and self.moe.warm_start}
+        of_experts = self.moe.warm_start if self.moe else None
+        return {"warm_start": self.warm_start, "sft": self.sft, "moe.warm_start": of_experts}
 
     @model_validator(mode="after")
     def _enough_problems(self) -> "TaskConfig":
@@ -166,7 +167,7 @@ class Study(Record):
                 )
             for block, key in zip(task.blocks, (task_name, f"{task_name}.moe"), strict=False):
                 self._check_block(block, f"tasks.{key}")
-            if task.moe and (self.model_of(task_name) or self.architecture.experts):
+            if task.moe and (self.model_of(task_name) or (self.architecture and self.architecture.experts)):
                 raise ValueError(f"tasks.{task_name}.moe: expected a study whose policy has no experts otherwise")
         return self
 
@@ -249,8 +250,8 @@ def _check_task(name: str, task: TaskConfig, tokenizer: str | None) -> None:
 
 def _check_sizes(key: str, task: TaskConfig, regimes: dict[str, Regime]) -> None:
     """Check batches against the data and minibatches against the rollout, as far as their sizes are known."""
-    rows = [part.rows for part in task.data.train]
-    if None not in rows:
+    rows = [part.rows for part in task.data.train if part.rows is not None]
+    if len(rows) == len(task.data.train):
         taken = {"sampling.prompts": task.sampling.prompts}
         taken |= {f"{name}.batch_size": part.batch_size for name, part in task.supervised.items() if part}
         for name, count in taken.items():
