@@ -90,7 +90,7 @@ def given(rule):
     return {
         "spec": lambda wildcards: job(rule, wildcards).spec.canonical(),
         "code": code,
-        "env": environment(rule),
+        "env": lambda wildcards: environment(rule),
         "lock": lock_digest(environment(rule)),
     }
 
