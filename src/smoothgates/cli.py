@@ -28,6 +28,8 @@ Index = Annotated[
 ]
 Out = Annotated[Path, typer.Option(help="The manifest to write, after all other outputs.", callback=to_write)]
 
+Env = Annotated[str | None, typer.Option(help="The pinned environment, envs/ENV.lock, that the stage runs in.")]
+
 
 def _print_version(wanted: bool) -> None:
     if wanted:
@@ -54,11 +56,12 @@ def prepare(
     lock: Annotated[
         Path | None, typer.Option(help="The lock file in which data sets of the hub are pinned on first use.")
     ] = None,
+    env: Env = None,
 ) -> None:
     """Generate or load the training examples and the benchmarks of a task."""
     from smoothgates.stages import prepare as stage
 
-    stage.run(spec, out, mirror, lock)
+    stage.run(spec, out, mirror, lock, env)
 
 
 @app.command()
@@ -70,12 +73,13 @@ def policy(
         Path | None, typer.Option(help="The model.json of a policy to continue from.", callback=to_read)
     ] = None,
     mirror: Annotated[Path | None, typer.Option(help="A folder with models as ORGANISATION/NAME.")] = None,
+    env: Env = None,
 ) -> None:
     """Train a policy on demonstrations, or fetch a published policy."""
     _single_thread()
     from smoothgates.stages import policy as stage
 
-    stage.run(spec, data, out, start, mirror)
+    stage.run(spec, data, out, start, mirror, env)
 
 
 @app.command()
@@ -100,12 +104,13 @@ def train(
     gate: Annotated[
         Path | None, typer.Option(help="The manifest that `check-gate` wrote for the method's gate.")
     ] = None,
+    env: Env = None,
 ) -> None:
     """Train a policy by RL with one method, or resume where an earlier attempt ended."""
     from smoothgates.stages import train as stage
 
     inputs, result = stage.Inputs(data, policy, index, gate), stage.Result(out, metrics)
-    stage.run(spec, inputs, result, stage.RunOptions(work, wall_minutes, save_seconds, fresh, wait))
+    stage.run(spec, inputs, result, stage.RunOptions(work, wall_minutes, save_seconds, fresh, wait, env))
 
 
 @app.command()
@@ -115,12 +120,13 @@ def evaluate(
     model: Annotated[list[Path], typer.Option(help="The model.json of a run. May be repeated.", callback=to_read)],
     out: Annotated[list[Path], typer.Option(help="The scores to write, one file for each --model.", callback=to_write)],
     index: Index = None,
+    env: Env = None,
 ) -> None:
     """Evaluate every kept checkpoint of some runs on a benchmark."""
     _single_thread()
     from smoothgates.stages import evaluate as stage
 
-    stage.run(spec, data, model, out, index)
+    stage.run(spec, data, model, out, index, env)
 
 
 @app.command()
@@ -128,11 +134,12 @@ def gates(
     spec: Spec,
     curves: Annotated[Path, typer.Option(help="Parquet of f, f′ and φ to write.", callback=to_write)],
     out: Annotated[Path, typer.Option(help="Catalogue of gates to write.", callback=to_write)],
+    env: Env = None,
 ) -> None:
     """Write the catalogue and the curves of all gates, for the report."""
     from smoothgates.stages import gates as stage
 
-    stage.run(spec, curves, out)
+    stage.run(spec, curves, out, env)
 
 
 @app.command()
@@ -150,19 +157,20 @@ def gate_table(
 def check_gate(
     spec: Annotated[str, typer.Option(help='Canonical JSON of which gate, {"gate": NAME}, or @file.')],
     out: Annotated[Path | None, typer.Option(help="Manifest to write.")] = None,
+    env: Env = None,
 ) -> None:
     """Check a gate: its weight is the derivative of its value, and all that its file claims holds."""
     from smoothgates.stages import check_gate as stage
 
-    stage.run(spec, out)
+    stage.run(spec, out, env)
 
 
 @app.command()
-def index(spec: Spec, out: Out) -> None:
+def index(spec: Spec, out: Out, env: Env = None) -> None:
     """Build an index of passages for search."""
     from smoothgates.stages import index as stage
 
-    stage.run(spec, out)
+    stage.run(spec, out, env)
 
 
 @app.command()

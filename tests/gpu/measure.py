@@ -18,6 +18,7 @@ from torch import Tensor
 
 from smoothgates.distributed.ranks import Ranks
 from smoothgates.policy.load import load_policy
+from smoothgates.provenance.environments import environment_of
 from smoothgates.rollout.vllm_sampler import VllmSampler
 from smoothgates.specs.optimizer import Adam
 from smoothgates.specs.train import EngineConfig
@@ -58,12 +59,13 @@ class Bench:
 
     def __init__(self, folder: Path, device: str):
         self.folder, self.device = folder, device
+        self.env = ("--env", environment_of("train", device))
         shutil.copytree(ROOT / "config", folder / "config")
         study = self.study("torch", "torch")
         self.data, self.start = folder / "data/manifest.json", folder / "policy/model.json"
-        self.stage("prepare", "--spec", study.prepare_spec("math").canonical(), "--out", self.data)
+        self.stage("prepare", *self.env, "--spec", study.prepare_spec("math").canonical(), "--out", self.data)
         spec = study.policy_spec("math", 0, "warm_start").canonical()
-        self.stage("policy", "--spec", spec, "--data", self.data, "--out", self.start)
+        self.stage("policy", *self.env, "--spec", spec, "--data", self.data, "--out", self.start)
 
     def study(self, engine: str, sampler: str) -> LoadedStudy:
         """The study with these; in bfloat16 on a GPU."""
@@ -82,7 +84,7 @@ class Bench:
 
     def stage(self, *words: str | Path) -> str:
         """A command of the project, in this folder; what it prints."""
-        environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "SMOOTHGATES_DEVICE": self.device}
+        environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
         command = [sys.executable, "-m", "smoothgates", *map(str, words)]
         done = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
@@ -92,7 +94,7 @@ class Bench:
         """Speed and memory of a run of three rollouts, the first of which is left out of the speed."""
         study, out = self.study(engine, sampler), self.folder / f"{engine}_{sampler}"
         spec = study.train_spec("math", "near", "grpo", 0).canonical()
-        words = ("--spec", spec, "--data", self.data, "--policy", self.start, "--out", out / "model.json")
+        words = (*self.env, "--spec", spec, "--data", self.data, "--policy", self.start, "--out", out / "model.json")
         with Peak(self.device) as peak:
             self.stage("launch", "--processes", "1", "--", "train", *words, "--metrics", out / "metrics.parquet")
         record = json.loads((out / "run.json").read_text())

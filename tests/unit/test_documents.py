@@ -290,11 +290,12 @@ def test_every_text_says_how_it_is_encoded():
             if isinstance(node, ast.Call):
                 name = getattr(node.func, "attr", getattr(node.func, "id", ""))
                 keywords = {keyword.arg for keyword in node.keywords}
+                true = {keyword.arg for keyword in node.keywords if getattr(keyword.value, "value", None) is True}
                 texts = [each.value for each in node.args if isinstance(each, ast.Constant)]
                 binary = any(isinstance(each, str) and "b" in each and len(each) <= 3 for each in texts)
                 reads = name in ("read_text", "write_text") and not (name == "read_text" and node.args)
                 opens = name == "open" and isinstance(node.func, ast.Name) and not binary
-                if (reads or opens or keywords & {"text", "universal_newlines"}) and "encoding" not in keywords:
+                if (reads or opens or true & {"text", "universal_newlines"}) and "encoding" not in keywords:
                     silent.append(f"{file}:{node.lineno}")
     assert silent == []
 

@@ -228,4 +228,6 @@ def test_a_training_refuses_the_check_of_another_gate(tmp_path):
     start.touch()
     check_gate.run('{"gate": "clip"}', check)
     with pytest.raises(BadInput, match=r"check.json: spec.gate: expected 'erf', the gate of the method, got 'clip'$"):
-        train.run(spec, data, start, tmp_path / "out.json", tmp_path / "out.parquet", gate=check)
+        train.run(
+            spec, train.Inputs(data, start, gate=check), train.Result(tmp_path / "out.json", tmp_path / "out.parquet")
+        )

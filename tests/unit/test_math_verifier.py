@@ -293,7 +293,7 @@ def test_unparsable_is_told_from_wrong():
 
 
 def test_prompts_ask_for_what_the_rewards_read():
-    assert {"bare", *REWARDS} - {"answer", "math_verify"} == set(PROMPTS)
+    assert {"bare", *REWARDS} - {"answer", "exact", "math_verify"} == set(PROMPTS)
     assert PROMPTS["bare"].ask("2+2?") == "2+2?"
     assert "\\boxed{}" in PROMPTS["boxed"].system
     assert think_answer_format("<think>" + PROMPTS["think_answer"].system.rpartition("<think>")[2].rstrip(".")) == 1

@@ -45,7 +45,7 @@ if workflow.is_main_process:
 LOGS, OUTPUTS, TASKS = JOBS.paths.logs, JOBS.outputs, STUDY.config.tasks
 
 # A prefix is no part of a rule's code, so a moved checkout triggers nothing. `exec`: signals reach the stage itself.
-shell.prefix(f"export PYTHONPATH={shlex.quote(str(CHECKOUT))}/src SMOOTHGATES_DEVICE={STUDY.config.device}; exec ")
+shell.prefix(f"export PYTHONPATH={shlex.quote(str(CHECKOUT))}/src; exec ")
 
 
 onstart:
@@ -90,7 +90,8 @@ def given(rule):
     return {
         "spec": lambda wildcards: job(rule, wildcards).spec.canonical(),
         "code": code,
-        "env": lock_digest(environment(rule)),
+        "env": environment(rule),
+        "lock": lock_digest(environment(rule)),
     }
 
 

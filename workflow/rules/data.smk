@@ -18,7 +18,7 @@ rule prepare:
         **given("prepare"),
         origin=origin,
     shell:
-        "python -m smoothgates prepare --spec {params.spec:q} {params.origin} --out {output.manifest:q} >> {log:q} 2>&1"
+        "python -m smoothgates prepare --spec {params.spec:q} --env {params.env} {params.origin} --out {output.manifest:q} >> {log:q} 2>&1"
 
 
 rule index:
@@ -37,4 +37,4 @@ rule index:
     params:
         **given("index"),
     shell:
-        "python -m smoothgates index --spec {params.spec:q} --out {output.manifest:q} >> {log:q} 2>&1"
+        "python -m smoothgates index --spec {params.spec:q} --env {params.env} --out {output.manifest:q} >> {log:q} 2>&1"

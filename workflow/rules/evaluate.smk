@@ -20,5 +20,5 @@ rule evaluate:
         outs=option("--out", "scores"),
         index=option("--index", "index"),
     shell:
-        "python -m smoothgates evaluate --spec {params.spec:q} --data {input.data:q} {params.index} {params.models} {params.outs}"
+        "python -m smoothgates evaluate --spec {params.spec:q} --env {params.env} --data {input.data:q} {params.index} {params.models} {params.outs}"
         " >> {log:q} 2>&1"

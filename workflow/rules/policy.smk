@@ -20,7 +20,7 @@ rule warm_start:
         start=option("--start", "start"),
         mirror=model_mirror,
     shell:
-        "python -m smoothgates policy --spec {params.spec:q} --data {input.data:q} {params.start} {params.mirror}"
+        "python -m smoothgates policy --spec {params.spec:q} --env {params.env} --data {input.data:q} {params.start} {params.mirror}"
         " --out {output.model:q} >> {log:q} 2>&1"
 
 

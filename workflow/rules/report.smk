@@ -17,7 +17,7 @@ rule gates:
     params:
         **given("gates"),
     shell:
-        "python -m smoothgates gates --spec {params.spec:q} --curves {output.curves:q} --out {output.catalogue:q}"
+        "python -m smoothgates gates --spec {params.spec:q} --env {params.env} --curves {output.curves:q} --out {output.catalogue:q}"
         " >> {log:q} 2>&1"
 
 

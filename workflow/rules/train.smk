@@ -17,7 +17,7 @@ rule check_gate:
     params:
         **given("check_gate"),
     shell:
-        "python -m smoothgates check-gate --spec {params.spec:q} --out {output.check:q} >> {log:q} 2>&1"
+        "python -m smoothgates check-gate --spec {params.spec:q} --env {params.env} --out {output.check:q} >> {log:q} 2>&1"
 
 
 rule train:
@@ -41,5 +41,5 @@ rule train:
         launch=launch,
         wall=time_limit,
     shell:
-        "python -m smoothgates {params.launch} train --spec {params.spec:q} --data {input.data:q} --policy {input.policy:q}"
+        "python -m smoothgates {params.launch} train --spec {params.spec:q} --env {params.env} --data {input.data:q} --policy {input.policy:q}"
         " --gate {input.gate:q} {params.index} {params.wall} --out {output.model:q} --metrics {output.metrics:q} >> {log:q} 2>&1"

@@ -33,12 +33,14 @@ class Execution:
         parts: tuple[str, ...] = (),
         inputs: Iterable[Path | None] = (),
         charged: float = 0.0,
+        env: str | None = None,
     ):
         """Create it when the stage starts: the digests of `inputs` are taken now; None stands for an absent input.
 
-        `parts` are those of `code_of`. `charged` is what `write` returned for the last result of the same process.
+        `parts` are those of `code_of`. `env` is the pinned environment of the stage, by default that for CPUs.
+        `charged` is what `write` returned for the last result of the same process.
         """
-        env = environment_of(stage, os.environ.get("SMOOTHGATES_DEVICE", "cpu"))
+        env = env or environment_of(stage)
         self.began, self.charged = time.time(), charged
         self.facts = {
             "schema": RunRecord.SCHEMA,

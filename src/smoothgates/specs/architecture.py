@@ -21,7 +21,7 @@ class ExpertsConfig(Record):
     @model_validator(mode="after")
     def _enough(self) -> "ExpertsConfig":
         if self.chosen > self.count:
-            raise ValueError(f"chosen is {self.chosen}, but there are {self.count} experts")
+            raise ValueError(f"chosen: expected at most {self.count}, the number of experts, got {self.chosen}")
         return self
 
 

@@ -11,13 +11,13 @@ from smoothgates.provenance.run_record import Execution
 from smoothgates.specs.check_gate import CheckGateSpec
 
 
-def run(spec_text: str, out: Path | None = None) -> None:
+def run(spec_text: str, out: Path | None = None, env: str | None = None) -> None:
     """Check a gate and write `out`; without `out`, print that the gate passed.
 
     Raises BadInput naming the property that does not hold.
     """
     spec = parse_spec(CheckGateSpec, spec_text)
-    execution = Execution("check_gate", spec, (f"gates.{spec.gate}",))
+    execution = Execution("check_gate", spec, (f"gates.{spec.gate}",), env=env)
     check_contract(GATES[spec.gate])
     if out is None:
         print(f"gate '{spec.gate}': all checks passed")

@@ -16,7 +16,14 @@ from smoothgates.specs.evaluate import EvaluateSpec
 from smoothgates.tasks import judging_parts
 
 
-def run(spec_text: str, data: Path, models: list[Path], outs: list[Path], index: Path | None = None) -> None:
+def run(
+    spec_text: str,
+    data: Path,
+    models: list[Path],
+    outs: list[Path],
+    index: Path | None = None,
+    env: str | None = None,
+) -> None:
     """Write the scores of each model.json to the path in the same place of `outs`.
 
     The samples go to samples.parquet/ beside the scores, a data set with one file for each benchmark.
@@ -38,7 +45,7 @@ def run(spec_text: str, data: Path, models: list[Path], outs: list[Path], index:
             return sampler
 
         for model, out in track(list(zip(models, outs, strict=True)), "evaluate"):
-            execution = Execution("evaluate", spec, judging_parts(spec.task), [data, model, index], charged)
+            execution = Execution("evaluate", spec, judging_parts(spec.task), [data, model, index], charged, env)
             scores, samples = score_run(benchmark, model, loaded)
             write_parquet(samples_of(out), samples)
             write_json(out, {**scores, "data_sha256": digest(data)})

@@ -12,10 +12,10 @@ from smoothgates.specs.gates import GatesSpec
 SCHEMA = "smoothgates.gates"
 
 
-def run(spec_text: str, curves: Path, out: Path) -> None:
+def run(spec_text: str, curves: Path, out: Path, env: str | None = None) -> None:
     """Write f, f′ and φ of every gate on a grid of ratios to `curves`, and the catalogue to `out`."""
     spec = parse_spec(GatesSpec, spec_text)
-    execution = Execution("gates", spec, tuple(f"gates.{name}" for name in GATES))
+    execution = Execution("gates", spec, tuple(f"gates.{name}" for name in GATES), env=env)
     write_parquet(curves, curve_rows(spec.tau, spec.clip))
     write_json(out, {"schema": SCHEMA, "schema_version": 1, "spec": spec.model_dump(mode="json"), "gates": catalogue()})
     execution.write(out.parent / "run.json", [out, curves])

@@ -11,10 +11,10 @@ from smoothgates.retrieval.passages import corpus_files
 from smoothgates.retrieval.spec import IndexSpec
 
 
-def run(spec_text: str, out: Path) -> None:
+def run(spec_text: str, out: Path, env: str | None = None) -> None:
     """Write the folder index/, and the manifest `out` that names its files."""
     spec = parse_spec(IndexSpec, spec_text)
-    execution = Execution("index", spec, inputs=corpus_files(spec.corpus))
+    execution = Execution("index", spec, inputs=corpus_files(spec.corpus), env=env)
     entries = build(spec, out.parent / FOLDER)
     write_json(
         out, {"schema": IndexManifest.SCHEMA, "schema_version": 1, "spec": spec.model_dump(mode="json"), **entries}

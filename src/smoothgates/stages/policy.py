@@ -21,13 +21,20 @@ from smoothgates.tasks import load_task
 from smoothgates.train.supervised import Demonstrations, train_supervised
 
 
-def run(spec_text: str, data: Path, out: Path, start: Path | None = None, mirror: Path | None = None) -> None:
+def run(
+    spec_text: str,
+    data: Path,
+    out: Path,
+    start: Path | None = None,
+    mirror: Path | None = None,
+    env: str | None = None,
+) -> None:
     """Write the weights folder, and the manifest `out` that names it.
 
     `start`: manifest of the policy to continue from. `mirror`: folder of published models, used instead of the hub.
     """
     spec = parse_spec(PolicySpec, spec_text)
-    execution = Execution("policy", spec, (f"tasks.{spec.task}",), [data, start])
+    execution = Execution("policy", spec, (f"tasks.{spec.task}",), [data, start], env=env)
     folder, losses = out.parent / "weights", []
     if spec.model is None:
         records, losses = supervised(spec, data, folder, start)

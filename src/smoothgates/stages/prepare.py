@@ -13,7 +13,9 @@ from smoothgates.provenance.run_record import Execution
 from smoothgates.specs.prepare import PrepareSpec
 
 
-def run(spec_text: str, out: Path, mirror: Path | None = None, lock: Path | None = None) -> None:
+def run(
+    spec_text: str, out: Path, mirror: Path | None = None, lock: Path | None = None, env: str | None = None
+) -> None:
     """Write train.parquet, a parquet file for each benchmark, and the manifest `out` that names them.
 
     Public data come from the folder `mirror` or, without it, from the hub; `lock` then pins the sets that the project's
@@ -21,7 +23,7 @@ def run(spec_text: str, out: Path, mirror: Path | None = None, lock: Path | None
     """
     spec = parse_spec(PrepareSpec, spec_text)
     sources = [part.source for part in (*spec.train, *spec.benchmarks.values())]
-    execution = Execution("prepare", spec, (f"tasks.{spec.task}",), public_files(spec.task, sources, mirror))
+    execution = Execution("prepare", spec, (f"tasks.{spec.task}",), public_files(spec.task, sources, mirror), env=env)
     data = load_task_data(spec, mirror, lock)
     files = {name: out.parent / f"{name}.parquet" for name in ("train", *data.benchmarks)}
     for name, examples in {"train": data.train, **data.benchmarks}.items():

@@ -46,6 +46,8 @@ class RunOptions:
     """Start over, whatever earlier attempts left."""
     wait: float = 60.0
     """Seconds to wait for another process that works on the same run."""
+    env: str | None = None
+    """The pinned environment that the run is in, for its record. By default that for CPUs."""
 
 
 def run(spec_text: str, inputs: Inputs, result: Result, options: RunOptions | None = None) -> None:
@@ -58,7 +60,9 @@ def run(spec_text: str, inputs: Inputs, result: Result, options: RunOptions | No
     stop, ranks = Stop(options.wall_minutes), Ranks()
     spec = parse_spec(TrainSpec, spec_text)
     parts = (f"gates.{spec.method.gate}", *judging_parts(spec.task))
-    execution = Execution("train", spec, parts, [inputs.data, inputs.policy, inputs.gate, inputs.index])
+    execution = Execution(
+        "train", spec, parts, [inputs.data, inputs.policy, inputs.gate, inputs.index], env=options.env
+    )
     if inputs.gate and (checked := read_manifest(inputs.gate, GateCheck)["spec"]["gate"]) != spec.method.gate:
         raise BadInput(
             f"{inputs.gate}: spec.gate: expected '{spec.method.gate}', the gate of the method, got '{checked}'"

@@ -58,7 +58,7 @@ def test_work_of_an_unfinished_run_stays(made, capsys):
     assert needed.exists()
     assert not finished.exists()
     out = capsys.readouterr().out
-    assert f"left  {needed}: an unfinished run goes on from it\n" in out
+    assert f"left  {needed}: an unfinished run resumes from it\n" in out
     assert out.endswith("freed 2.0 MB\n")
 
 
