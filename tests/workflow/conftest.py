@@ -100,6 +100,8 @@ def clone(finished, tmp_path) -> Checkout:
 
 
 def run_study(folder: Path, study: str, mirror: Path | None = None) -> Checkout:
+    import torch  # noqa: F401  (the study's jobs need it; without it, better now than in the middle of a study)
+
     checkout = Checkout(copy_project(ROOT, folder))
     shutil.copy(ROOT / f"tests/workflow/{study}.yaml", folder / f"config/{study}.yaml")
     if mirror:
