@@ -96,7 +96,7 @@ def test_a_file_of_the_gates_that_is_no_gate_is_one_line(command, checkout):
         words, cwd=checkout.folder, env=checkout.environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 2
-    assert done.stderr == "error: src/smoothgates/gates/mine.py: GATE: expected a Gate, found none\n"
+    assert done.stderr == "error: src/smoothgates/gates/mine.py: GATE: expected a Gate, got nothing\n"
 
 
 def test_editing_a_verifier_reruns_the_stages_that_can_reach_it(checkout):

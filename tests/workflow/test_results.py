@@ -163,7 +163,7 @@ def test_pruned_checkpoints_are_named_where_they_are_missed(checkout):
     again = ["--config", "study=smoke", "--forcerun", "evaluate", "--", scores]
     assert checkout.snakemake(*again, ok=False).returncode == 1
     log = (checkout.folder / "logs/smoke/evaluate/math/near/erf/heldout.log").read_text().splitlines()[-1]
-    assert log.startswith(f"error: results/smoke/{RUN}/checkpoints/rollout0001: is not there")
+    assert log.startswith(f"error: results/smoke/{RUN}/checkpoints/rollout0001: is missing")
     for seed in (0, 1):
         (checkout.folder / manifest.replace("seed0", f"seed{seed}")).unlink()
     checkout.snakemake(*again)
