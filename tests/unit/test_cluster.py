@@ -11,11 +11,12 @@ from smoothgates.errors import BadInput, TryAgain
 from smoothgates.io.paths import Paths
 from smoothgates.jobs.dag import jobs_of, outputs_by_rule
 from smoothgates.jobs.snakemake.exclusive import AT_WORK
-from smoothgates.ops.cluster import controller_lock, slurm, watch
+from smoothgates.ops import controller_lock
+from smoothgates.ops.cluster import slurm, watch
 from smoothgates.ops.cluster.attempt import cause_of
-from smoothgates.ops.cluster.controller_lock import ControllerLock
 from smoothgates.ops.cluster.output import Progress
 from smoothgates.ops.cluster.table import Names, comment_of, render
+from smoothgates.ops.controller_lock import ControllerLock
 from smoothgates.study.loader import load_study
 
 ROOT = Path(__file__).parents[2]
@@ -277,7 +278,7 @@ def test_the_pause_is_the_executors(clock):
 HOLD = """
 import sys, time
 from smoothgates.ops.cluster.attempt import cause_of
-from smoothgates.ops.cluster.controller_lock import ControllerLock
+from smoothgates.ops.controller_lock import ControllerLock
 lock = ControllerLock("laptop")
 lock.say(snakemake=1, log="here.log")
 print("held", flush=True)

@@ -16,7 +16,7 @@ from smoothgates.io.files import guarded
 from smoothgates.jobs.snakemake.causes import Causes
 from smoothgates.jobs.snakemake.exclusive import FOLDER, LOCKS, alone
 from smoothgates.jobs.snakemake.run import check_writable
-from smoothgates.ops.cluster.controller_lock import ControllerLock
+from smoothgates.ops.controller_lock import ControllerLock
 
 
 @pytest.fixture

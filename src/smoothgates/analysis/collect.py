@@ -12,6 +12,7 @@ from smoothgates.errors import BadInput
 from smoothgates.io.files import digest, read_json
 from smoothgates.io.manifests.manifest import read_manifest
 from smoothgates.io.manifests.model import ModelManifest
+from smoothgates.io.manifests.scores import ScoresManifest
 from smoothgates.io.paths import Paths
 from smoothgates.provenance.integrity import fault_of, unchanged, vouched
 from smoothgates.specs.analyse import Arms, seedless_fingerprint, spec_fingerprint
@@ -65,7 +66,7 @@ def read_scores(path: Path, model: Path, keys: dict[str, Any], benchmark: str, a
     spec = read_manifest(unchanged(model), ModelManifest)["spec"]
     if keys_of(spec) != keys:
         raise BadInput(f"{model}: spec: is not the run {'/'.join(map(str, keys.values()))}")
-    scores = read_json(unchanged(path), "smoothgates.scores")
+    scores = read_json(unchanged(path), ScoresManifest.SCHEMA)
     found = {**keys_of(scores["run"]), "benchmark": scores["spec"]["benchmark"]}
     if found != (wanted := {**keys, "benchmark": benchmark}):
         raise BadInput(f"{path}: run: expected {wanted}, got {found}")

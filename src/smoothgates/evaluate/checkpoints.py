@@ -9,13 +9,12 @@ from smoothgates.evaluate.benchmark import Benchmark, summarise
 from smoothgates.io.files import digest
 from smoothgates.io.manifests.manifest import read_manifest
 from smoothgates.io.manifests.model import ModelManifest
+from smoothgates.io.manifests.scores import ScoresManifest
 from smoothgates.policy.load import load_text
 from smoothgates.policy.manifest import verified_folder
 from smoothgates.rollout.collect import Actor
 from smoothgates.rollout.sampler import Sampler
 from smoothgates.specs.evaluate import SamplingBudget
-
-SCORES_SCHEMA = "smoothgates.scores"
 
 
 def score_run(benchmark: Benchmark, model: Path, loaded: Callable[[Path], Sampler]) -> tuple[dict, list[dict]]:
@@ -43,7 +42,7 @@ def score_run(benchmark: Benchmark, model: Path, loaded: Callable[[Path], Sample
         first = [row for row in samples if row["problem"] < spec.curve.problems and row["sample"] < spec.curve.samples]
         curve.append({"rollouts": manifest["rollouts"], **summarise(first)})
     found = {
-        "schema": SCORES_SCHEMA,
+        "schema": ScoresManifest.SCHEMA,
         "schema_version": 1,
         "spec": spec.model_dump(mode="json"),
         "run": {key: manifest["spec"][key] for key in ("task", "regime_name", "method_name", "seed")},

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter
 
 from smoothgates.report.style import FAINT, Look
-from smoothgates.specs.control import WARM_START, WARM_START_MOE
+from smoothgates.specs.control import CONTROL, WARM_START, WARM_START_MOE
 
 CURVES = (
     ("reward", "reward of the newest rollout", "linear"),
@@ -205,7 +205,7 @@ def gates_figure(gates: pd.DataFrame, tone: dict[str, str]) -> Figure:
 
 def learning_figure(learning: pd.DataFrame, look: Look, moe: tuple[str, ...]) -> Figure:
     """Held-out score of the kept checkpoints, from the warm start on; a row a benchmark, a column a regime."""
-    trained = learning[learning["regime"] != "control"]
+    trained = learning[learning["regime"] != CONTROL]
     rows, regimes = list(trained.groupby(["task", "benchmark"], sort=False)), list(trained["regime"].unique())
     figure, axes = plt.subplots(
         len(rows), len(regimes), figsize=(3.3 * len(regimes), 2.4 * len(rows)), sharey=True, squeeze=False

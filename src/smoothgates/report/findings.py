@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from smoothgates.analysis.collect import CELL
+from smoothgates.specs.control import CONTROL
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ CLOSE = 0.05
 
 def findings(summaries: pd.DataFrame, comparisons: pd.DataFrame, reference: str) -> list[Finding]:
     """One finding for each task × benchmark × regime, in the order of the study."""
-    scores = summaries[(summaries["metric"] == "score") & (summaries["regime"] != "control")]
+    scores = summaries[(summaries["metric"] == "score") & (summaries["regime"] != CONTROL)]
     differences = comparisons[comparisons["metric"] == "score"].set_index(CELL)
     several = scores["benchmark"].nunique() > 1
     found = []

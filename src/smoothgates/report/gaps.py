@@ -5,6 +5,7 @@ from pathlib import Path
 
 from smoothgates.errors import BadInput
 from smoothgates.io.files import read_json
+from smoothgates.io.manifests.comparisons import ComparisonsManifest
 from smoothgates.io.paths import record_of
 from smoothgates.io.records import parse
 from smoothgates.provenance.integrity import digest_now, fault_of, read_record, vouched
@@ -22,7 +23,7 @@ def checked_analysis(spec: ReportSpec, analysis: Path, others: Iterable[Path]) -
             vouched(path)
         except BadInput as error:
             raise BadInput(f"{error}: {again(path)}") from None
-    compared = read_json(analysis, "smoothgates.comparisons")
+    compared = read_json(analysis, ComparisonsManifest.SCHEMA)
     if spec_digest(parse(AnalyseSpec, compared["spec"], str(analysis))) != spec.analysed:
         raise BadInput(f"{analysis}: spec: is not what the study asks for now: {again(analysis)}")
     read = read_record(Path(record_of(analysis.as_posix())))["inputs"]

@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from smoothgates.analysis.collect import CELL
+from smoothgates.specs.control import CONTROL
 
 MINUS = "−"
 
@@ -56,7 +57,7 @@ def _informative(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _rank(names: pd.Series, order: list[str]) -> dict[str, int]:
     """Place of each name: controls first, then the given order, then as they come."""
-    found = ["control", *order, *dict.fromkeys(names)]
+    found = [CONTROL, *order, *dict.fromkeys(names)]
     return {name: found.index(name) for name in dict.fromkeys(names)}
 
 
@@ -88,7 +89,7 @@ def answers_table(runs: pd.DataFrame, order: list[str]) -> pd.DataFrame:
 def stability_table(runs: pd.DataFrame, order: list[str]) -> pd.DataFrame:
     """What the last checkpoint hides, mean over seeds (maxima: worst seed), one row a task × regime × method."""
     keys = ["task", "regime", "method"]
-    trained = runs[runs["regime"] != "control"].drop_duplicates([*keys, "seed"])  # of a run, not of a benchmark
+    trained = runs[runs["regime"] != CONTROL].drop_duplicates([*keys, "seed"])  # of a run, not of a benchmark
     trained = trained.sort_values(keys, key=lambda names: names.map(_rank(names, order)))
     rows = []
     for key, group in trained.groupby(keys, sort=False):

@@ -133,7 +133,20 @@ def collect(
     old_logp, order, routes = score_rows(ids, starts, lengths, mask.shape[1])
     sampler_logp = completions.logp[varied]
     metrics = rollout_metrics(judged, rewards, len(varied), (sampler_logp - old_logp)[mask].abs())
-    return Rollout(ids, starts, lengths, mask, old_logp, sampler_logp, order, varied, rewards, sampled, metrics, routes)
+    return Rollout(
+        ids=ids,
+        starts=starts,
+        lengths=lengths,
+        mask=mask,
+        old_logp=old_logp,
+        sampler_logp=sampler_logp,
+        order=order,
+        rows=varied,
+        rewards=rewards,
+        sampled=sampled,
+        metrics=metrics,
+        routes=routes,
+    )
 
 
 def rollout_metrics(judged: JudgedCompletions, rewards: Tensor, trained: int, gap: Tensor) -> dict[str, float]:

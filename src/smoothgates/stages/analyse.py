@@ -9,13 +9,12 @@ from smoothgates.analysis.collect import KEYS, read_run, stability
 from smoothgates.analysis.compare import comparisons, summaries
 from smoothgates.errors import BadInput
 from smoothgates.io.files import write_atomically, write_json
+from smoothgates.io.manifests.comparisons import ComparisonsManifest
 from smoothgates.io.paths import Paths
 from smoothgates.io.records import parse_spec
 from smoothgates.provenance.run_record import Execution
 from smoothgates.specs.analyse import AnalyseSpec
 from smoothgates.specs.control import CONTROL
-
-SCHEMA = "smoothgates.comparisons"
 
 
 def run(spec_text: str, results: Path, out: Path) -> None:
@@ -57,7 +56,7 @@ def run(spec_text: str, results: Path, out: Path) -> None:
     write_json(
         out,
         {
-            "schema": SCHEMA,
+            "schema": ComparisonsManifest.SCHEMA,
             "schema_version": 1,
             "spec": spec.model_dump(mode="json"),
             "gaps": gaps,

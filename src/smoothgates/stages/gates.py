@@ -5,11 +5,10 @@ from pathlib import Path
 from smoothgates.gates import GATES
 from smoothgates.gates.catalogue import catalogue, curve_rows
 from smoothgates.io.files import write_json, write_parquet
+from smoothgates.io.manifests.gates import GatesManifest
 from smoothgates.io.records import parse_spec
 from smoothgates.provenance.run_record import Execution
 from smoothgates.specs.gates import GatesSpec
-
-SCHEMA = "smoothgates.gates"
 
 
 def run(spec_text: str, curves: Path, out: Path, env: str | None = None) -> None:
@@ -17,5 +16,13 @@ def run(spec_text: str, curves: Path, out: Path, env: str | None = None) -> None
     spec = parse_spec(GatesSpec, spec_text)
     execution = Execution("gates", spec, tuple(f"gates.{name}" for name in GATES), env=env)
     write_parquet(curves, curve_rows(spec.tau, spec.clip))
-    write_json(out, {"schema": SCHEMA, "schema_version": 1, "spec": spec.model_dump(mode="json"), "gates": catalogue()})
+    write_json(
+        out,
+        {
+            "schema": GatesManifest.SCHEMA,
+            "schema_version": 1,
+            "spec": spec.model_dump(mode="json"),
+            "gates": catalogue(),
+        },
+    )
     execution.write(out.parent / "run.json", [out, curves])

@@ -7,6 +7,7 @@ import pandas as pd
 from smoothgates.analysis.collect import CELL
 from smoothgates.io.files import read_json, write_atomically
 from smoothgates.io.manifests.data import DataManifest
+from smoothgates.io.manifests.gates import GatesManifest
 from smoothgates.io.manifests.manifest import read_manifest
 from smoothgates.io.paths import Paths
 from smoothgates.io.records import parse, parse_spec
@@ -41,7 +42,7 @@ def run(spec_text: str, analysis: Path, gates: Path, data: list[Path], out: Path
     manifests, unknown = sound(data)
     known = [read_manifest(path, DataManifest) for path in manifests]
     records, lost = executions(results_of(paths, parse(AnalyseSpec, compared["spec"], str(analysis)), spec))
-    catalogue = read_json(gates, "smoothgates.gates")["gates"]
+    catalogue = read_json(gates, GatesManifest.SCHEMA)["gates"]
     summaries = pd.DataFrame(compared["summaries"])
     # A study of one method has nothing to compare, and yet a table.
     comparisons = pd.DataFrame(compared["comparisons"]).reindex(columns=[*CELL, "method", *COMPARED])

@@ -11,7 +11,7 @@ import pytest
 from smoothgates.errors import BadInput, TryAgain
 from smoothgates.io.files import write_json
 from smoothgates.jobs.snakemake.exclusive import alone
-from smoothgates.ops.cluster.controller_lock import ControllerLock
+from smoothgates.ops.controller_lock import ControllerLock
 from smoothgates.ops.results import clean
 from smoothgates.study import ownership as namesake
 from smoothgates.train.run.lease import Lease

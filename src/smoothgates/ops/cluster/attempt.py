@@ -13,10 +13,10 @@ from typing import Literal
 from smoothgates.errors import TryAgain
 from smoothgates.jobs.snakemake.causes import last_line, text_of
 from smoothgates.ops.cluster import slurm
-from smoothgates.ops.cluster.controller_lock import ControllerLock
 from smoothgates.ops.cluster.output import Progress, Step
 from smoothgates.ops.cluster.table import Names
 from smoothgates.ops.cluster.watch import Watch
+from smoothgates.ops.controller_lock import ControllerLock
 
 Outcome = Literal["done", "failed", "stopped", "again"]
 """`again` if a new Snakemake may succeed."""

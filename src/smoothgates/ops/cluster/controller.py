@@ -13,11 +13,11 @@ from smoothgates.jobs.snakemake.causes import text_of
 from smoothgates.jobs.snakemake.exclusive import release
 from smoothgates.ops.cluster import slurm
 from smoothgates.ops.cluster.attempt import TICK, Attempt, Outcome, cause_of, say
-from smoothgates.ops.cluster.controller_lock import ControllerLock
 from smoothgates.ops.cluster.output import Progress
 from smoothgates.ops.cluster.survivors import settle
 from smoothgates.ops.cluster.table import Names
 from smoothgates.ops.cluster.watch import Watch, latency_wait
+from smoothgates.ops.controller_lock import ControllerLock
 from smoothgates.study.loader import LoadedStudy
 from smoothgates.study.ownership import own_study
 

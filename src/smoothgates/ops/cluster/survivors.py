@@ -4,8 +4,6 @@ That Snakemake did not record that they finished. The next one would find their 
 whatever they were made from, and never notice a change.
 """
 
-import subprocess
-import sys
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,6 +12,7 @@ from smoothgates.jobs.dag import Job, jobs_of
 from smoothgates.ops.cluster.output import Step
 from smoothgates.ops.results.inventory import results_of
 from smoothgates.ops.results.verify import verify
+from smoothgates.ops.touch import touch
 from smoothgates.study.loader import LoadedStudy
 
 
@@ -50,17 +49,4 @@ def _record(study: LoadedStudy, jobs: list[Job]) -> None:
     for job in jobs:
         outputs[job.rule] += job.writes
     for rule, paths in outputs.items():
-        options = ["--config", f"study={study.path}", "--quiet", "all", "--cores", "1"]
-        command = [
-            sys.executable,
-            "-m",
-            "snakemake",
-            *options,
-            "--touch",
-            "--force",
-            "--allowed-rules",
-            rule,
-            "--",
-            *paths,
-        ]
-        subprocess.run(command, check=False, capture_output=True)
+        touch(study.path, paths, "--cores", "1", "--force", "--allowed-rules", rule, quiet=True)

@@ -5,9 +5,9 @@ from pathlib import Path
 from smoothgates.io.text import table
 from smoothgates.jobs.dag import Job, jobs_of
 from smoothgates.ops.cluster import slurm
-from smoothgates.ops.cluster.controller_lock import ControllerLock
 from smoothgates.ops.cluster.output import Step
 from smoothgates.ops.cluster.slurm import Entry
+from smoothgates.ops.controller_lock import ControllerLock
 from smoothgates.study.loader import LoadedStudy, load_study
 
 HEADINGS = ("id", "state", "job", "node", "elapsed", "why")

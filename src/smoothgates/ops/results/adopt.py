@@ -4,12 +4,10 @@ A copy has no Snakemake records, and its file times are in the order of copying.
 that a spec has changed; by the times it would make much of the study again. `verify` compares digests instead.
 """
 
-import subprocess
-import sys
-
 from smoothgates.errors import BadInput
 from smoothgates.ops.results.show import in_short
 from smoothgates.ops.results.verify import verify
+from smoothgates.ops.touch import touch
 from smoothgates.study.loader import LoadedStudy
 
 
@@ -27,9 +25,7 @@ def run(study: LoadedStudy) -> int:
     # Outputs that no finished job reads. Snakemake touches what they were made from as well.
     read = {path for job in done for path in job.reads}
     last = [path for job in done for path in job.writes if path not in read]
-    options = ["--profile", "workflow/profiles/local", "--config", f"study={study.path}", "--quiet", "all"]
-    command = [sys.executable, "-m", "snakemake", *options, "--touch", "--forceall", "--", *last]
-    touched = subprocess.run(command, check=False)
-    if touched.returncode == 0:
+    code = touch(study.path, last, "--profile", "workflow/profiles/local", "--forceall")
+    if code == 0:
         print(f"adopted {len(done)} jobs of {len(audit.states)}")
-    return touched.returncode
+    return code

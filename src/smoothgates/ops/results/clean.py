@@ -7,7 +7,7 @@ from smoothgates.errors import BadInput, TryAgain
 from smoothgates.io.paths import Paths
 from smoothgates.io.text import size
 from smoothgates.jobs.snakemake.exclusive import alone
-from smoothgates.ops.cluster.controller_lock import is_held
+from smoothgates.ops.controller_lock import is_held
 from smoothgates.ops.results.git import tracked
 from smoothgates.ops.results.removal import is_folder, removal, remove
 from smoothgates.ops.results.workdirs import at_work, look_around

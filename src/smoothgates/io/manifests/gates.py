@@ -1,0 +1,11 @@
+"""The catalogue of gates."""
+
+from typing import ClassVar
+
+from smoothgates.io.manifests.manifest import Manifest
+
+
+class GatesManifest(Manifest):
+    """Written by `gates`."""
+
+    SCHEMA: ClassVar[str] = "smoothgates.gates"
