@@ -74,12 +74,14 @@ def test_a_benchmark_is_prepared(clone, study):
 
 
 def test_a_figure_is_drawn(checkout):
-    for place, anchor in (
-        ("src/smoothgates/report/figures.py", "\n\ndef scores_figure"),
-        ("src/smoothgates/stages/report.py", '        "gates": (figures.gates_figure'),
-        ("src/smoothgates/report/page.html.j2", '<figure id="gates">'),
-    ):
-        block = next(text for title, text in BLOCKS.items() if title.startswith(place))
-        checkout.edit(place, anchor, f"\n\n{block}{anchor}" if "def " in block else f"{block}{anchor}")
+    """A new figure is one file's affair, and reaches the page with its caption."""
+    source, place = "src/smoothgates/report/figures.py", '        "gates": (gates_figure'
+    checkout.edit(source, place, BLOCKS[f"{source}, in page_figures"] + place)
+    checkout.edit(source, "\n\ndef scores_figure", f"\n\n{BLOCKS[source]}\n\ndef scores_figure")
     checkout.snakemake("report", "--config", "study=smoke", "--allowed-rules", "report")
     assert (checkout.folder / "reports/smoke/figures/lengths.svg").is_file()
+    page = (checkout.folder / "reports/smoke/index.html").read_text()
+    assert page.count('<figure id="lengths">') == 1
+    assert "<figcaption>Length of completions during training, a line a method.</figcaption>" in page
+    for name in ("scores", "learning", "gates"):
+        assert page.count(f'<figure id="{name}">') == 1, "a figure with a place of its own is not shown again"

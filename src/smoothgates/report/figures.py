@@ -1,4 +1,6 @@
-"""The report's figures. Each takes tables and returns a figure."""
+"""The report's figures. Each function takes tables and returns a figure; `page_figures` names those of the page."""
+
+from dataclasses import dataclass
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -25,6 +27,47 @@ DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (5, 1.5, 1.5, 1.5)), (0, (3, 
 
 ROUTING = (("routing_churn", "changed by one update"), ("routing_drift", "changed since sampling"))
 """Column and label of each panel of the routing figure."""
+
+
+@dataclass(frozen=True)
+class FigureData:
+    """What figures can show. docs/metrics.md has the columns of the tables."""
+
+    runs: pd.DataFrame
+    """One row per run and benchmark."""
+    summaries: pd.DataFrame
+    """Means over seeds."""
+    learning: pd.DataFrame
+    """Scores of the checkpoints on the way; may be empty."""
+    curves: pd.DataFrame
+    """Metrics of every update."""
+    routed: pd.DataFrame
+    """The rows of `curves` of policies with experts; may be empty."""
+    gates: pd.DataFrame
+    """f, f′ and φ of each gate over the ratio."""
+    look: Look
+    tone: dict[str, str]
+    """Colour of each gate."""
+    moe: tuple[str, ...]
+    """Regimes with a mixture of experts."""
+
+
+def page_figures(data: FigureData) -> dict[str, tuple]:
+    """Every figure of the page by name: its function and the arguments.
+
+    A figure that the template does not place comes after the gates; the first line of its function's docstring is the
+    caption.
+    """
+    found = {
+        **{f"curves_{task}": (curves_figure, own, data.look) for task, own in data.curves.groupby("task", sort=False)},
+        "gates": (gates_figure, data.gates, data.tone),
+        "scores": (scores_figure, data.runs, data.summaries, data.look, data.moe),
+    }
+    if len(data.learning):
+        found["learning"] = (learning_figure, data.learning, data.look, data.moe)
+    if len(data.routed):
+        found["routing"] = (routing_figure, data.routed, data.look)
+    return found
 
 
 def scores_figure(runs: pd.DataFrame, summaries: pd.DataFrame, look: Look, moe: tuple[str, ...]) -> Figure:

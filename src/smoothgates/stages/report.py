@@ -12,7 +12,8 @@ from smoothgates.io.manifests.manifest import read_manifest
 from smoothgates.io.paths import Paths
 from smoothgates.io.records import parse, parse_spec
 from smoothgates.provenance.run_record import Execution
-from smoothgates.report import figures, tables
+from smoothgates.report import tables
+from smoothgates.report.figures import FigureData, page_figures
 from smoothgates.report.findings import findings
 from smoothgates.report.gaps import by_file, checked_analysis, sound
 from smoothgates.report.page import Page
@@ -51,19 +52,22 @@ def run(spec_text: str, analysis: Path, gates: Path, data: list[Path], out: Path
     set_theme()
     looks = look(methods, spec.reference)
     folder = out.parent
-    curves_of_gates = pd.read_parquet(gate_curves)
     used_by = {name: spec.methods[name].gate for name in spec.order}
     tone = gate_colours([gate["name"] for gate in catalogue], used_by, looks)
-    wanted = {
-        **{f"curves_{task}": (figures.curves_figure, own, looks) for task, own in curves.groupby("task", sort=False)},
-        "gates": (figures.gates_figure, curves_of_gates, tone),
-        "scores": (figures.scores_figure, runs, summaries, looks, spec.moe),
-    }
-    if len(learning):
-        wanted["learning"] = (figures.learning_figure, learning, looks, spec.moe)
     routed = curves.dropna(subset=ROUTED) if set(ROUTED) <= set(curves) else curves.iloc[:0]
-    if len(routed):
-        wanted["routing"] = (figures.routing_figure, routed, looks)
+    wanted = page_figures(
+        FigureData(
+            runs=runs,
+            summaries=summaries,
+            learning=learning,
+            curves=curves,
+            routed=routed,
+            gates=pd.read_parquet(gate_curves),
+            look=looks,
+            tone=tone,
+            moe=spec.moe,
+        )
+    )
     shown = {
         "scores": tables.score_table(summaries, comparisons, methods),
         "answers": tables.answers_table(runs, methods),
@@ -78,6 +82,7 @@ def run(spec_text: str, analysis: Path, gates: Path, data: list[Path], out: Path
         page = Page(
             spec=spec,
             figures=draw_all(wanted, new / "figures"),
+            captions={name: (function.__doc__ or name).splitlines()[0] for name, (function, *_) in wanted.items()},
             tables=shown,
             look=looks,
             findings=findings(summaries, comparisons, spec.reference),
