@@ -1,4 +1,4 @@
-"""report: one self-contained page, its figures and tables beside it. Reads files only; never imports torch."""
+"""report: one self-contained page, with its figures and tables beside it. Never imports torch."""
 
 from pathlib import Path
 
@@ -13,9 +13,9 @@ from smoothgates.io.records import parse, parse_spec
 from smoothgates.provenance.run_record import Execution
 from smoothgates.report import figures, tables
 from smoothgates.report.findings import findings
-from smoothgates.report.gaps import by_file, checked_analysis, sound
+from smoothgates.report.gaps import by_file, checked_analysis, matching
 from smoothgates.report.page import Page
-from smoothgates.report.publish import together
+from smoothgates.report.publish import publishing
 from smoothgates.report.runs import costs, executions, origins, results_of
 from smoothgates.report.style import draw_all, gate_colours, look, set_theme
 from smoothgates.specs.analyse import AnalyseSpec
@@ -30,7 +30,8 @@ ROUTED = ["routing_churn", "routing_drift"]
 def run(spec_text: str, analysis: Path, gates: Path, data: list[Path], out: Path) -> None:
     """Write the page `out`, figures/ (SVG, PDF) and tables/ (CSV, LaTeX) beside it: all of them, or none.
 
-    What is not what its record says is named on the page and not shown. BadInput if that is the analysis or the gates.
+    The page names inputs that do not match their records and leaves them out. Raises BadInput if the analysis or the
+    gates are among them.
     """
     spec = parse_spec(ReportSpec, spec_text)
     frames = [analysis.parent / f"{name}.parquet" for name in ("scores", "learning", "curves")]
@@ -38,12 +39,12 @@ def run(spec_text: str, analysis: Path, gates: Path, data: list[Path], out: Path
     compared = checked_analysis(spec, analysis, [*frames, gates, gate_curves])
     execution = Execution("report", spec, inputs=[analysis, *frames, *data, gates, gate_curves])
     paths = Paths(spec.study, analysis.parent.parent.as_posix())
-    manifests, unknown = sound(data)
+    manifests, unknown = matching(data)
     known = [read_manifest(path, DataManifest) for path in manifests]
     records, lost = executions(results_of(paths, parse(AnalyseSpec, compared["spec"], str(analysis)), spec))
     catalogue = read_json(gates, "smoothgates.gates")["gates"]
     summaries = pd.DataFrame(compared["summaries"])
-    # A study of one method has nothing to compare, and yet a table.
+    # A study of one method has no comparisons; the tables need the columns.
     comparisons = pd.DataFrame(compared["comparisons"]).reindex(columns=[*CELL, "method", *COMPARED])
     runs, learning, curves = map(pd.read_parquet, frames)
     methods = list(spec.order)
@@ -52,10 +53,10 @@ def run(spec_text: str, analysis: Path, gates: Path, data: list[Path], out: Path
     folder = out.parent
     curves_of_gates = pd.read_parquet(gate_curves)
     used_by = {name: spec.methods[name].gate for name in spec.order}
-    tone = gate_colours([gate["name"] for gate in catalogue], used_by, looks)
+    colours = gate_colours([gate["name"] for gate in catalogue], used_by, looks)
     wanted = {
         **{f"curves_{task}": (figures.curves_figure, own, looks) for task, own in curves.groupby("task", sort=False)},
-        "gates": (figures.gates_figure, curves_of_gates, tone),
+        "gates": (figures.gates_figure, curves_of_gates, colours),
         "scores": (figures.scores_figure, runs, summaries, looks, spec.moe),
     }
     if len(learning):
@@ -71,7 +72,7 @@ def run(spec_text: str, analysis: Path, gates: Path, data: list[Path], out: Path
     }
     if len(routed):
         shown["routing"] = tables.routing_table(routed, methods)
-    with together(folder) as new:
+    with publishing(folder) as new:
         for name, table in shown.items():
             tables.save_table(table, new / "tables", name)
         page = Page(
