@@ -23,7 +23,7 @@ def test_every_row_is_in_one_micro_batch(lengths, ranks, budget, packed):
 
 
 @given(LENGTHS, RANKS, st.integers(1, 900), st.booleans())
-def test_no_micro_batch_is_over_the_budget_unless_it_is_one_row(lengths, ranks, budget, packed):
+def test_only_a_micro_batch_of_one_row_may_exceed_the_budget(lengths, ranks, budget, packed):
     for batch in batches(deal(lengths, ranks, budget, packed)):
         assert len(batch) <= 1 or tokens(batch, lengths, packed) <= budget
 
@@ -38,7 +38,7 @@ def test_ranks_differ_by_one_micro_batch_at_most(lengths, ranks, budget, packed)
 
 
 @given(LENGTHS, RANKS, st.integers(1, 900), st.booleans())
-def test_a_rank_is_idle_only_where_rows_are_short(lengths, ranks, budget, packed):
+def test_a_rank_is_idle_only_if_there_are_too_few_rows(lengths, ranks, budget, packed):
     dealt = deal(lengths, ranks, budget, packed)
     idle = [step.count([]) for step in dealt]
     assert not any(idle[:-1])
