@@ -73,7 +73,7 @@ def test_weights_are_the_ratio_of_each_token_up_to_the_cap(policy, gaps):
 
 
 def test_a_tokens_weight_depends_on_no_other_token(policy, gaps):
-    """It is not a product over the sequence, which would vanish with its length."""
+    """It is not a product over the sequence, which would tend to 0 with its length."""
     other = gaps.clone()
     other[:, 1:] = 3.0
     first, second = (correction_weights(rollout_of(policy, gap), 2.0) for gap in (gaps, other))
@@ -118,7 +118,7 @@ def test_without_a_gap_correction_has_no_effect(policy):
 
 
 def test_weights_restore_the_trainers_expectation():
-    """Samples of a rounded distribution, weighted, have the mean that the true one has."""
+    """Weighted samples of a rounded distribution have the mean of the exact one."""
     generator = torch_stream(0, "expectation")
     true = torch.randn(50, generator=generator).log_softmax(0)
     rounded = (true + 0.3 * torch.randn(50, generator=generator)).log_softmax(0)

@@ -1,4 +1,4 @@
-"""Every gate in the folder, whoever added it."""
+"""Tests of every gate in the folder, including new ones."""
 
 import importlib
 import json
@@ -63,7 +63,7 @@ ARCTAN, CLIP = GATES["arctan"], GATES["clip"]
 
 
 def slightly(gate, above, factor):
-    """The gate, its weight a little wrong where ratios are large."""
+    """The gate with a slightly wrong weight at large ratios."""
     return replace(gate, weight=lambda r, s, p: gate.weight(r, s, p) * (1 + factor * (r > above)))
 
 
@@ -112,7 +112,7 @@ def test_a_broken_gate_is_reported_with_the_ratio(gate, fault):
 
 
 def test_half_widths_must_be_proportional_to_the_inverse_of_tau():
-    """A method's half-width is converted to τ by this."""
+    """A method's half-width is converted to τ by this rule."""
     other = replace(ARCTAN, half_width=lambda tau: 1 / tau if tau > 0.5 else 1 / tau * (1 - 5e-4))
     with pytest.raises(BadInput, match=r"half_width is 3.33167 at tau 0.3, expected half_width\(1\)/tau = 3.33333"):
         check_contract(other)
@@ -205,7 +205,7 @@ def test_one_sided_gates_act_only_where_the_clip_acts(name):
 
 
 def test_a_one_sided_method_differs_from_its_gate_only_in_one_sided():
-    """So its training depends on the file of that gate alone."""
+    """Its training then depends on that gate's file only."""
     methods = load_methods("config/methods.yaml")
     for name in ("sigmoid", "erf", "arctan", "softsign"):
         control, method = methods[f"{name}_one_sided"], methods[f"{name}_wide"]

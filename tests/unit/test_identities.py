@@ -135,7 +135,7 @@ def test_on_policy_every_gate_gives_the_plain_policy_gradient(name, batch):
     """Null test: r = 1 everywhere. Token weights and aggregation are the only differences left."""
     method = METHODS[name]
     if method.weights is not None and method.weights.placement == "inside":
-        return  # weights inside the clip move its argument off 1: the gate acts even on-policy, which is the point
+        return  # weights inside the clip move its argument off 1: the gate acts even on-policy, as intended
     on_policy = dataclasses.replace(batch, logp=batch.old_logp)
     plain = Method(gate="none", weights=method.weights, aggregation=method.aggregation)
     loss = loss_and_gradient(on_policy, method)[1]

@@ -131,7 +131,7 @@ USED = sorted({method.gate for method in METHODS.values()})
 
 @pytest.mark.parametrize("gate", USED)
 def test_splitting_an_update_changes_rounding_only(gate, policy):
-    """The ways take turns, so that each is tried with every gate, and with every ratio and aggregation."""
+    """The ways alternate, so that each is tried with every gate, and with every ratio and aggregation."""
     assert len(WAYS) <= min(len(USED), len(RATIOS) * len(AGGREGATIONS))
     rollout, rows = rollout_of(policy), torch.arange(ROWS)
     shuffled = torch.randperm(ROWS, generator=torch_stream(0, "order"))

@@ -48,7 +48,7 @@ def test_a_rank_is_idle_only_if_there_are_too_few_rows(lengths, ranks, budget, p
 
 @given(LENGTHS, st.integers(200, 900))
 def test_sorting_never_costs_a_micro_batch(lengths, budget):
-    """With padding, compared to rows divided in the order in which they came."""
+    """With padding, compared to rows divided in their original order."""
     as_given, batch = 1, []
     for row in range(len(lengths)):
         if tokens([*batch, row], lengths, False) > budget:
@@ -59,7 +59,7 @@ def test_sorting_never_costs_a_micro_batch(lengths, budget):
 
 @given(LENGTHS, st.integers(200, 900))
 def test_packed_micro_batches_are_more_than_half_full(lengths, budget):
-    """All but one: two that are not would fit into one."""
+    """At most one is not: two such micro-batches would fit into one."""
     full = [2 * tokens(batch, lengths, True) > budget for batch in batches(deal(lengths, 1, budget, packed=True))]
     assert full.count(False) <= 1
 

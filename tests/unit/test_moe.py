@@ -200,7 +200,7 @@ def spec(lr=3e-4, replay=True, epochs=1, engine=None, minibatches=2):
 
 
 def start_of(policy, tokenizer, problems, chosen, rewards=(1.0, 0.0, 0.0)):
-    """A run's state and context. The rewards take turns, whatever the policy writes."""
+    """A run's state and context. Rewards alternate and do not depend on the completions."""
     cycle = itertools.cycle(rewards)
     judge = each(lambda text, example, cut: Verdict(next(cycle), {}, None, "wrong"))
     task_setup = dataclasses.replace(load_task_setup("math", PROTOCOL), judge=judge)
@@ -245,7 +245,7 @@ def test_a_large_step_changes_experts(moe, tokenizer, problems):
 
 @pytest.mark.parametrize("engine", MICRO_BATCHES[1:])
 def test_micro_batches_replay_the_same_routes(engine, moe, tokenizer, problems):
-    """An update gives the same numbers however it is divided, also after routers have changed since the rollout."""
+    """An update gives the same numbers however it is divided, even after routers have changed since the rollout."""
     plain = spec(minibatches=1)
     rollout = sample_rollout(*start_of(copy.deepcopy(moe), tokenizer, problems, plain))
     with torch.no_grad():

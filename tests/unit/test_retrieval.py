@@ -158,7 +158,7 @@ def test_bm25_answers_any_text(indexes, queries):
 def test_equal_passages_are_ranked_in_their_order(kind, encoder, tmp_path):
     same = [Passage(str(i), "Title", "the same words") for i in range(50)]
     corpus = write_corpus(tmp_path / "corpus.jsonl", [Passage("x", "Other", "thing"), *same])
-    alone = {} if kind == "bm25" else {"batch_size": 1}  # a text's place in a batch may round its vector otherwise
+    alone = {} if kind == "bm25" else {"batch_size": 1}  # rounding may depend on the place in a batch
     index = open_index(build(spec_of(kind, corpus, encoder, **alone), tmp_path / "index"))
     found = index.search(["same words"] * 2, 51)
     assert found[0] == found[1]
@@ -334,8 +334,8 @@ def test_a_real_passage_is_found_by_its_words(wikipedia):
     assert same > 0.99 * len(asked)
 
 
-# What a process holds for itself (anonymous memory: not backed by a file) once it has searched an index, less what it
-# held once it had searched a small one: by then all that is imported is there.
+# Growth of a process's private memory (anonymous: not backed by a file) when it searches an index. It has searched a
+# small one before, so that all imports are loaded.
 OWN_MEMORY = """
 import sys
 from pathlib import Path

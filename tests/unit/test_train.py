@@ -48,7 +48,7 @@ def spec(method="grpo", lr=3e-4, minibatches=2, epochs=1, lag=0, rollouts=2, see
 
 
 def task_setup(*rewards):
-    """A task setup whose rewards take turns, whatever the policy writes."""
+    """A task setup with alternating rewards, which do not depend on the completions."""
     cycle = itertools.cycle(rewards)
     judge = each(lambda text, example, cut: Verdict(next(cycle), {}, None, "wrong"))
     return dataclasses.replace(load_task_setup("math", PROTOCOL), judge=judge)

@@ -98,7 +98,7 @@ def test_hidden_states_equal_the_compact_decoders_at_all_and_at_selected_positio
 def intrusion(policy, given=None) -> float:
     """How much the states of packed sequences change when the tokens of the first of them do.
 
-    Shapes stay, and so do kernels and the order in which they add, but for experts: if none are `given`, some get more.
+    Shapes, kernels and the order of sums stay the same, except in experts: if none are `given`, some get more tokens.
     """
     ids = rows(sum(LENGTHS))
     found = []
@@ -109,7 +109,7 @@ def intrusion(policy, given=None) -> float:
 
 
 def test_no_bit_of_a_packed_sequence_depends_on_another(folder):
-    """With experts: where as many tokens as before go through each, because others may be added in another order."""
+    """With experts, each must get as many tokens as before: otherwise sums may be computed in another order."""
     policy, given = load_transformer(folder), None
     if policy.sparse_shape[0]:
         given = torch.arange(2, dtype=torch.uint8).expand(len(LENGTHS), max(LENGTHS), *policy.sparse_shape)
