@@ -66,7 +66,7 @@ def test_chunks_change_no_value_and_no_gradient(chunk, scale, dtype):
     ours, theirs = (torch.autograd.grad((logp * factors).sum(), (states, head)) for logp, _ in (chunked, full))
     for a, b in zip(ours, theirs, strict=True):
         assert a.dtype == dtype
-        # The relative error of a probability is the error of its logarithm. Products round to the type of their factors.
+        # The relative error of a probability is the error of its logarithm. Products round to the type of the factors.
         near = ulps(HEAD, largest(full[0])) + ulps(3 * HEAD, 1)
         assert (a - b).abs().max() <= near * largest(b) + ulps(1, largest(b), dtype)
 

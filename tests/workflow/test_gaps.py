@@ -1,4 +1,4 @@
-"""No number on the page that nobody measured: what is not what its record says is named instead, or refused."""
+"""The page shows measured numbers only: a result that does not match its record is named as a gap, or refused."""
 
 import json
 import re
@@ -97,7 +97,7 @@ SPOILT = {
 
 
 @pytest.mark.parametrize("spoil", SPOILT)
-def test_scores_that_are_not_what_was_measured_are_a_named_gap(spoil, place):
+def test_scores_that_fail_a_check_are_a_named_gap(spoil, place):
     change, fault = SPOILT[spoil]
     before = analysed()
     assert before["gaps"] == []
@@ -144,7 +144,7 @@ def test_a_method_without_any_score_is_a_gap_and_no_figure_fails(place):
     assert "There is nothing to compare with grpo." in reported()
 
 
-def test_without_the_reference_there_is_nothing_to_say(place):
+def test_an_analysis_needs_the_reference(place):
     for seed in (0, 1):
         (RESULTS / f"evaluate/math/near/grpo/seed{seed}/heldout.run.json").unlink()
     before = COMPARISONS.read_bytes()
@@ -163,7 +163,7 @@ def test_an_edited_analysis_is_refused_and_the_old_page_stays(path, place):
     file = RESULTS / "analysis" / path
     file.write_bytes(file.read_bytes().replace(b"0", b"1", 1))
     before = {path: path.read_bytes() for path in Path("reports").rglob("*") if path.is_file()}
-    with pytest.raises(BadInput, match=rf"^{file}: .*: delete results/smoke/analysis/.*, and `make report`"):
+    with pytest.raises(BadInput, match=rf"^{file}: .*: delete results/smoke/analysis/.* and run `make report`"):
         reported()
     assert before == {path: path.read_bytes() for path in Path("reports").rglob("*") if path.is_file()}
 
