@@ -11,7 +11,7 @@ from smoothgates.io.files import temporary_folder
 def publishing(folder: Path) -> Iterator[Path]:
     """Yield a temporary folder; move its files to `folder` when the block ends.
 
-    Files in subfolders are moved first, so that a page appears after its figures. If the block raises, none is.
+    Files in subfolders come first, so that a page appears after its figures. If the block raises, nothing is moved.
     """
     with temporary_folder(folder / "page") as unfinished:
         yield unfinished

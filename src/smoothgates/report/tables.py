@@ -65,9 +65,7 @@ def answers_table(runs: pd.DataFrame, order: list[str]) -> pd.DataFrame:
     keys = [*CELL, "method"]
     best = max((c for c in runs if c.startswith("pass_at_")), key=lambda c: int(c.split("_")[-1]), default=None)
     runs = runs.sort_values(keys, key=lambda names: names.map(_rank(names, order)))
-    searching = set(
-        runs.loc[runs["replies"] > 0, "task"]
-    )  # tasks in which some policy searches: others may have stopped
+    searching = set(runs.loc[runs["replies"] > 0, "task"])  # where some policy searches, others may have stopped
     rows = []
     for key, group in runs.groupby(keys, sort=False):
         mean = group.mean(numeric_only=True)

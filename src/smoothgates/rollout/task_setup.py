@@ -30,9 +30,9 @@ def load_task_setup(task_name: str, protocol: Protocol, index: Path | None = Non
         raise BadInput(f"--index: expected {'none' if index else 'a manifest'}, the retriever is '{tools.retriever}'")
     environment = task.environment(tools.max_searches, tools.top, index) if tools else None
     judge = load_rewards(task_name)[protocol.reward]
-    return TaskSetup(
-        task.prompts[protocol.prompt], with_coin_toss(judge) if protocol.toss else judge, environment, protocol
-    )
+    if protocol.toss:
+        judge = with_coin_toss(judge)
+    return TaskSetup(task.prompts[protocol.prompt], judge, environment, protocol)
 
 
 def with_coin_toss(judge: Judge) -> Judge:
