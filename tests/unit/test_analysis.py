@@ -14,7 +14,9 @@ from smoothgates.analysis.statistics import drawdown, holm, paired_t_p, sign_fli
 from smoothgates.report.findings import findings
 from smoothgates.report.tables import answers_table
 
-numbers = st.lists(st.integers(-64, 64).map(lambda n: n / 64), min_size=2, max_size=8)  # exact sums, so ties are ties
+numbers = st.lists(
+    st.integers(-64, 64).map(lambda n: n / 64), min_size=2, max_size=8
+)  # sums are exact, so equal sums compare equal
 
 
 @given(numbers)
@@ -93,8 +95,8 @@ def test_comparisons_are_paired_by_seed():
     assert (row["p"], row["smallest_p"]) == (0.25, 0.25)
 
 
-def test_problems_that_are_answered_once_are_judged_by_the_seeds_alone():
-    """One sample a problem does not tell the sampling error: it must not swallow the interval."""
+def test_without_a_sampling_error_intervals_use_the_spread_over_seeds():
+    """With one sample per problem the sampling error is NaN; the interval must not become NaN."""
     summary, found = compare({"grpo": [0.5, 0.7, 0.9], "erf": [0.6, 0.7, 0.8]}, noise=math.nan)
     row = found[found["metric"] == "score"].iloc[0]
     assert row["low"] < row["difference"] < row["high"]
@@ -110,18 +112,18 @@ def test_three_seeds_establish_nothing_however_large_the_effect():
     summary, found = compare({"grpo": [0.80, 0.81, 0.82], "none": [0.10, 0.111, 0.12]})
     assert not found["established"].any()
     (finding,) = findings(summary, found, "grpo")
-    assert finding.headline == "Differences appear, none is established"
-    assert "smallest exact p is 0.25" in finding.detail
+    assert finding.headline == "Differences appear, but none is established"
+    assert "smallest possible exact p is 0.25" in finding.detail
 
 
-def test_no_difference_is_said_to_be_none():
+def test_methods_with_close_means_are_not_separated():
     summary, found = compare({"grpo": [0.80, 0.90, 0.85], "erf": [0.82, 0.87, 0.85]})
     (finding,) = findings(summary, found, "grpo")
     assert finding.headline == "The gates do not separate here"
     assert "Every paired interval against grpo contains 0" in finding.detail
 
 
-def test_a_spread_below_the_sampling_noise_is_not_believed():
+def test_a_spread_below_the_sampling_noise_is_replaced_by_the_noise():
     lucky = {"grpo": [0.930, 0.950, 0.910], "erf": [0.912, 0.933, 0.891]}
     _, believed = compare(lucky, noise=0.0)
     _, doubted = compare(lucky, noise=0.006)
@@ -130,7 +132,7 @@ def test_a_spread_below_the_sampling_noise_is_not_believed():
     assert score[1]["holm"] > 0.05
 
 
-def test_wide_apart_but_too_few_is_said():
+def test_distant_means_over_few_seeds_are_not_called_different():
     summary, found = compare({"grpo": [0.80, 0.90, 0.85], "erf": [0.82, 0.40, 0.75]})
     (finding,) = findings(summary, found, "grpo")
     assert finding.headline == "The seeds cannot tell the methods apart"
@@ -143,6 +145,20 @@ def test_intervals_of_shares_are_shares():
     assert score["high"].max() <= 1
 
 
+def test_with_many_seeds_an_unestablished_difference_is_not_blamed_on_their_number():
+    """The smallest possible p is below 0.05 here: it does not explain why nothing is established."""
+    base = [0.80, 0.82, 0.79, 0.81, 0.83, 0.80, 0.78]
+    summary, found = compare({"grpo": base, "erf": [x + (-1) ** i * 0.01 for i, x in enumerate(base)]})
+    (finding,) = findings(summary, found, "grpo")
+    assert finding.detail.endswith("is 0.016; no difference is established.")
+
+
+def test_a_single_method_is_compared_with_nothing():
+    summary, found = compare({"grpo": [0.5, 0.6], "erf": [0.5, 0.6]})
+    (finding,) = findings(summary[summary["method"] == "grpo"], found.iloc[:0], "grpo")
+    assert finding.headline == "No comparison here"
+
+
 def test_enough_seeds_can_establish_an_effect():
     base = [0.80, 0.82, 0.79, 0.81, 0.83, 0.80, 0.78]
     summary, found = compare({"grpo": base, "none": [x - 0.1 - i * 0.001 for i, x in enumerate(base)]})
@@ -151,13 +167,13 @@ def test_enough_seeds_can_establish_an_effect():
     assert "Established: none −10.3 points" in finding.detail
 
 
-def test_metrics_that_a_run_lacks_are_left_out():
+def test_missing_metrics_are_left_out():
     summary, _ = compare({"grpo": [0.5, 0.6], "erf": [0.5, 0.6]})
     assert "mean_kl" not in set(summary["metric"])
 
 
-def test_a_policy_that_stopped_searching_is_seen():
-    """Beside one that searches, it has a rate; a task without tools has none."""
+def test_a_policy_that_stopped_searching_is_shown():
+    """It has a rate if another policy of the task searches; a task without tools has none."""
     common = {"benchmark": "heldout", "regime": "near", "seed": 0, "score": 0.5, "standard_error": 0.1,
               "sampling_error": 0.1, "truncated": 0.0, "unparsable": 0.0, "timeout": 0.0, "tokens": 9.0}  # fmt: skip
     rows = [("toolqa", "grpo", 1.5, 0.0), ("toolqa", "sapo", 0.0, 1.0), ("math", "grpo", 0.0, 1.0)]

@@ -48,7 +48,7 @@ def made(folder, task, kind, examples):
 
 @pytest.mark.parametrize("kind", SIZE)
 @pytest.mark.parametrize("task", LAPTOP.tasks)
-def test_ids_are_ours_on_every_text_of_the_laptop(task, kind, tmp_path):
+def test_transformers_gives_the_same_ids_for_every_text_of_the_laptop_study(task, kind, tmp_path):
     from transformers import AutoTokenizer
 
     examples = examples_of(task, 500)
@@ -64,7 +64,7 @@ def test_ids_are_ours_on_every_text_of_the_laptop(task, kind, tmp_path):
     assert theirs.apply_chat_template(chats, add_generation_prompt=True, return_dict=False) == prompts
 
 
-def test_the_template_puts_the_system_where_the_policy_reads_it(tmp_path):
+def test_the_template_puts_the_system_message_before_the_question(tmp_path):
     from transformers import AutoTokenizer
 
     prompt = Prompt("Question: {question}", system="Be brief.")
@@ -75,7 +75,7 @@ def test_the_template_puts_the_system_where_the_policy_reads_it(tmp_path):
 
 
 @pytest.mark.parametrize("kind", SIZE)
-def test_transformers_samples_answers_that_the_tasks_own_reward_takes(kind, tmp_path):
+def test_transformers_samples_answers_that_earn_the_tasks_reward(kind, tmp_path):
     """Completions of a policy that has memorised a few problems."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 

@@ -40,7 +40,7 @@ def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_two_are_kept(tmp_path):
+def test_the_last_two_checkpoints_are_kept(tmp_path):
     assert number_of(tmp_path / "none yet") is None
     for number in range(1, 5):
         save(tmp_path, number)
@@ -77,7 +77,7 @@ def changes_in(act, die_at=0):
     return int(told or -1)
 
 
-def test_death_before_any_change_leaves_the_old_or_the_new(tmp_path):
+def test_a_kill_at_any_moment_leaves_the_old_or_the_new_checkpoint(tmp_path):
     folder = tmp_path / "probe"
     for number in (1, 2):
         save(folder, number)
@@ -99,7 +99,7 @@ def test_death_before_any_change_leaves_the_old_or_the_new(tmp_path):
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_every_changed_byte_is_noticed(name, tmp_path, capsys):
+def test_every_changed_byte_is_detected(name, tmp_path, capsys):
     for number in (1, 2):
         save(tmp_path, number)
     path = tmp_path / "000002" / name
@@ -113,7 +113,7 @@ def test_every_changed_byte_is_noticed(name, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_cut_or_missing_files_are_noticed(name, tmp_path, capsys):
+def test_truncated_or_missing_files_are_detected(name, tmp_path, capsys):
     for number in (1, 2):
         save(tmp_path, number)
     path = tmp_path / "000002" / name

@@ -73,7 +73,7 @@ def test_weights_are_the_ratio_of_each_token_up_to_the_cap(policy, gaps):
 
 
 def test_a_tokens_weight_depends_on_no_other_token(policy, gaps):
-    """It is not a product over the sequence, which would vanish with its length."""
+    """It is not a product over the sequence, which would tend to 0 with its length."""
     other = gaps.clone()
     other[:, 1:] = 3.0
     first, second = (correction_weights(rollout_of(policy, gap), 2.0) for gap in (gaps, other))
@@ -91,7 +91,7 @@ def gradient(policy, rollout, cap):
     return torch.cat([g.flatten() for g in found[0]]), made
 
 
-def test_weights_multiply_what_each_token_adds_and_have_no_gradient(policy, gaps):
+def test_weights_multiply_each_tokens_term_and_have_no_gradient(policy, gaps):
     """Σ w·Â/L·∇log π at ratio 1, against autograd on that very sum."""
     rollout = rollout_of(policy, gaps)
     found, _ = gradient(policy, rollout, 2.0)
@@ -103,7 +103,7 @@ def test_weights_multiply_what_each_token_adds_and_have_no_gradient(policy, gaps
     assert_gradients_rounded([found], [expected])
 
 
-def test_without_it_the_samplers_log_probabilities_change_no_bit(policy, gaps):
+def test_without_correction_the_samplers_log_probabilities_have_no_effect(policy, gaps):
     plain, logged = gradient(policy, rollout_of(policy, torch.zeros(8, 6)), None)
     off, off_logged = gradient(policy, rollout_of(policy, gaps), None)
     on, _ = gradient(policy, rollout_of(policy, gaps), 2.0)
@@ -112,13 +112,13 @@ def test_without_it_the_samplers_log_probabilities_change_no_bit(policy, gaps):
     assert not torch.equal(plain, on)
 
 
-def test_without_a_gap_it_changes_no_bit(policy):
+def test_without_a_gap_correction_has_no_effect(policy):
     rollout = rollout_of(policy, torch.zeros(8, 6))
     assert torch.equal(gradient(policy, rollout, 2.0)[0], gradient(policy, rollout, None)[0])
 
 
 def test_weights_restore_the_trainers_expectation():
-    """Samples of a rounded distribution, weighted, have the mean that the true one has."""
+    """Weighted samples of a rounded distribution have the mean of the exact one."""
     generator = torch_stream(0, "expectation")
     true = torch.randn(50, generator=generator).log_softmax(0)
     rounded = (true + 0.3 * torch.randn(50, generator=generator)).log_softmax(0)
@@ -148,7 +148,7 @@ class Rounding(TorchSampler):
 
 
 @pytest.mark.parametrize("cap", [None, 1.1])
-def test_its_mean_is_logged_before_and_after_the_cap_where_it_is_on(cap, policy, tokenizer, problems):
+def test_the_mean_weight_is_logged_before_and_after_the_cap(cap, policy, tokenizer, problems):
     chosen = spec(cap)
     engine = TorchEngine(policy, chosen.engine, chosen.regime.optimizer, Ranks())
     context = RunContext(chosen, Rounding(policy), compact_text(tokenizer), load_task_setup("math", PROTOCOL), problems)

@@ -76,7 +76,7 @@ def outs(folder):
     return [folder / f"{seed}/heldout.json" for seed in (0, 1)]
 
 
-def test_one_sampler_takes_up_every_policy_of_every_run(made, samplers, tmp_path):
+def test_one_sampler_loads_every_policy_of_every_run(made, samplers, tmp_path):
     data, models = made
     evaluate.run(SPEC, data, models, outs(tmp_path))
     assert samplers["made"] == [models[0].parent / "weights"]

@@ -1,4 +1,4 @@
-"""Every gate in the folder, whoever added it."""
+"""Tests of every gate in the folder, including new ones."""
 
 import importlib
 import json
@@ -36,7 +36,7 @@ def test_one_file_one_gate_of_the_same_name():
     assert all(name == gate.name for name, gate in GATES.items())
 
 
-def test_what_the_docs_say_of_a_gate_is_what_its_file_says(monkeypatch):
+def test_the_docs_agree_with_the_gate_files(monkeypatch):
     """A new gate may be missing until `make docs`, so that adding its file is enough for the tests to pass."""
     written = Path("docs/gates.md").read_text().splitlines()
     assert any(line.startswith("| `clip` |") for line in written)
@@ -55,7 +55,7 @@ def test_the_one_sided_control_of_every_smooth_gate_keeps_the_contract(name):
     check_contract(one_sided(GATES[name]))
 
 
-def test_the_contract_holds_wherever_the_loss_goes():
+def test_the_contract_covers_the_whole_range_of_the_loss():
     assert FARTHEST == LOG_RATIO_LIMIT
 
 
@@ -63,7 +63,7 @@ ARCTAN, CLIP = GATES["arctan"], GATES["clip"]
 
 
 def slightly(gate, above, factor):
-    """The gate, its weight a little wrong where ratios are large."""
+    """The gate with a slightly wrong weight at large ratios."""
     return replace(gate, weight=lambda r, s, p: gate.weight(r, s, p) * (1 + factor * (r > above)))
 
 
@@ -106,13 +106,13 @@ BROKEN = [
 
 
 @pytest.mark.parametrize(("gate", "fault"), BROKEN, ids=lambda what: what if isinstance(what, str) else what.name)
-def test_what_a_gate_lacks_is_named_with_the_ratio(gate, fault):
+def test_a_broken_gate_is_reported_with_the_ratio(gate, fault):
     with pytest.raises(BadInput, match=f"^gate '{gate.name}': {fault}"):
         check_contract(gate)
 
 
 def test_half_widths_must_be_proportional_to_the_inverse_of_tau():
-    """A method's half-width is converted to τ by this."""
+    """A method's half-width is converted to τ by this rule."""
     other = replace(ARCTAN, half_width=lambda tau: 1 / tau if tau > 0.5 else 1 / tau * (1 - 5e-4))
     with pytest.raises(BadInput, match=r"half_width is 3.33167 at tau 0.3, expected half_width\(1\)/tau = 3.33333"):
         check_contract(other)
@@ -133,7 +133,7 @@ def test_half_widths_must_be_proportional_to_the_inverse_of_tau():
         ),
     ],
 )
-def test_a_file_that_is_no_gate_is_named(text, fault, tmp_path, monkeypatch):
+def test_a_file_without_a_valid_gate_is_named(text, fault, tmp_path, monkeypatch):
     monkeypatch.setattr(gates, "__path__", [*gates.__path__, str(tmp_path)])
     monkeypatch.delitem(sys.modules, "smoothgates.gates.mine", raising=False)
     (tmp_path / "mine.py").write_text(text)
@@ -142,7 +142,7 @@ def test_a_file_that_is_no_gate_is_named(text, fault, tmp_path, monkeypatch):
         gates.load("mine")
 
 
-def test_the_catalogue_is_written_whole_or_not_at_all(tmp_path):
+def test_the_catalogue_is_written_completely_or_not_at_all(tmp_path):
     """`make docs` in a copy with a file that defines no gate: one line, and the old catalogue stays."""
     shutil.copytree("src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "src/smoothgates/gates/mine.py").write_text("")
@@ -165,7 +165,7 @@ def test_the_catalogue_is_written_whole_or_not_at_all(tmp_path):
         {"half_width": lambda: 1},
     ],
 )
-def test_a_gate_that_cannot_be_drawn_is_one_line(broken, monkeypatch):
+def test_a_gate_that_cannot_be_drawn_is_reported_in_one_line(broken, monkeypatch):
     """The catalogue evaluates gates that no check has passed."""
     monkeypatch.setattr(catalogue, "GATES", {"mine": replace(ARCTAN, name="mine", **broken)})
     curves = [] if "half_width" in broken else [lambda: catalogue.curve_rows(tau=(1.0,), clip=0.2)]
@@ -174,7 +174,7 @@ def test_a_gate_that_cannot_be_drawn_is_one_line(broken, monkeypatch):
             draw()
 
 
-def test_the_stage_checks_and_leaves_a_record(tmp_path, monkeypatch, capsys):
+def test_the_stage_checks_and_writes_a_record(tmp_path, monkeypatch, capsys):
     out = tmp_path / "erf/check.json"
     check_gate.run('{"gate": "erf"}', out)
     assert json.loads(out.read_text())["spec"] == {"gate": "erf"}
@@ -204,8 +204,8 @@ def test_one_sided_gates_act_only_where_the_clip_acts(name):
         assert one.weight(free, 10.0, positive) == 1
 
 
-def test_a_one_sided_method_names_its_gate_and_differs_in_nothing_else():
-    """So its training depends on the file of that gate alone."""
+def test_a_one_sided_method_differs_from_its_gate_only_in_one_sided():
+    """Its training then depends on that gate's file only."""
     methods = load_methods("config/methods.yaml")
     for name in ("sigmoid", "erf", "arctan", "softsign"):
         control, method = methods[f"{name}_one_sided"], methods[f"{name}_wide"]

@@ -221,7 +221,7 @@ class TestHub:
         assert (facts["rows"], facts["dropped"]) == (100, 0)
         assert facts["rows_sha256"] == hashlib.sha256(b"".join(canonical(row) for row in ROWS)).hexdigest()
 
-    def test_what_is_cached_needs_no_hub(self, tried):
+    def test_a_cached_source_needs_no_hub(self, tried):
         assert tried["offline"][0] == tried["the hub is down, all is cached"][0] == tried["online"][0]
 
     def test_what_is_not_cached_is_one_line(self, tried):

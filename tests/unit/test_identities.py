@@ -135,7 +135,7 @@ def test_on_policy_every_gate_gives_the_plain_policy_gradient(name, batch):
     """Null test: r = 1 everywhere. Token weights and aggregation are the only differences left."""
     method = METHODS[name]
     if method.weights is not None and method.weights.placement == "inside":
-        return  # weights inside the clip move its argument off 1: the gate acts even on-policy, which is the point
+        return  # weights inside the clip move its argument off 1: the gate acts even on-policy, as intended
     on_policy = dataclasses.replace(batch, logp=batch.old_logp)
     plain = Method(gate="none", weights=method.weights, aggregation=method.aggregation)
     loss = loss_and_gradient(on_policy, method)[1]
@@ -180,7 +180,7 @@ def test_sigmoid_is_tanh_of_half_the_temperature(batch):
 @pytest.mark.parametrize("gate", ["sigmoid", "erf", "arctan", "softsign", "softsign_classic"])
 @given(batch=batches())
 @settings(max_examples=15, deadline=None)
-def test_a_wide_gate_is_no_gate(gate, batch):
+def test_a_wide_gate_equals_no_gate(gate, batch):
     """The steepest of them is softsign_classic, 1/(1 + τ|r − 1|)²: it takes at most 2τ|r − 1| of a gradient."""
     tau, largest = 1e-7, float((batch.logp - batch.old_logp).exp().max())
     wide = loss_and_gradient(batch, Method(gate=gate, tau=tau))[1]
@@ -190,7 +190,7 @@ def test_a_wide_gate_is_no_gate(gate, batch):
 
 @given(batch=batches())
 @settings(max_examples=30, deadline=None)
-def test_a_wide_clip_is_no_gate(batch):
+def test_a_wide_clip_equals_no_gate(batch):
     same(loss_and_gradient(batch, Method(gate="clip", clip=1e9)), loss_and_gradient(batch, Method(gate="none")))
 
 
@@ -242,7 +242,7 @@ def test_with_equal_lengths_all_aggregations_agree(batch):
 
 @given(batch=batches())
 @settings(max_examples=30, deadline=None)
-def test_weight_one_is_no_weight(batch):
+def test_weights_of_one_equal_no_weights(batch):
     same(loss_and_gradient(batch, METHODS["grpo_sg_printed"]), loss_and_gradient(batch, METHODS["grpo"]))
 
 

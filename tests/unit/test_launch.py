@@ -36,7 +36,7 @@ def launcher(environment: dict[str, str]) -> Launcher:
     return find_launcher(environment, lambda nodes: f"first-of-{nodes}", Path("/private"))
 
 
-def test_a_plain_shell_is_one_node():
+def test_outside_of_slurm_there_is_one_node():
     assert launcher({}) == launcher({"SLURM_JOB_ID": "31", "SLURM_STEP_NUM_NODES": "1"}) == ALONE
 
 
@@ -141,7 +141,7 @@ def python(code: str, count: int) -> int:
     return supervise([sys.executable, "-c", code], rank_environments(ALONE, {}, count, no_gpus))
 
 
-def test_ranks_that_succeed(tmp_path):
+def test_supervise_returns_0_if_all_ranks_succeed(tmp_path):
     code = f"import os, pathlib; pathlib.Path({str(tmp_path)!r}, os.environ['RANK']).touch()"
     assert python(code, 4) == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["0", "1", "2", "3"]
@@ -192,7 +192,7 @@ def test_a_rank_that_ignores_sigterm_is_killed(monkeypatch):
     assert time.monotonic() - began < 5
 
 
-def test_signals_reach_every_rank_and_75_is_kept(tmp_path):
+def test_signals_reach_every_rank_and_exit_code_75_is_returned(tmp_path):
     """With 75, the other ranks are saving as well, and get the time to finish."""
     body = (
         "import os, pathlib, signal, sys, time\n"
@@ -216,7 +216,7 @@ def test_signals_reach_every_rank_and_75_is_kept(tmp_path):
     assert len(list(tmp_path.glob("saved*"))) == 2
 
 
-def test_ranks_of_one_machine_meet_in_a_private_folder_that_goes_with_them(tmp_path):
+def test_ranks_of_one_machine_meet_in_a_private_folder_that_is_deleted_afterwards(tmp_path):
     """The whole path from the command line: two processes that must connect."""
     command = [sys.executable, "-m", "smoothgates", "launch", "--processes", "2", "--", "probe"]
     variables = {**os.environ, "TMPDIR": str(tmp_path), "GLOO_SOCKET_IFNAME": "no-such-interface"}

@@ -62,7 +62,7 @@ def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_taken_and_given_back(tmp_path):
+def test_a_lease_is_taken_and_released(tmp_path):
     folder = tmp_path / "a/b"
     with Lease(folder, 0) as lease:
         assert names(folder) == ["lease.json"]
@@ -74,7 +74,7 @@ def test_taken_and_given_back(tmp_path):
     assert names(folder) == []
 
 
-def test_a_live_holder_is_named(tmp_path, monkeypatch):
+def test_the_error_names_a_live_holder(tmp_path, monkeypatch):
     monkeypatch.setenv("SLURM_JOB_ID", "17")
     with Lease(tmp_path, 0):
         began = time.monotonic()
@@ -93,7 +93,7 @@ def test_a_reader_never_sees_an_incomplete_heartbeat(tmp_path):
 
 
 @pytest.mark.parametrize("hosts", [["here"] * 6, [f"host{i}" for i in range(6)]])
-def test_of_many_that_start_together_one_holds_it(hosts, tmp_path):
+def test_of_many_processes_that_start_together_one_gets_the_lease(hosts, tmp_path):
     for turn in range(8):
         folder = tmp_path / str(turn)
         children = [fork(lambda at=folder: work(at, 0.01), host) for host in hosts]
@@ -126,7 +126,7 @@ def test_a_lease_of_another_host_is_taken_over_when_its_heartbeat_has_stopped(tm
 
 
 @pytest.mark.parametrize("offset", [-1e6, 1e6])
-def test_clocks_that_differ_do_not_matter(offset, tmp_path, monkeypatch):
+def test_clocks_of_hosts_may_differ(offset, tmp_path, monkeypatch):
     def hold():
         now = time.time
         time.time = lambda: now() + offset
@@ -140,7 +140,7 @@ def test_clocks_that_differ_do_not_matter(offset, tmp_path, monkeypatch):
     assert wait(child) == 0
 
 
-def test_of_many_that_take_over_a_lease_one_does(tmp_path):
+def test_of_many_processes_one_takes_over_a_stale_lease(tmp_path):
     """All find the same stale lease at the same time."""
     for turn in range(6):
         folder = tmp_path / str(turn)
@@ -184,7 +184,7 @@ def die_on_the_way(folder, moment, host, stale):
 
 @pytest.mark.parametrize("host", ["here", "elsewhere"])
 @pytest.mark.parametrize(("stale", "changes"), [(False, 8), (True, 12)])
-def test_death_at_any_moment_of_taking_or_releasing(stale, changes, host, tmp_path):
+def test_a_kill_at_any_moment_of_taking_or_releasing_leaves_a_usable_lease(stale, changes, host, tmp_path):
     ends = []
     while 75 not in ends:
         children = []
@@ -227,7 +227,7 @@ def test_a_holder_may_delete_the_directory(tmp_path):
     assert [wait(child) for child in children] == [0] * 12
 
 
-def test_many_that_die_and_many_that_work(tmp_path):
+def test_writers_exclude_each_other_while_processes_are_killed(tmp_path):
     """Half of the processes are killed at some moment; two are never inside at the same time."""
 
     def cautious():

@@ -66,12 +66,12 @@ def test_chunks_change_no_value_and_no_gradient(chunk, scale, dtype):
     ours, theirs = (torch.autograd.grad((logp * factors).sum(), (states, head)) for logp, _ in (chunked, full))
     for a, b in zip(ours, theirs, strict=True):
         assert a.dtype == dtype
-        # A probability is off in relation by what its logarithm is off; then products, and each rounds to its own type.
+        # The relative error of a probability is the error of its logarithm. Products round to the type of the factors.
         near = ulps(HEAD, largest(full[0])) + ulps(3 * HEAD, 1)
         assert (a - b).abs().max() <= near * largest(b) + ulps(1, largest(b), dtype)
 
 
-def test_halves_are_added_up_in_single_precision():
+def test_half_precision_products_accumulate_in_single_precision():
     """The results equal those of the same numbers in single precision: nothing is rounded before the logits."""
     states, head, targets, _ = problem(20, 64, 500, torch.bfloat16, 1.0)
     for chunk in (None, 4):
@@ -93,7 +93,7 @@ def test_entropy_is_of_the_distribution_and_has_no_gradient(chunk):
 
 
 @pytest.mark.parametrize("chunk", [None, 5])
-def test_a_policy_that_is_not_finite_is_not_hidden(chunk):
+def test_a_policy_that_is_not_finite_gives_nan(chunk):
     states, head, targets, _ = problem(4, 16, 300)
     with torch.no_grad():
         states[2, 0] = torch.nan
@@ -114,7 +114,7 @@ def test_chunks_take_an_eighth_of_the_memory():
 
 
 @pytest.mark.parametrize(("packed", "chunk"), [(True, None), (False, 9), (True, 9)])
-def test_packed_and_chunked_as_padded_and_full(packed, chunk, either):
+def test_packed_and_chunked_equals_padded_and_full(packed, chunk, either):
     ids, starts, lengths = rows()
     mask, weights = valid(lengths), list(either.parameters())
     factors = torch.randn(mask.shape, generator=torch_stream(1, "factors")) * mask
@@ -146,18 +146,18 @@ def leaks(policy, packed, chunk):
 
 @pytest.mark.parametrize("chunk", [None, 9])
 @pytest.mark.parametrize("packed", [False, True])
-def test_no_sequence_changes_a_bit_of_another(packed, chunk, policy):
+def test_no_packed_sequence_affects_another(packed, chunk, policy):
     assert leaks(policy, packed, chunk) == set()
 
 
-def test_attention_over_the_whole_row_would_be_seen(policy, monkeypatch):
+def test_attention_over_the_whole_row_would_be_detected(policy, monkeypatch):
     """The most common fault of packing: only a causal mask, with positions that restart correctly."""
     whole = lambda q, k, v, lengths: F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)  # noqa: E731
     monkeypatch.setattr(decoder, "isolated", whole)
     assert leaks(policy, True, None) == {1, 2, 3, 4, 5, 6}
 
 
-def test_positions_begin_anew_in_each_sequence(policy):
+def test_positions_start_at_0_in_each_sequence(policy):
     """A sequence has the same states wherever it is packed."""
     own = torch.randint(5, 110, (12,), generator=torch_stream(0, "own"))
     other = torch.randint(5, 110, (30,), generator=torch_stream(0, "other"))
@@ -166,7 +166,7 @@ def test_positions_begin_anew_in_each_sequence(policy):
     assert_rounded(alone, policy.hidden(own.unsqueeze(0))[0], FORWARD)
 
 
-def test_packing_notes_and_replays_the_same_experts(sparse):
+def test_packing_records_and_replays_the_same_experts(sparse):
     ids, starts, lengths = rows()
     before = starts.unsqueeze(1) + torch.arange(int(lengths.max())) - 1
     noted = []

@@ -109,7 +109,7 @@ def assert_same(found, expected, method):
     assert logged == pytest.approx(logged_at_once, rel=near, abs=near, nan_ok=True)
 
 
-def test_the_ways_are_what_they_say(policy):
+def test_the_compared_splits_differ_as_named(policy):
     rollout = rollout_of(policy)
     lengths = (rollout.starts + rollout.lengths).tolist()
     assert max(lengths) <= LONGEST
@@ -130,8 +130,8 @@ USED = sorted({method.gate for method in METHODS.values()})
 
 
 @pytest.mark.parametrize("gate", USED)
-def test_cutting_an_update_up_changes_nothing(gate, policy):
-    """The ways take turns, so that each is tried with every gate, and with every ratio and aggregation."""
+def test_splitting_an_update_changes_rounding_only(gate, policy):
+    """The ways alternate, so that each is tried with every gate, and with every ratio and aggregation."""
     assert len(WAYS) <= min(len(USED), len(RATIOS) * len(AGGREGATIONS))
     rollout, rows = rollout_of(policy), torch.arange(ROWS)
     shuffled = torch.randperm(ROWS, generator=torch_stream(0, "order"))
@@ -145,7 +145,7 @@ def test_cutting_an_update_up_changes_nothing(gate, policy):
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", ["grpo", "grpo_r2", "gspo"])
-def test_cutting_an_update_up_changes_nothing_with_experts(name, way, sparse):
+def test_splitting_an_update_with_experts_changes_rounding_only(name, way, sparse):
     """Both where routers choose and where a rollout's routes are replayed."""
     rollout, rows = rollout_of(sparse), torch.arange(ROWS)
     chosen = torch.rand(*rollout.ids.shape, *sparse.sparse_shape[:1], 8, generator=torch_stream(0, "experts"))
@@ -156,7 +156,7 @@ def test_cutting_an_update_up_changes_nothing_with_experts(name, way, sparse):
     assert_same(found, at_once, METHODS[name])
 
 
-def test_a_normaliser_of_the_split_would_be_seen(policy, monkeypatch):
+def test_a_normaliser_that_depends_on_the_split_is_detected(policy, monkeypatch):
     """If each micro-batch were divided by its own rows, these tests would fail."""
     rollout, rows, method = rollout_of(policy), torch.arange(ROWS), METHODS["grpo"]
     at_once = made(policy, rollout, spec_of(method), rows)

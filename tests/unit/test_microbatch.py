@@ -23,7 +23,7 @@ def test_every_row_is_in_one_micro_batch(lengths, ranks, budget, packed):
 
 
 @given(LENGTHS, RANKS, st.integers(1, 900), st.booleans())
-def test_no_micro_batch_is_over_the_budget_unless_it_is_one_row(lengths, ranks, budget, packed):
+def test_only_a_micro_batch_of_one_row_may_exceed_the_budget(lengths, ranks, budget, packed):
     for batch in batches(deal(lengths, ranks, budget, packed)):
         assert len(batch) <= 1 or tokens(batch, lengths, packed) <= budget
 
@@ -38,7 +38,7 @@ def test_ranks_differ_by_one_micro_batch_at_most(lengths, ranks, budget, packed)
 
 
 @given(LENGTHS, RANKS, st.integers(1, 900), st.booleans())
-def test_a_rank_is_idle_only_where_rows_are_short(lengths, ranks, budget, packed):
+def test_a_rank_is_idle_only_if_there_are_too_few_rows(lengths, ranks, budget, packed):
     dealt = deal(lengths, ranks, budget, packed)
     idle = [step.count([]) for step in dealt]
     assert not any(idle[:-1])
@@ -48,7 +48,7 @@ def test_a_rank_is_idle_only_where_rows_are_short(lengths, ranks, budget, packed
 
 @given(LENGTHS, st.integers(200, 900))
 def test_sorting_never_costs_a_micro_batch(lengths, budget):
-    """With padding, compared to rows divided in the order in which they came."""
+    """With padding, compared to rows divided in their original order."""
     as_given, batch = 1, []
     for row in range(len(lengths)):
         if tokens([*batch, row], lengths, False) > budget:
@@ -59,7 +59,7 @@ def test_sorting_never_costs_a_micro_batch(lengths, budget):
 
 @given(LENGTHS, st.integers(200, 900))
 def test_packed_micro_batches_are_more_than_half_full(lengths, budget):
-    """All but one: two that are not would fit into one."""
+    """At most one is not: two such micro-batches would fit into one."""
     full = [2 * tokens(batch, lengths, True) > budget for batch in batches(deal(lengths, 1, budget, packed=True))]
     assert full.count(False) <= 1
 

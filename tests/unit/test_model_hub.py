@@ -101,7 +101,7 @@ def inside(folder: Path) -> set[str]:
 
 
 class TestMirror:
-    def test_the_policy_is_the_model_and_nothing_else(self, mirror, data, tmp_path):
+    def test_the_policy_has_the_files_of_the_model_only(self, mirror, data, tmp_path):
         out = tmp_path / "policy/model.json"
         stage.run(spec(), data, out, mirror=mirror)
         kept = inside(mirror / "org/model") - {Path(name).parts[0] for name in DECOYS}
@@ -115,13 +115,13 @@ class TestMirror:
         assert {record["name"] for record in manifest["folders"]["weights"]} == kept
         assert text.template == STAND_IN_TEMPLATE
 
-    def test_it_takes_no_room_on_the_same_disk(self, mirror, data, tmp_path):
+    def test_files_are_linked_on_the_same_disk(self, mirror, data, tmp_path):
         stage.run(spec(), data, tmp_path / "policy/model.json", mirror=mirror)
         for file in (tmp_path / "policy/weights").iterdir():
             assert file.samefile(mirror / "org/model" / file.name)
             assert not file.is_symlink()
 
-    def test_on_another_disk_it_is_a_copy_with_the_same_digests(self, mirror, data, tmp_path, monkeypatch):
+    def test_files_are_copied_on_another_disk_with_the_same_digests(self, mirror, data, tmp_path, monkeypatch):
         stage.run(spec(), data, tmp_path / "linked/model.json", mirror=mirror)
         monkeypatch.setattr(os, "link", fail(errno.EXDEV))
         stage.run(spec(), data, tmp_path / "copied/model.json", mirror=mirror)
@@ -225,7 +225,7 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize("name", DAMAGES)
-def test_a_damaged_model_is_one_line_and_leaves_nothing(mirror, data, tmp_path, name):
+def test_a_damaged_model_is_reported_in_one_line_and_leaves_nothing(mirror, data, tmp_path, name):
     damage, fault = DAMAGES[name]
     damage(mirror / "org/model")
     with pytest.raises(BadInput, match=fault) as caught:
@@ -234,12 +234,12 @@ def test_a_damaged_model_is_one_line_and_leaves_nothing(mirror, data, tmp_path, 
     assert not (tmp_path / "policy").exists()
 
 
-def test_a_mirror_without_the_model_says_where_it_should_be(mirror, data, tmp_path):
+def test_a_missing_model_is_reported_with_its_expected_path(mirror, data, tmp_path):
     with pytest.raises(BadInput, match=r"mirror/org/other: is missing; expected org/other there"):
         stage.run(spec(name="org/other"), data, tmp_path / "policy/model.json", mirror=mirror)
 
 
-def test_the_commit_that_a_mirror_notes_may_be_the_right_one(mirror, data, tmp_path):
+def test_a_mirror_may_record_the_right_commit(mirror, data, tmp_path):
     of_another_revision(mirror / "org/model")
     noted = mirror / "org/model" / hub.METADATA
     noted.write_text(noted.read_text().replace("f" * 40, COMMIT))
@@ -248,7 +248,7 @@ def test_the_commit_that_a_mirror_notes_may_be_the_right_one(mirror, data, tmp_p
 
 class TestStandIn:
     @pytest.mark.parametrize("experts", [None, ExpertsConfig(count=4, chosen=2, intermediate_size=16)])
-    def test_it_is_loaded_as_a_published_model_is(self, data, tmp_path, experts):
+    def test_a_stand_in_is_loaded_like_a_published_model(self, data, tmp_path, experts):
         arch = ARCH.model_copy(update={"experts": experts})
         stage.run(spec(arch), data, tmp_path / "policy/model.json")
         policy, text = load_policy(verified_folder(tmp_path / "policy/model.json"), published=True)
@@ -258,7 +258,7 @@ class TestStandIn:
         with torch.no_grad():
             assert policy.hidden(torch.ones(1, 4, dtype=torch.long)).isfinite().all()
 
-    def test_it_is_the_same_every_time(self, data, tmp_path):
+    def test_a_stand_in_is_deterministic(self, data, tmp_path):
         for name in ("one", "two"):
             stage.run(spec(ARCH), data, tmp_path / name / "model.json")
         assert (tmp_path / "one/model.json").read_bytes() == (tmp_path / "two/model.json").read_bytes()
@@ -321,7 +321,7 @@ def tried(published, tmp_path_factory, fake_hub):
 
 
 class TestHub:
-    def test_what_is_fetched_is_weights_settings_and_tokenizer_alone(self, tried, published):
+    def test_only_weights_settings_and_tokenizer_are_fetched(self, tried, published):
         assert tried["fetched"] == "done"
         kept = inside(published) - {Path(name).parts[0] for name in DECOYS}
         assert tried["cached"] == kept
@@ -330,7 +330,7 @@ class TestHub:
             assert (tried["folder"] / "weights" / name).read_bytes() == (published / name).read_bytes()
             assert not (tried["folder"] / "weights" / name).is_symlink()
 
-    def test_what_is_cached_needs_no_hub(self, tried):
+    def test_a_cached_model_needs_no_hub(self, tried):
         assert tried["the hub is down, all is cached"] == "done"
 
     @pytest.mark.parametrize(
@@ -345,10 +345,10 @@ class TestHub:
             ("the hub is down, a part is cached", f"TryAgain model: org/model@{COMMIT}: the hub cannot be reached"),
         ],
     )
-    def test_each_failure_is_one_line(self, tried, case, line):
+    def test_each_failure_is_reported_in_one_line(self, tried, case, line):
         assert tried[case].startswith(line)
 
-    def test_a_hub_that_is_down_may_be_done_without(self, tried):
+    def test_an_unreachable_hub_is_reported_with_alternatives(self, tried):
         assert "set model_mirror to a folder" in tried["the hub is down"]
         assert "HF_ENDPOINT" in tried["the hub is down"]
 

@@ -96,7 +96,7 @@ def test_what_transformers_saves_is_loaded(folder, tmp_path, moe):
         assert_rounded(loaded.logits(loaded.hidden(ids)), expected, FORWARD)
 
 
-def test_a_folder_keeps_every_bit(folder, moe):
+def test_a_folder_with_experts_keeps_every_bit(folder, moe):
     loaded, _ = load_policy(folder)
     assert loaded.arch == moe.arch
     for (name, before), (_, after) in zip(moe.named_parameters(), loaded.named_parameters(), strict=True):
@@ -200,7 +200,7 @@ def spec(lr=3e-4, replay=True, epochs=1, engine=None, minibatches=2):
 
 
 def start_of(policy, tokenizer, problems, chosen, rewards=(1.0, 0.0, 0.0)):
-    """A run's state and context. The rewards take turns, whatever the policy writes."""
+    """A run's state and context. Rewards alternate and do not depend on the completions."""
     cycle = itertools.cycle(rewards)
     judge = each(lambda text, example, cut: Verdict(next(cycle), {}, None, "wrong"))
     task_setup = dataclasses.replace(load_task_setup("math", PROTOCOL), judge=judge)
@@ -231,7 +231,7 @@ def test_the_first_ratios_are_exactly_1_with_replay(engine, moe, tokenizer, prob
     assert first["routing_drift"] == 0
 
 
-def test_a_step_of_no_size_changes_no_expert(moe, tokenizer, problems):
+def test_a_step_of_size_zero_changes_no_expert(moe, tokenizer, problems):
     for row in run(moe, tokenizer, problems, spec(lr=1e-30, epochs=2)):
         assert row["routing_churn"] == row["routing_drift"] == 0
         assert row["log_ratio_max"] <= APART
@@ -245,7 +245,7 @@ def test_a_large_step_changes_experts(moe, tokenizer, problems):
 
 @pytest.mark.parametrize("engine", MICRO_BATCHES[1:])
 def test_micro_batches_replay_the_same_routes(engine, moe, tokenizer, problems):
-    """An update gives the same numbers however it is divided, also after routers have changed since the rollout."""
+    """An update gives the same numbers however it is divided, even after routers have changed since the rollout."""
     plain = spec(minibatches=1)
     rollout = sample_rollout(*start_of(copy.deepcopy(moe), tokenizer, problems, plain))
     with torch.no_grad():
@@ -288,7 +288,7 @@ def test_routes_survive_a_checkpoint(moe, tokenizer, problems):
     assert torch.equal(other.waiting[0].routes, routes)
 
 
-def test_what_changed_is_counted_behind_sampled_tokens_alone():
+def test_changed_experts_are_counted_for_sampled_tokens_only():
     """One row with a prompt of two tokens: the experts at position 1 give the first sampled token."""
     mask = torch.tensor([[True, False, True]])
     empty = torch.zeros(1, 3)

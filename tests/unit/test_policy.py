@@ -63,7 +63,7 @@ def test_gradients_equal_transformers(folder, policy):
     assert_gradients_rounded(ours, [named[name].grad for name, _ in policy.named_parameters()])
 
 
-def test_a_folder_comes_back_bit_for_bit(folder, policy):
+def test_a_saved_folder_is_loaded_bit_for_bit(folder, policy):
     again, text = load_policy(folder)
     assert again.arch == policy.arch
     for name, tensor in policy.state_dict().items():
@@ -81,7 +81,7 @@ def test_transformers_reads_the_tokenizer_and_its_template(folder, tokenizer):
     assert theirs.decode(tokenizer.encode(question).ids) == question
 
 
-def test_texts_survive_encoding(tokenizer, word_problems):
+def test_decoding_restores_encoded_texts(tokenizer, word_problems):
     stream = word_problems.generate(python_stream(3, "problems"))
     for _ in range(500):
         problem = next(stream)
@@ -134,7 +134,7 @@ def test_markers_are_single_tokens_that_decode_keeps(kind):
 
 
 @pytest.mark.parametrize("kind", ["words", "bytes"])
-def test_a_task_may_have_markers_of_its_own(kind):
+def test_a_task_may_define_markers(kind):
     tokenizer = build_tokenizer(["a b"], 400, kind, markers=("<code>", "</code>"))
     assert tokenizer.decode([*range(len(SPECIAL), len(SPECIAL) + 2)]) == "<code></code>"
     assert tokenizer.token_to_id("<think>") is None
@@ -167,7 +167,7 @@ def test_damaged_weights_are_named_with_both_digests(tmp_path, policy, tokenizer
         load_policy(verified_folder(manifest))
 
 
-def test_the_architecture_in_the_folder_is_the_studys(folder):
+def test_the_saved_architecture_is_the_studys(folder):
     config = json.loads((folder / "config.json").read_text())
     assert architecture_of(config, "it") == load_study("laptop").config.architecture
 

@@ -90,7 +90,7 @@ def test_a_single_rank_needs_no_process_group(monkeypatch):
         raise BadInput("alone")
 
 
-def test_shards_gathered_are_the_whole(two):
+def test_gathered_shards_are_the_whole_list(two):
     shares, wholes = zip(*two(lambda ranks: (ranks.shard([1, 2, 3, 4]), ranks.gather(ranks.shard([1, 2, 3, 4])))))
     assert shares == ([1, 2], [3, 4])
     assert wholes == ([[1, 2], [3, 4]],) * 2
@@ -141,7 +141,7 @@ def test_a_rank_that_loses_another_raises_try_again(gone, two, tmp_path):
     assert left[1].startswith(f"rank {1 - gone} has lost contact with another rank: ")
 
 
-def test_other_errors_are_not_taken_for_a_loss(two):
+def test_other_errors_are_not_reported_as_lost_ranks(two):
     def act(ranks: Ranks):
         with ranks.reporting_lost_ranks():
             raise RuntimeError("shapes differ")

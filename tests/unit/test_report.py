@@ -1,4 +1,4 @@
-"""What the page says of a study is true of that study, and its figures are readable however few panels they have."""
+"""The page describes its own study, and its figures are readable with any number of panels."""
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -22,23 +22,23 @@ def means(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(metric="score", mean=frame["score"], low=float("nan"), high=float("nan"))
 
 
-def test_one_seed_has_no_interval_to_contain_anything():
+def test_one_seed_gives_no_interval():
     cell = {"task": "math", "benchmark": "heldout", "regime": "near", "method": "erf", "metric": "score"}
     nothing = float("nan")
     difference = {"difference": 0.0, "low": nothing, "high": nothing, "smallest_p": 1.0, "holm": 1.0}
     frame = pd.DataFrame([{**cell, **difference, "established": False}])
     [found] = findings(means(runs({})), frame, "grpo")
-    assert found.headline == "One seed tells nothing"
+    assert found.headline == "One seed is too few to compare"
     assert "contains 0" not in found.detail
 
 
-def test_notes_are_those_of_the_study_and_not_of_its_rehearsal():
+def test_a_study_has_its_notes_and_its_rehearsal_has_none():
     assert "A 106k-parameter policy is not a 7B model." in load_study("laptop").report_spec().notes
     assert load_study("laptop_rehearsal_cpu").report_spec().notes == load_study("sapo").report_spec().notes == {}
 
 
 @pytest.mark.parametrize("scores", [(0.01, 0.02), (0.02, 0.01), (0.3, 0.3)])
-def test_the_names_of_close_controls_do_not_overlap(scores):
+def test_the_labels_of_close_controls_do_not_overlap(scores):
     frame = runs(dict(zip(("warm_start", "sft"), scores, strict=True)))
     figure = scores_figure(frame, means(frame), LOOK, ())
     figure.draw_without_rendering()
@@ -48,7 +48,7 @@ def test_the_names_of_close_controls_do_not_overlap(scores):
     plt.close(figure)
 
 
-def test_a_logarithmic_axis_within_one_decade_has_numbers():
+def test_a_logarithmic_axis_within_one_decade_has_tick_labels():
     columns = ("reward", "eur", "kl", "grad_norm", "policy_entropy", "log_ratio_q99")
     cell = {"task": "math", "regime": "near", "method": "grpo", "seed": 0, "log_ratio_q01": 0.0}
     frame = pd.DataFrame([{**cell, "rollout": i, **dict.fromkeys(columns, 0.3 + i / 10)} for i in range(4)])

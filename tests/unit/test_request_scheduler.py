@@ -119,7 +119,7 @@ def test_completions_are_those_of_the_torch_sampler(with_tools, policy, prompts,
 
 
 @pytest.mark.parametrize("lives", [[1], [3], [6, 2, 0]])
-def test_a_death_changes_nothing(lives, policy, prompts, sampler, capfd):
+def test_the_death_of_vllm_does_not_change_the_completions(lives, policy, prompts, sampler, capfd):
     expected = sample(policy, prompts, GREEDY, torch_stream(0, "s"), tools())
     Greedy.lives[:] = lives
     same(sampler().sample(prompts, GREEDY, torch_stream(0, "s"), tools()), expected)

@@ -102,7 +102,7 @@ def assert_same(a: State, b: State) -> None:
 
 
 @pytest.mark.parametrize("regime", REGIMES)
-def test_stopped_after_every_pass(regime, policy, resume, tmp_path):
+def test_a_run_stopped_after_every_pass_gives_the_same_bits(regime, policy, resume, tmp_path):
     spec = spec_of(regime)
     whole = begin(copy.deepcopy(policy), spec)
     resume(whole, spec)
@@ -122,7 +122,7 @@ def test_stopped_after_every_pass(regime, policy, resume, tmp_path):
     assert whole.history.steps > 3
 
 
-def test_a_divergence_is_restored_as_it_is(policy, resume, tmp_path):
+def test_a_diverged_state_is_restored(policy, resume, tmp_path):
     spec = spec_of("reuse", lr=1e30)
     state = begin(policy, spec)
     resume(state, spec)

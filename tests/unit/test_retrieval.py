@@ -124,7 +124,7 @@ def test_flat_dense_ranks_as_brute_force_and_ivf_that_probes_all_cells_too(index
             assert got == pytest.approx(np.sort(scores[row])[::-1][:5], abs=ulps(FORWARD, 1))
 
 
-def test_vectors_are_the_mean_over_real_tokens_whatever_is_batched_with_them(encoder):
+def test_vectors_are_the_mean_over_real_tokens_in_any_batch(encoder):
     from transformers import AutoModel, AutoTokenizer
 
     texts = ["query: a", "passage: " + "some longer text " * 30]
@@ -158,7 +158,7 @@ def test_bm25_answers_any_text(indexes, queries):
 def test_equal_passages_are_ranked_in_their_order(kind, encoder, tmp_path):
     same = [Passage(str(i), "Title", "the same words") for i in range(50)]
     corpus = write_corpus(tmp_path / "corpus.jsonl", [Passage("x", "Other", "thing"), *same])
-    alone = {} if kind == "bm25" else {"batch_size": 1}  # a text's place in a batch may round its vector otherwise
+    alone = {} if kind == "bm25" else {"batch_size": 1}  # rounding may depend on the place in a batch
     index = open_index(build(spec_of(kind, corpus, encoder, **alone), tmp_path / "index"))
     found = index.search(["same words"] * 2, 51)
     assert found[0] == found[1]
@@ -228,7 +228,7 @@ def test_contents_are_title_and_text_or_text_alone(tmp_path):
     assert list(read_passages([tmp_path / "c.jsonl"])) == [*odd, Passage("4", "", "no title")]
 
 
-def test_the_published_corpus_of_search_r1_is_read_as_it_is():
+def test_the_published_corpus_of_search_r1_is_read_unchanged():
     ours = list(read_passages([DATA / "corpus_searchr1_example.jsonl"]))
     published = list(read_passages([DATA / "orig" / "search-r1_example_corpus.jsonl"]))
     assert [(p.title, p.text) for p in published] == [(p.title, p.text) for p in ours]
@@ -237,13 +237,13 @@ def test_the_published_corpus_of_search_r1_is_read_as_it_is():
 @pytest.mark.parametrize(
     "line", ['{"id": "1"}', "[]", "7", '{"id": "1", "title": null, "text": "x"}', '{"contents": "\\ud800"}', "", "{"]
 )
-def test_a_row_that_is_no_passage_is_named(line, tmp_path):
+def test_a_row_without_a_passage_is_named(line, tmp_path):
     (tmp_path / "bad.jsonl").write_text('{"id": "0", "title": "t", "text": "x"}\n' + line + "\n")
     with pytest.raises(BadInput, match=r"bad.jsonl: .* after row 1"):
         list(read_passages([tmp_path / "bad.jsonl"]))
 
 
-def test_a_corpus_cut_short_is_named(tmp_path, passages):
+def test_a_truncated_corpus_is_named(tmp_path, passages):
     whole = gzip.compress(b"".join(json.dumps({"contents": p.contents}).encode() + b"\n" for p in passages))
     (tmp_path / "cut.jsonl.gz").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "cut.parquet").write_bytes(b"PAR1 and so on")
@@ -285,12 +285,12 @@ def test_an_encoder_must_be_pinned_and_in_safetensors(corpus, encoder, tmp_path)
         {"kind": "dense_ivf", "encoder": "e", "lists": 3},
     ],
 )
-def test_a_spec_says_what_its_kind_needs_and_nothing_else(wrong):
+def test_a_spec_has_exactly_the_fields_of_its_kind(wrong):
     with pytest.raises(ValueError, match=r"kind \w+: expected|revision: expected"):
         IndexSpec(corpus=("c.jsonl",), **wrong)
 
 
-def test_a_store_gives_back_what_it_was_given(tmp_path, passages):
+def test_a_store_returns_the_passages_written_to_it(tmp_path, passages):
     odd = [*passages, Passage("", "", ""), Passage("\0", "日本", "a\nb\r\n\u2028")]
     assert list(write_store(tmp_path / "store.arrow", odd)) == odd
     store = Store(tmp_path / "store.arrow")
@@ -309,7 +309,7 @@ TAGS = [*SEARCH, *INFORMATION, *ANSWER, "<think>", "</think>", "<|im_end|>", "<|
 
 
 @given(st.lists(st.sampled_from([*TAGS, "<", ">", "/", "answer", "eos"]) | st.text(max_size=3)).map("".join))
-def test_no_passage_smuggles_a_tag_into_the_conversation(text):
+def test_no_passage_puts_a_tag_into_the_conversation(text):
     for passage in (Passage("", "t", text), Passage("", text, "t")):
         shown = render([passage, passage])
         assert not any(tag in shown for tag in TAGS)
@@ -324,7 +324,7 @@ def wikipedia(tmp_path_factory, encoder):
     return build(spec, tmp_path_factory.mktemp("wikipedia"))
 
 
-def test_a_real_passage_is_found_by_its_own_words(wikipedia):
+def test_a_real_passage_is_found_by_its_words(wikipedia):
     index = open_index(wikipedia)
     store = Store(wikipedia.parent / FOLDER / "passages.arrow")
     assert len(store) == json.loads(wikipedia.read_text())["passages"] == 13_578
@@ -334,8 +334,8 @@ def test_a_real_passage_is_found_by_its_own_words(wikipedia):
     assert same > 0.99 * len(asked)
 
 
-# What a process holds for itself (anonymous memory: not backed by a file) once it has searched an index, less what it
-# held once it had searched a small one: by then all that is imported is there.
+# Growth of a process's private memory (anonymous: not backed by a file) when it searches an index. It has searched a
+# small one before, so that all imports are loaded.
 OWN_MEMORY = """
 import sys
 from pathlib import Path
@@ -362,7 +362,7 @@ print(after - before)
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux alone tells how much memory no file stands behind")
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_a_process_holds_for_itself_does_not_grow_with_the_index(kind, manifests, wikipedia, tmp_path):
+def test_the_private_memory_of_a_process_does_not_grow_with_the_index(kind, manifests, wikipedia, tmp_path):
     folders = [manifests["bm25"].parent / FOLDER, wikipedia.parent / FOLDER]
     if kind != "bm25":
         import faiss

@@ -71,7 +71,7 @@ def test_sampling_is_unrestricted_and_follows_the_distribution(policy, prompts):
     assert (counts > 0).sum() > 100
 
 
-def test_same_seed_same_tokens(policy, prompts):
+def test_equal_seeds_give_equal_tokens(policy, prompts):
     first, again, other = draw(policy, prompts), draw(policy, prompts), draw(policy, prompts, seed=1)
     assert torch.equal(first.ids, again.ids)
     assert torch.equal(first.logp, again.logp)

@@ -93,7 +93,7 @@ def test_the_fields_of_a_row_reach_the_judge(tmp_path, judged):
     )
 )
 @settings(max_examples=100, deadline=None)
-def test_any_text_passes_as_it_is(tmp_path_factory, texts):
+def test_any_text_reaches_the_judge_unchanged(tmp_path_factory, texts):
     folder = tmp_path_factory.mktemp("texts")
     rows = [{"id": i, "completion": text, "answer": GOLD} for i, text in enumerate(texts)]
     source = write(folder / "in.jsonl", rows)
@@ -147,7 +147,7 @@ def test_an_answer_that_the_judge_cannot_read_is_bad_input(tmp_path):
         score.run("logic", "answer", source, tmp_path / "out.jsonl")
 
 
-def test_unknown_names_are_answered_with_the_known(tmp_path):
+def test_an_unknown_name_is_reported_with_the_known_ones(tmp_path):
     source = write(tmp_path / "in.jsonl", [RIGHT])
     with pytest.raises(BadInput, match="--task: expected one of logic, math, toolqa, got 'maths'"):
         score.run("maths", "answer", source, tmp_path / "out.jsonl")
@@ -193,7 +193,7 @@ def test_stopped_at_any_byte_it_continues_to_the_same_bytes_and_judges_no_row_tw
         "[]",
     ],
 )
-def test_a_file_of_other_verdicts_is_left_alone(tmp_path, line):
+def test_a_file_of_other_verdicts_is_not_changed(tmp_path, line):
     source, out = write(tmp_path / "in.jsonl", [RIGHT]), tmp_path / "out.jsonl"
     score.run("logic", "answer", source, out)
     out.write_text(line + "\n")
@@ -253,7 +253,7 @@ def test_verdicts_are_never_mixed_with_those_of_anything_else(tmp_path, monkeypa
     score.run(*again)
 
 
-def test_what_a_note_says_is_the_same_at_every_run(tmp_path):
+def test_the_recorded_inputs_are_the_same_in_every_run(tmp_path):
     source, notes = write(tmp_path / "in.jsonl", [RIGHT]), []
     for name in ("one", "two"):
         score.run("logic", "answer", source, tmp_path / name)
@@ -266,7 +266,7 @@ def command(*words: str | Path) -> list[str]:
 
 
 @pytest.mark.parametrize("name", ["-", "/dev/stdin", "fifo"])
-def test_what_can_be_read_once_only_is_judged_as_a_file_is(tmp_path, name):
+def test_a_pipe_is_judged_like_a_file(tmp_path, name):
     """A pipe is judged, and judged again when it is written again."""
     source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     write(source, [RIGHT | {"id": i, "completion": "x" * 1000} for i in range(300)])
@@ -285,7 +285,7 @@ def test_what_can_be_read_once_only_is_judged_as_a_file_is(tmp_path, name):
     assert out.read_bytes() == (tmp_path / "straight.jsonl").read_bytes()
 
 
-def test_a_second_writer_is_kept_off_and_the_lock_dies_with_the_first(tmp_path):
+def test_a_second_writer_is_refused_until_the_first_has_ended(tmp_path):
     source, out, straight = (tmp_path / name for name in ("in.jsonl", "out.jsonl", "straight.jsonl"))
     write(source, [RIGHT | {"id": i} for i in range(700)])
     score.run("logic", "answer", source, straight)
@@ -337,7 +337,7 @@ def test_rows_that_change_while_they_are_judged_are_bad_input(tmp_path, monkeypa
         ("/proc/out", "cannot be written"),
     ],
 )
-def test_an_output_that_cannot_be_one_is_named(tmp_path, out, fault):
+def test_an_output_that_cannot_be_a_file_is_named(tmp_path, out, fault):
     source = write(tmp_path / "in.jsonl", [RIGHT])
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "link").symlink_to(source)
@@ -362,7 +362,7 @@ score.run("logic", "answer", Path(sys.argv[1]), Path(sys.argv[2]))
 """
 
 
-def test_killed_again_and_again_it_ends_with_the_bytes_of_an_uninterrupted_run(tmp_path):
+def test_a_run_killed_repeatedly_ends_with_the_bytes_of_an_uninterrupted_run(tmp_path):
     source, out, straight = (tmp_path / name for name in ("in.jsonl", "out.jsonl", "straight.jsonl"))
     parts = [GOLD, "Zoey is a knight", GOLD.replace("knave", "knight"), "\ud800"]
     write(source, [RIGHT | {"id": f"é{i}", "completion": f"<answer>{parts[i % 4]}</answer>"} for i in range(700)])

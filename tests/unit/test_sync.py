@@ -61,7 +61,7 @@ def run(engine, tokenizer, prompts, tmp_path):
     return Run(engine, tokenizer, prompts, tmp_path)
 
 
-def test_a_sampler_that_shares_the_policy_needs_no_sync(engine, prompts, tmp_path):
+def test_a_sampler_that_shares_the_policy_is_not_synchronised(engine, prompts, tmp_path):
     def never():
         raise AssertionError("nothing should be written")
 
@@ -130,7 +130,7 @@ def test_a_missing_update_below_the_tolerance_is_caught_too(engine, tokenizer, p
         run.sync()
 
 
-def test_an_update_of_size_zero_need_not_move_the_sampler(engine, tokenizer, prompts, tmp_path):
+def test_an_update_of_size_zero_may_leave_the_sampler_unchanged(engine, tokenizer, prompts, tmp_path):
     run = Run(engine, tokenizer, prompts, tmp_path, "bfloat16")
     run.sync()
     run.update(0.0)

@@ -90,7 +90,7 @@ def test_two_ranks_meet_without_linux(tmp_path):
     assert [rank.returncode for rank in ranks] == [0, 0], said
 
 
-def test_figures_are_the_same_however_the_drawing_processes_begin(tmp_path, monkeypatch):
+def test_figures_do_not_depend_on_the_start_method_of_drawing_processes(tmp_path, monkeypatch):
     """A fork inherits the theme, a fresh process sets its own."""
     style.set_theme()
     row = {"gate": "erf", "parameter": "tau", "scale": 0.5, "ratio": 1.0, "f": 1.0, "weight": 1.0, "phi": 1.0}

@@ -62,7 +62,7 @@ def write(folder, tokenizer, template=None, ends=(257, 258), **settings):
 
 
 class TestPublished:
-    def test_system_and_user_have_turns_of_their_own_and_the_answer_is_begun(self, folder):
+    def test_system_and_user_have_separate_turns_before_the_generation_prompt(self, folder):
         text = published_text(folder)
         assert text.render(PROMPT, "Why?") == (
             "<|im_start|>system\nBe brief.<|im_end|>\n"
@@ -71,7 +71,7 @@ class TestPublished:
         )
         assert "You are helpful." in text.render(Prompt(), "Why?")
 
-    def test_special_tokens_are_one_id_and_come_back(self, folder):
+    def test_special_tokens_are_single_ids_that_decode(self, folder):
         text = published_text(folder)
         assert text.ends == (257, 258)
         ids = text.prompts(PROMPT, QUESTIONS[:1])[0]
@@ -86,7 +86,7 @@ class TestPublished:
         assert text.prompts(PROMPT, QUESTIONS) == expected
         assert own.decode(own.encode(QUESTIONS[2]).ids) == QUESTIONS[2]
 
-    def test_a_template_in_a_file_of_its_own_is_read(self, folder):
+    def test_a_template_in_a_separate_file_is_read(self, folder):
         from_config = published_text(folder).render(PROMPT, "Why?")
         config = json.loads((folder / "tokenizer_config.json").read_text())
         template = config.pop("chat_template")
@@ -95,7 +95,7 @@ class TestPublished:
         assert published_text(folder).render(PROMPT, "Why?") == from_config
         assert published_text(folder).template == template
 
-    def test_a_template_that_refuses_a_turn_is_one_line(self, tmp_path):
+    def test_a_template_that_refuses_a_turn_is_reported_in_one_line(self, tmp_path):
         refusing = "{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('No system') }}{% endif %}"
         folder = write(tmp_path, bytes_tokenizer("<eos>"), refusing + "{{ m.content }}{% endfor %}", ends=[256])
         text = published_text(folder)
@@ -103,7 +103,7 @@ class TestPublished:
         with pytest.raises(BadInput, match=r"chat template: refuses \['system', 'user'\] \(No system\)"):
             text.prompts(PROMPT, ["Why?"])
 
-    def test_a_base_model_continues_plain_text_after_its_tokenizers_beginning(self, tmp_path):
+    def test_a_base_model_continues_plain_text_after_the_tokenizers_start_token(self, tmp_path):
         tokenizer = bytes_tokenizer("<s>", "</s>")
         tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 256)])
         text = published_text(write(tmp_path, tokenizer, ends=[257]))
@@ -112,20 +112,20 @@ class TestPublished:
         assert ids[0] == 256
         assert text.tokenizer.decode(ids) == "Be brief.\nQ: Why?<think>"
 
-    def test_a_template_that_writes_the_beginning_gets_no_second_one(self, tmp_path):
+    def test_a_template_that_writes_the_start_token_gets_no_second_one(self, tmp_path):
         tokenizer = bytes_tokenizer("<s>", "</s>")
         tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 256)])
         folder = write(tmp_path, tokenizer, "{{ bos_token }}{{ messages[0].content }}", ends=[257], bos_token="<s>")
         assert published_text(folder).prompts(Prompt(), ["Why?"])[0].count(256) == 1
 
-    def test_a_limit_or_padding_in_the_file_is_not_ours(self, tmp_path):
+    def test_truncation_and_padding_in_the_file_are_ignored(self, tmp_path):
         tokenizer = bytes_tokenizer("<eos>")
         tokenizer.enable_truncation(4)
         tokenizer.enable_padding(length=8)
         text = published_text(write(tmp_path, tokenizer, ends=[256]))
         assert [len(ids) for ids in text.prompts(Prompt(), ["a", "a" * 50])] == [1, 50]
 
-    def test_the_stand_ins_template_is_what_a_published_one_may_be(self, tmp_path):
+    def test_the_stand_ins_template_is_like_a_published_one(self, tmp_path):
         tokenizer = build_tokenizer(["Why?"], 400, "bytes")
         text = published_text(write(tmp_path, tokenizer, STAND_IN_TEMPLATE))
         assert text.render(PROMPT, "Why?") == "Be brief.\n<user>Q: Why?<assistant><think>"
@@ -146,12 +146,12 @@ class TestEnds:
         (tmp_path / "config.json").write_text(json.dumps({"eos_token_id": 3}))
         assert end_ids(tmp_path) == (3,)
 
-    def test_a_model_that_never_ends_is_refused(self, tmp_path):
+    def test_a_model_without_an_end_token_is_refused(self, tmp_path):
         (tmp_path / "config.json").write_text("{}")
         with pytest.raises(BadInput, match=r"neither generation_config\.json nor config\.json has an eos_token_id"):
             end_ids(tmp_path)
 
-    def test_a_completion_ends_at_any_of_them(self, policy):
+    def test_a_completion_ends_at_any_end_token(self, policy):
         ends = (3, 17, 60)
         done = TorchSampler(policy).sample([[5, 6]], SamplingParameters(64, 40, ends), torch_stream(0, "samples"))
         last = done.ids.gather(1, done.lengths.unsqueeze(1) - 1).squeeze(1)[~done.truncated]
@@ -159,11 +159,11 @@ class TestEnds:
 
 
 class TestCompact:
-    def test_the_question_stands_in_one_turn(self, tokenizer):
+    def test_the_question_is_in_one_turn(self, tokenizer):
         [ids] = compact_text(tokenizer).prompts(Prompt(), ["Eve has 9 pens"])
         assert tokenizer.decode(ids, skip_special_tokens=False) == "<user>Eve has 9 pens<assistant>"
 
-    def test_it_needs_no_transformers(self):
+    def test_compact_text_does_not_import_transformers(self):
         script = (
             "import sys, smoothgates.stages.policy, smoothgates.train.run.attempt; print('transformers' in sys.modules)"
         )
@@ -183,7 +183,7 @@ class TestLongPrompts:
     def text(self, tmp_path):
         return published_text(write(tmp_path, bytes_tokenizer("<eos>"), ends=[256]))
 
-    def test_they_are_left_out_of_training_and_the_order_stays(self, text):
+    def test_long_prompts_are_left_out_of_training_and_the_order_is_kept(self, text):
         kept = within_prompt_limit(EXAMPLES, text, self.task_setup(32))
         assert [example.id for example in kept] == ["e3", "e30", "e4"]
         assert within_prompt_limit(EXAMPLES, text, self.task_setup(None)) == EXAMPLES
@@ -193,12 +193,12 @@ class TestLongPrompts:
             within_prompt_limit(EXAMPLES, text, self.task_setup(4))
 
     @pytest.mark.parametrize(("limit", "left"), [(32, 3), (None, 4)])
-    def test_a_rollout_draws_no_more_prompts_than_are_left(self, limit, left, text):
+    def test_a_rollout_cannot_draw_more_prompts_than_remain(self, limit, left, text):
         assert len(within_prompt_limit(EXAMPLES, text, self.task_setup(limit), left)) == left
         with pytest.raises(BadInput, match=f"sampling.prompts: expected at most {left}, .*, got {left + 1}"):
             within_prompt_limit(EXAMPLES, text, self.task_setup(limit), left + 1)
 
-    def test_elsewhere_the_first_of_them_is_named(self, text):
+    def test_a_benchmark_names_its_first_long_prompt(self, text):
         prompts = text.prompts(Prompt("Q {question}"), [example.question for example in EXAMPLES])
         check_prompt_lengths(EXAMPLES, prompts, self.task_setup(33))
         with pytest.raises(BadInput, match="6 is too few: the prompt of 'e30' has 32 tokens"):
@@ -212,7 +212,7 @@ class Searching:
 class TestWatchedTokens:
     """The ids that can end a turn, in a vocabulary of bytes."""
 
-    def test_every_id_that_holds_the_last_letter_of_a_stop_and_no_other(self):
+    def test_the_watched_ids_are_those_that_can_end_a_stop(self):
         tokenizer = build_tokenizer(["a>b", ">> >>> 漢字> é>"] * 9, 400, "bytes")
         tools = TokenEnvironment(tokenizer, Searching(), [], 8).tools()
         level = {char: byte for byte, char in byte_letters().items()}
@@ -233,7 +233,7 @@ class TestWatchedTokens:
         done = TorchSampler(policy).sample([[1, 2]], parameters, torch_stream(0, "samples"), tools)
         assert done.ids.max() >= 9
 
-    def test_they_are_computed_once_for_all_batches(self):
+    def test_watched_ids_are_computed_once_for_all_batches(self):
         tokenizer = build_tokenizer(["Where is it? 漢字"], 400, "bytes")
         first, second = (TokenEnvironment(tokenizer, Searching(), [], 8).tools().watched for _ in range(2))
         assert first is second

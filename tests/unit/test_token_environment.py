@@ -110,7 +110,7 @@ def test_sampled_ids_are_never_tokenised_again(vocabulary):
     assert done.mask[0, : len(policy.turns[0])].all()
 
 
-def test_padding_that_is_also_the_end_token_is_no_padding(vocabulary):
+def test_a_sampled_end_token_is_kept_even_if_it_is_also_padding(vocabulary):
     pad = vocabulary.token_to_id(PAD)
     done, _, ids = converse(vocabulary, ["<search> a</search>", " b"], ends=[pad])
     assert ids[-1] == pad
@@ -119,7 +119,7 @@ def test_padding_that_is_also_the_end_token_is_no_padding(vocabulary):
 
 
 @pytest.mark.parametrize("which", [0, 1])
-def test_any_of_several_end_tokens_ends(vocabulary, which):
+def test_any_of_several_end_tokens_ends_a_completion(vocabulary, which):
     ends = [vocabulary.token_to_id(EOS), vocabulary.token_to_id(PAD)]
     done, _, ids = converse(vocabulary, [" a b"], ends=ends, end=ends[which])
     assert ids == [*vocabulary.encode(" a b").ids, ends[which]]
@@ -158,7 +158,7 @@ def test_malformed_and_nested_tags_get_a_reply(vocabulary, turn, reply):
     assert spans(done, ids, vocabulary)[1] == f"<information>{reply}</information>"
 
 
-def test_information_that_the_policy_invents_is_its_own(vocabulary):
+def test_information_that_the_policy_invents_counts_as_sampled(vocabulary):
     done, calls, ids = converse(vocabulary, ["<information> a</information> b"])
     assert done.mask[0, : len(ids)].all()
     assert calls.replies[0] == 0
@@ -169,7 +169,7 @@ def test_a_search_without_a_result_says_so(vocabulary):
     assert spans(done, ids, vocabulary)[1] == "<information> no result.</information>"
 
 
-def test_a_search_too_many_ends_the_conversation_without_an_answer(vocabulary):
+def test_a_search_beyond_the_limit_ends_the_completion_without_an_answer(vocabulary):
     done, calls, ids = converse(vocabulary, ["<search> a</search>"] * 3)
     assert calls.replies[0] == 2
     assert vocabulary.decode(ids).endswith("<search> a</search>")
@@ -191,7 +191,7 @@ def test_the_first_stop_ends_the_turn():
     assert until_stop("a</search", ("</search>",)) is None
 
 
-def test_a_stop_spelled_in_pieces_is_seen(vocabulary):
+def test_a_stop_spread_over_several_tokens_is_recognised(vocabulary):
     """`</search>` need not be one token."""
     if vocabulary.token_to_id("<") is None or vocabulary.token_to_id("/") is None:
         return  # the word tokenizer cannot spell it any other way
@@ -242,7 +242,7 @@ def families():
 
 
 @pytest.mark.parametrize(("writer", "extracted"), [("policy", "Gus"), ("tool", None)])
-def test_the_mask_and_not_a_tag_tells_whose_words_are_judged(vocabulary, writer, extracted):
+def test_the_mask_decides_which_text_is_judged(vocabulary, writer, extracted):
     """The same text is an answer if the policy wrote it, and none if the tool did."""
     ids = vocabulary.encode("<search> a</search><information><answer> Gus</answer></information>").ids
     asked = len(vocabulary.encode("<search> a</search>").ids)
@@ -303,7 +303,7 @@ def test_a_policy_with_too_few_positions_is_named(families):
         sample(policy, prompts, SamplingParameters(2, 300, (1,)), torch_stream(0, "s"))
 
 
-def test_temperature_zero_takes_the_likeliest_token(families):
+def test_temperature_zero_takes_the_most_likely_token(families):
     examples, tokenizer, policy = families
     prompts = compact_text(tokenizer).prompts(Prompt(), [e.question for e in examples[:4]])
     greedy = SamplingParameters(2, 8, (1,), temperature=0.0)

@@ -48,7 +48,7 @@ def spec(method="grpo", lr=3e-4, minibatches=2, epochs=1, lag=0, rollouts=2, see
 
 
 def task_setup(*rewards):
-    """A task setup whose rewards take turns, whatever the policy writes."""
+    """A task setup with alternating rewards, which do not depend on the completions."""
     cycle = itertools.cycle(rewards)
     judge = each(lambda text, example, cut: Verdict(next(cycle), {}, None, "wrong"))
     return dataclasses.replace(load_task_setup("math", PROTOCOL), judge=judge)
@@ -65,7 +65,7 @@ def run(policy, tokenizer, problems, chosen, rewards=(1.0, 0.0, 0.0)):
     return state.history
 
 
-def test_same_seed_same_bits(policy, tokenizer, problems):
+def test_equal_seeds_give_equal_bits(policy, tokenizer, problems):
     import copy
 
     other = copy.deepcopy(policy)
@@ -77,7 +77,7 @@ def test_same_seed_same_bits(policy, tokenizer, problems):
 
 
 @pytest.mark.parametrize("method", [name for name, method in METHODS.items() if not method.routing_replay])
-def test_null_run(method, policy, tokenizer, problems):
+def test_with_almost_no_learning_rate_no_gate_acts(method, policy, tokenizer, problems):
     """With a learning rate of almost 0 the policy stays at r = 1, and no gate acts."""
     history = run(policy, tokenizer, problems, spec(method, lr=1e-30, epochs=2))
     outside = METHODS[method].weights is None or METHODS[method].weights.placement == "outside"
@@ -108,7 +108,7 @@ def test_updates_are_counted(lag, epochs, parts, policy, tokenizer, problems):
     assert history.status == "finished"
 
 
-def test_a_lag_trains_on_what_an_older_policy_sampled(policy, tokenizer, problems):
+def test_with_a_lag_rollouts_come_from_an_older_policy(policy, tokenizer, problems):
     fresh = run(policy, tokenizer, problems, spec(lr=1e-2, minibatches=1, rollouts=4))
     stale = run(policy, tokenizer, problems, spec(lr=1e-2, minibatches=1, rollouts=4, lag=2))
     assert all(row["log_ratio_max"] <= APART for row in fresh.updates)
@@ -169,7 +169,7 @@ def test_divergence_is_a_result(policy, tokenizer, problems):
     assert torch.equal(policy.model.embed_tokens.weight, before[0])
 
 
-def test_our_adamw_is_torchs(policy):
+def test_adamw_equals_torchs_to_the_bit(policy):
     import copy
 
     config = Adam(lr=1e-2, betas=(0.9, 0.98), weight_decay=0.1, grad_clip=0.5)

@@ -85,7 +85,7 @@ def test_log_probabilities_and_gradients_equal_the_compact_decoders(folder, pack
     assert_gradients_rounded(ours[1], theirs[1])
 
 
-def test_hidden_states_equal_the_compact_decoders_at_all_places_and_at_those_kept(folder):
+def test_hidden_states_equal_the_compact_decoders_at_all_and_at_selected_positions(folder):
     ours, theirs, ids = load_decoder(folder), load_transformer(folder), rows(3, 12)
     with torch.no_grad():
         assert_rounded(ours.hidden(ids), theirs.hidden(ids), FORWARD)
@@ -98,7 +98,7 @@ def test_hidden_states_equal_the_compact_decoders_at_all_places_and_at_those_kep
 def intrusion(policy, given=None) -> float:
     """How much the states of packed sequences change when the tokens of the first of them do.
 
-    Shapes stay, and so do kernels and the order in which they add, but for experts: if none are `given`, some get more.
+    Shapes, kernels and the order of sums stay the same, except in experts: if none are `given`, some get more tokens.
     """
     ids = rows(sum(LENGTHS))
     found = []
@@ -109,7 +109,7 @@ def intrusion(policy, given=None) -> float:
 
 
 def test_no_bit_of_a_packed_sequence_depends_on_another(folder):
-    """With experts: where as many tokens as before go through each, because others may be added in another order."""
+    """With experts, each must get as many tokens as before: otherwise sums may be computed in another order."""
     policy, given = load_transformer(folder), None
     if policy.sparse_shape[0]:
         given = torch.arange(2, dtype=torch.uint8).expand(len(LENGTHS), max(LENGTHS), *policy.sparse_shape)
@@ -119,14 +119,14 @@ def test_no_bit_of_a_packed_sequence_depends_on_another(folder):
 
 
 @pytest.mark.parametrize("leak", [{"use_cache": True}, {"attention_mask": torch.ones(1, sum(LENGTHS))}])
-def test_what_makes_transformers_forget_the_packing_would_be_seen(folders, leak):
+def test_ignored_packing_would_be_detected(folders, leak):
     policy = load_transformer(folders / "tied")
     forward = policy.model.forward
     policy.model.forward = lambda **given: forward(**given | leak)
     assert intrusion(policy) > 1e-3
 
 
-def test_a_sequence_packed_is_the_sequence_alone(folder):
+def test_a_packed_sequence_equals_the_sequence_alone(folder):
     policy, ids = load_transformer(folder), rows(sum(LENGTHS))
     with torch.no_grad():
         packed = policy.packed(ids, LENGTHS).split(LENGTHS)
@@ -134,7 +134,7 @@ def test_a_sequence_packed_is_the_sequence_alone(folder):
             assert_rounded(policy.hidden(part.unsqueeze(0))[0], states, FORWARD)
 
 
-def test_the_state_dict_is_the_folder(folder, tmp_path):
+def test_the_state_dict_has_the_names_of_the_folder(folder, tmp_path):
     policy = load_transformer(folder)
     save_weights(tmp_path, policy.state_dict(), like=folder)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(path.name for path in folder.iterdir())
@@ -145,7 +145,7 @@ def test_the_state_dict_is_the_folder(folder, tmp_path):
 
 
 @pytest.mark.parametrize("packed", [False, True])
-def test_gradients_do_not_depend_on_what_is_computed_anew(folder, packed):
+def test_gradients_do_not_depend_on_recomputed_activations(folder, packed):
     found = []
     for anew in (False, True):
         policy, passes = load_transformer(folder), []
@@ -165,13 +165,13 @@ def test_dropout_of_the_config_is_off(folders, tmp_path):
         assert torch.equal(policy.hidden(rows(2, 9)), load_transformer(folders / "tied").hidden(rows(2, 9)))
 
 
-def test_weights_come_in_the_type_that_is_asked_for(folder):
+def test_weights_are_loaded_in_the_requested_type(folder):
     policy, _ = load_policy(folder, published=True, dtype="bfloat16")
     assert {parameter.dtype for parameter in policy.parameters()} == {torch.bfloat16}
     assert policy.hidden(rows(1, 4)).dtype == torch.bfloat16
 
 
-def test_a_weight_that_is_missing_is_not_made_up(folders, tmp_path):
+def test_a_missing_weight_is_an_error(folders, tmp_path):
     weights = load_weights(folders / "tied")
     weights.pop("model.layers.1.mlp.up_proj.weight")
     save_weights(tmp_path, weights, like=folders / "tied")
@@ -194,7 +194,7 @@ def test_a_model_that_transformers_does_not_know_is_refused(folders, tmp_path, k
 class TestRouting:
     """Experts are recorded and prescribed as in the compact decoder."""
 
-    def test_the_choice_is_the_compact_decoders(self, folders):
+    def test_the_routers_choose_like_the_compact_decoders(self, folders):
         noted = []
         for policy in (load_decoder(folders / "experts"), load_transformer(folders / "experts")):
             assert policy.sparse_shape == (2, 2)
@@ -220,7 +220,7 @@ class TestRouting:
         assert_rounded(found[0][0], found[1][0], FORWARD)
         assert_gradients_rounded(found[0][1], found[1][1])
 
-    def test_its_own_choice_prescribed_changes_no_bit(self, folders):
+    def test_prescribing_the_routers_choice_changes_no_bit(self, folders):
         policy = load_transformer(folders / "experts")
         with torch.no_grad():
             with routing(policy, 3, 14) as choice:
@@ -228,7 +228,7 @@ class TestRouting:
             with routing(policy, 3, 14, choice):
                 assert torch.equal(policy.hidden(rows(3, 14)), free)
 
-    def test_a_policy_without_experts_has_nothing_to_note(self, folders):
+    def test_a_policy_without_experts_records_no_routes(self, folders):
         assert load_transformer(folders / "tied").sparse_shape == (0, 0)
 
 
@@ -267,7 +267,7 @@ class TestTorchSampler:
             logp, _ = Scorer(policy)(ids, torch.full((4,), 3), done.lengths)
         assert_rounded(logp[done.mask], done.logp[done.mask], FORWARD)
 
-    def test_it_takes_over_weights_that_were_trained(self, folder, tmp_path):
+    def test_it_loads_trained_weights(self, folder, tmp_path):
         policy, text = load_policy(folder, published=True)
         sampler = make_sampler(SamplerConfig(), folder, "float32", policy)
         sample = partial(sampler.sample, [[5, 6]], SamplingParameters(8, 10, text.ends))
@@ -280,7 +280,7 @@ class TestTorchSampler:
         sampler.load(tmp_path)
         assert not torch.equal(sample(torch_stream(0, "samples")).ids, before.ids)
 
-    def test_a_matrix_that_is_stored_twice_is_one(self, folders, tmp_path):
+    def test_a_tied_matrix_may_be_stored_twice(self, folders, tmp_path):
         twice = load_weights(folders / "tied")
         twice["lm_head.weight"] = twice["model.embed_tokens.weight"].clone()
         save_weights(tmp_path, twice, like=folders / "tied")
@@ -298,11 +298,11 @@ class TestTorchSampler:
             ({"use_sliding_window": True}, "its use_sliding_window is True"),
         ],
     )
-    def test_models_that_it_would_get_wrong_are_refused(self, folders, tmp_path, settings, fault):
+    def test_unsupported_models_are_refused(self, folders, tmp_path, settings, fault):
         with pytest.raises(BadInput, match=fault):
             make_sampler(SamplerConfig(), changed(folders / "tied", tmp_path, **settings), "float32")
 
-    def test_a_config_as_published_models_have_it_is_read(self, folders, tmp_path):
+    def test_the_config_of_a_published_model_is_read(self, folders, tmp_path):
         """Qwen2.5's settings: rotary base at the top level, an unused window, defaults left out."""
         settings = {"rope_parameters": None, "rope_theta": 1000000.0, "use_sliding_window": False, "sliding_window": 64}
         copy = changed(folders / "tied", tmp_path, **settings)
@@ -316,7 +316,7 @@ class TestTorchSampler:
 class TestShards:
     """Weights in several files."""
 
-    def test_they_are_the_whole_in_parts_with_equal_bytes_each_time(self, folder, tmp_path):
+    def test_shards_hold_all_weights_and_are_deterministic(self, folder, tmp_path):
         weights, places = load_weights(folder), (tmp_path / "one", tmp_path / "two")
         for place in places:
             place.mkdir()
@@ -340,7 +340,7 @@ class TestShards:
             states = [load_transformer(place).hidden(rows(2, 9)) for place in (folder, tmp_path)]
         assert torch.equal(*states)
 
-    def test_a_shard_that_is_missing_is_named(self, folders, tmp_path):
+    def test_a_missing_shard_is_named(self, folders, tmp_path):
         write_weights(tmp_path, load_weights(folders / "tied"), shard=20_000)
         shard = next(tmp_path.glob("model-00002-*"))
         shard.unlink()
@@ -348,7 +348,7 @@ class TestShards:
             load_weights(tmp_path)
 
 
-def test_what_is_no_weight_and_no_setting_is_not_copied(folders, tmp_path):
+def test_only_weights_and_settings_are_copied(folders, tmp_path):
     like, out = changed(folders / "tied", tmp_path), tmp_path / "out"
     for name in ("pytorch_model.bin", "model.gguf", "modeling_mine.py", "model.safetensors.index.json", "weights.pt"):
         (like / name).write_text("no")

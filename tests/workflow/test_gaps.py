@@ -1,4 +1,4 @@
-"""No number on the page that nobody measured: what is not what its record says is named instead, or refused."""
+"""The page shows measured numbers only: a result that does not match its record is named as a gap, or refused."""
 
 import json
 import re
@@ -97,7 +97,7 @@ SPOILT = {
 
 
 @pytest.mark.parametrize("spoil", SPOILT)
-def test_scores_that_are_not_what_was_measured_are_a_named_gap(spoil, place):
+def test_scores_that_fail_a_check_are_a_named_gap(spoil, place):
     change, fault = SPOILT[spoil]
     before = analysed()
     assert before["gaps"] == []
@@ -131,7 +131,7 @@ def test_the_page_names_every_gap_and_shows_the_rest(place):
         assert f"<code>{file}</code>" in box
     assert "Missing here: math/near/erf/1/heldout" in box
     assert "Missing here: math/control/warm_start/0/heldout" in box
-    assert "3 files are not what was measured" in box
+    assert "3 files cannot be used" in box
     assert "planted" not in page
     assert "1000000000" not in page
     assert not re.search(r"\bnan\b", page, re.IGNORECASE)
@@ -144,7 +144,7 @@ def test_a_method_without_any_score_is_a_gap_and_no_figure_fails(place):
     assert "There is nothing to compare with grpo." in reported()
 
 
-def test_without_the_reference_there_is_nothing_to_say(place):
+def test_an_analysis_needs_the_reference(place):
     for seed in (0, 1):
         (RESULTS / f"evaluate/math/near/grpo/seed{seed}/heldout.run.json").unlink()
     before = COMPARISONS.read_bytes()
@@ -163,7 +163,7 @@ def test_an_edited_analysis_is_refused_and_the_old_page_stays(path, place):
     file = RESULTS / "analysis" / path
     file.write_bytes(file.read_bytes().replace(b"0", b"1", 1))
     before = {path: path.read_bytes() for path in Path("reports").rglob("*") if path.is_file()}
-    with pytest.raises(BadInput, match=rf"^{file}: .*: delete results/smoke/analysis/.*, and `make report`"):
+    with pytest.raises(BadInput, match=rf"^{file}: .*: delete results/smoke/analysis/.* and run `make report`"):
         reported()
     assert before == {path: path.read_bytes() for path in Path("reports").rglob("*") if path.is_file()}
 
@@ -178,41 +178,47 @@ CHANGED = [
 
 
 @pytest.mark.parametrize(("file", "old", "new"), CHANGED)
-def test_an_analysis_of_what_the_study_was_before_is_refused(file, old, new, place):
-    """A page tells of the study as it is now: its seeds, regimes, methods, benchmarks."""
+def test_an_analysis_of_an_earlier_version_of_the_study_is_refused(file, old, new, place):
+    """The page describes the current study: its seeds, regimes, methods and benchmarks."""
     place.edit(file, old, new) if old in Path(file).read_text() else place.edit(
         file, "reference:", f"{new}\nreference:"
     )
-    with pytest.raises(BadInput, match=f"^{COMPARISONS}: spec: is not what the study asks for now: delete"):
+    with pytest.raises(BadInput, match=f"^{COMPARISONS}: spec: is not the study's current one: delete"):
         reported()
 
 
 @pytest.mark.parametrize(
     ("file", "old", "new", "fault", "missing"),
     [
-        (*CHANGED[3], rf"{RUN}/model.json: spec: was trained otherwise", {"erf"}),
-        ("config/smoke.yaml", "steps: 2,", "steps: 3,", "sft/seed./model.json: spec: was trained otherwise", {"sft"}),
+        (*CHANGED[3], rf"{RUN}/model.json: spec: was trained with a spec other", {"erf"}),
+        (
+            "config/smoke.yaml",
+            "steps: 2,",
+            "steps: 3,",
+            "sft/seed./model.json: spec: was trained with a spec other",
+            {"sft"},
+        ),
     ],
 )
-def test_runs_of_what_the_study_was_before_are_gaps(file, old, new, fault, missing, place):
-    """Beside runs of what it is now they would look like runs of the same."""
+def test_runs_of_an_earlier_version_of_the_study_are_gaps(file, old, new, fault, missing, place):
+    """They would look like runs of the current study."""
     place.edit(file, old, new)
     gaps = analysed()["gaps"]
     assert {gap["method"] for gap in gaps} == missing
     assert [gap["seed"] for gap in gaps] == [0, 1]
     assert any(re.match(f".*{fault}", f"{gap['file']}: {gap['why']}") for gap in gaps)
-    assert "2 files are not what was measured" in reported()
+    assert "2 files cannot be used" in reported()
 
 
 @pytest.mark.parametrize(("file", "old", "new"), [CHANGED[2], CHANGED[4]])
-def test_without_a_run_of_the_study_as_it_is_there_is_nothing_to_say(file, old, new, place):
+def test_an_analysis_needs_runs_of_the_current_study(file, old, new, place):
     place.edit(file, old, new)
-    with pytest.raises(BadInput, match=r"spec: was (trained|evaluated) otherwise than the study asks for now"):
+    with pytest.raises(BadInput, match=r"spec: was (trained|evaluated) with a spec other than the study's"):
         analysed()
 
 
 def test_scores_of_other_data_or_of_another_start_are_gaps(place):
-    """A seed's policy is made again, and nothing yet that started from it; then the data, too."""
+    """The start of one seed is made again, but not the runs from it; then the data are made again too."""
     start = RESULTS / "policy/math/seed1"
     edit(start / "model.json", losses=[0.5])
     outputs = json.loads((start / "run.json").read_text())["outputs"]
@@ -229,34 +235,34 @@ def test_scores_of_other_data_or_of_another_start_are_gaps(place):
 
 
 def test_scores_that_changed_after_they_were_analysed_are_refused(place):
-    """Also those that were left out, and are right again."""
-    sound = SCORE.read_bytes()
+    """This includes scores that were left out and have been restored."""
+    original = SCORE.read_bytes()
     better_scores()
     with pytest.raises(BadInput, match=f"{SCORE}: has changed since {COMPARISONS} was made"):
         reported()
     analysed()
-    SCORE.write_bytes(sound)
+    SCORE.write_bytes(original)
     with pytest.raises(BadInput, match=f"{SCORE}: has changed since {COMPARISONS} was made"):
         reported()
 
 
 def test_the_page_says_nothing_of_another_study(place):
-    """What is true of the laptop study stands in its own file; and all figures are drawn to one scale."""
+    """Facts about the laptop study are in its file only. All figures have one scale."""
     page = reported()
     for word in ("106k", "laptop", "lag4", "reuse16", "1 regimes"):
         assert word not in page, word
     assert page.count("<svg ") == page.count('<svg style="--natural: ') > 3
 
 
-def test_a_score_that_is_gone_is_told_from_one_that_changed(place):
-    """`make report` may not make it again: `make study` does, once the analysis that it went into is gone as well."""
+def test_a_missing_score_is_distinguished_from_a_changed_one(place):
+    """`make report` cannot make a score again; `make study` does, after the analysis is deleted too."""
     SCORE.unlink()
-    with pytest.raises(BadInput, match=rf"{SCORE}: is gone since .*: delete {COMPARISONS} too, and `make study` makes"):
+    with pytest.raises(BadInput, match=rf"{SCORE}: is gone since .*: delete {COMPARISONS} too and run `make study`"):
         reported()
 
 
 def test_figures_belong_to_their_page(place, monkeypatch):
-    """A report that fails half-way leaves the old page with its old figures, and nothing of its own."""
+    """A report that fails half-way leaves the old page and figures, and no new file."""
     before = {path: path.read_bytes() for path in Path("reports").rglob("*") if path.is_file()}
     for path in before:
         path.write_bytes(b"old")

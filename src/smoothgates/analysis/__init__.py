@@ -1,1 +1,1 @@
-"""Statistics over seeds and problems. Files and numbers only; nothing here knows how they were trained."""
+"""Statistics over seeds and problems. Works on result files only, and does not depend on how policies are trained."""

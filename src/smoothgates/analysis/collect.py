@@ -1,4 +1,4 @@
-"""Result files of single runs → rows of one table."""
+"""Reads the result files of single runs into rows of one table."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ from smoothgates.specs.control import CONTROL
 
 KEYS = ["task", "regime", "method", "seed"]
 CELL = ["task", "benchmark", "regime"]
-"""Within one of these, methods are compared."""
+"""Methods are compared within the same task, benchmark and regime."""
 
 
 @dataclass(frozen=True)
@@ -30,26 +30,27 @@ class Scores:
     final: dict[str, Any]
     """Row of the last checkpoint."""
     curve: list[dict[str, Any]]
-    """Rows of the checkpoints on the way there."""
+    """Rows of the earlier checkpoints."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """What there is of one run to be analysed."""
+    """The results of one run that the analysis uses."""
 
     scores: list[Scores]
     metrics: pd.DataFrame | None
-    """One row an update, with the run's keys in front. None: not trained by RL."""
+    """One row per update, with the run's keys in front. None if the run was not trained by RL."""
     gaps: list[dict[str, Any]]
-    """A row for each benchmark whose scores cannot be trusted: the run's keys, the file that is wrong, and why."""
+    """One row per benchmark that is left out: the run's keys, the faulty file, and what is wrong with it."""
 
 
-def read_run(paths: Paths, keys: dict[str, Any], asked: Arms) -> Run:
-    """The scores of a run that are what was measured and is `asked` for, and its metrics; what is not so is a gap."""
+def read_run(paths: Paths, keys: dict[str, Any], expected: Arms) -> Run:
+    """Read the scores and the metrics of a run. A benchmark whose files are not as `expected` becomes a gap."""
     model, metrics, scores, gaps = Path(paths.model_of(**keys)), None, [], []
-    for benchmark in asked.benchmarks:
+    for benchmark in expected.benchmarks:
         try:
-            found = read_scores(Path(paths.scores.format(**keys, benchmark=benchmark)), model, keys, benchmark, asked)
+            path = Path(paths.scores.format(**keys, benchmark=benchmark))
+            found = read_scores(path, model, keys, benchmark, expected)
             if keys["regime"] != CONTROL and metrics is None:
                 metrics = read_metrics(Path(paths.metrics.format(**keys)), keys)
         except BadInput as error:
@@ -59,40 +60,43 @@ def read_run(paths: Paths, keys: dict[str, Any], asked: Arms) -> Run:
     return Run(scores, metrics, gaps)
 
 
-def read_scores(path: Path, model: Path, keys: dict[str, Any], benchmark: str, asked: Arms) -> Scores:
-    """A scores file. BadInput unless it is of this benchmark and run, and of the policy in `model`, the run's manifest;
-    both are what their records say, were told what is `asked` for, and are made from what is there now.
+def read_scores(path: Path, model: Path, keys: dict[str, Any], benchmark: str, expected: Arms) -> Scores:
+    """Read a scores file of the policy whose manifest is `model`.
+
+    Raises BadInput if either file does not match its record, has inputs that changed, belongs to another run, benchmark
+    or policy, or was made with a spec other than the `expected` one.
     """
     spec = read_manifest(unchanged(model), ModelManifest)["spec"]
     if keys_of(spec) != keys:
-        raise BadInput(f"{model}: spec: is not the run {'/'.join(map(str, keys.values()))}")
+        names = ["/".join(map(str, run.values())) for run in (keys, keys_of(spec))]
+        raise BadInput(f"{model}: spec: expected the run {names[0]}, got {names[1]}")
     scores = read_json(unchanged(path), ScoresManifest.SCHEMA)
     found = {**keys_of(scores["run"]), "benchmark": scores["spec"]["benchmark"]}
     if found != (wanted := {**keys, "benchmark": benchmark}):
         raise BadInput(f"{path}: run: expected {wanted}, got {found}")
     if digest(model) != scores["model_sha256"]:
-        raise BadInput(f"{path}: is not of the policy in {model}: evaluate it again")
-    if seedless_fingerprint(spec) != asked.trained["{regime}/{method}".format(**keys)]:
-        raise BadInput(f"{model}: spec: was trained otherwise than the study asks for now: run the study")
-    if spec_fingerprint(scores["spec"]) != asked.evaluated[benchmark]:
-        raise BadInput(f"{path}: spec: was evaluated otherwise than the study asks for now: run the study")
+        raise BadInput(f"{path}: was not measured on the policy in {model}: evaluate it again")
+    if seedless_fingerprint(spec) != expected.trained["{regime}/{method}".format(**keys)]:
+        raise BadInput(f"{model}: spec: was trained with a spec other than the study's: run the study")
+    if spec_fingerprint(scores["spec"]) != expected.evaluated[benchmark]:
+        raise BadInput(f"{path}: spec: was evaluated with a spec other than the study's: run the study")
     final = {**wanted, "status": scores["status"], **scores["final"]}
     return Scores(final, [{**wanted, **point} for point in scores["curve"]])
 
 
 def keys_of(run: dict[str, Any]) -> dict[str, Any]:
-    """Which run a file says that it is of."""
+    """The keys of the run that a spec describes."""
     return {key: run[key if key in ("task", "seed") else f"{key}_name"] for key in KEYS}
 
 
 def read_metrics(path: Path, keys: dict[str, Any]) -> pd.DataFrame:
-    """Metrics of a run, one row an update, with its keys in front. BadInput unless its record accounts for them."""
+    """Metrics of a run, one row per update, with its keys in front. Raises BadInput unless they match their record."""
     frame = pd.read_parquet(vouched(path))
     return pd.concat([pd.DataFrame([keys] * len(frame), columns=KEYS), frame], axis=1)
 
 
 def stability(metrics: pd.DataFrame) -> dict[str, float]:
-    """What the last checkpoint alone would hide: how a run went."""
+    """Summarise the course of a run, which the score of its last checkpoint does not show."""
     metrics = metrics.replace([np.inf, -np.inf], np.nan)
     rollouts = metrics.groupby("rollout")[["reward", "correct"]].first()
     return {

@@ -1,4 +1,4 @@
-"""Every method against the reference, paired by seed, within each task, benchmark and regime."""
+"""Compares every method with the reference, paired by seed, within each task, benchmark and regime."""
 
 from dataclasses import replace
 from typing import Any
@@ -10,18 +10,18 @@ from smoothgates.analysis.statistics import holm, paired_t_p, sign_flip_p, small
 
 METRICS = ("score", "mean_reward", "drawdown", "mean_kl")
 SHARES = ("score", "drawdown")
-"""Metrics that lie in [0, 1], and so do the ends of their intervals."""
+"""Metrics in [0, 1]. Their intervals are cut to this range."""
 
 
 def summaries(runs: pd.DataFrame, confidence: float) -> list[dict[str, Any]]:
-    """Mean and interval over seeds of each metric, one row for each task × benchmark × regime × method × metric."""
+    """Mean and interval over seeds, one row per task × benchmark × regime × method × metric."""
     rows = []
     for (*cell, method), group in runs.groupby([*CELL, "method"], sort=False):
         group = group.sort_values("seed")
         for metric in METRICS:
             values = group[metric].dropna()
             if len(values):
-                noise = known(group["sampling_error"]) if metric == "score" else 0.0
+                noise = mean_sampling_error(group["sampling_error"]) if metric == "score" else 0.0
                 interval = t_interval(values.tolist(), confidence, noise)
                 if metric in SHARES and interval.low is not None and interval.high is not None:
                     interval = replace(interval, low=max(0.0, interval.low), high=min(1.0, interval.high))
@@ -40,16 +40,17 @@ def summaries(runs: pd.DataFrame, confidence: float) -> list[dict[str, Any]]:
     return rows
 
 
-def known(errors: pd.Series) -> float:
-    """Mean sampling error; 0 where problems are answered once, which does not tell it."""
+def mean_sampling_error(errors: pd.Series) -> float:
+    """Mean of the sampling errors. An error is unknown, and counts as 0, if each problem is answered only once."""
     return float(errors.fillna(0.0).mean())
 
 
 def comparisons(runs: pd.DataFrame, reference: str, confidence: float) -> list[dict[str, Any]]:
-    """Method minus reference on the seeds that both have, for each task × benchmark × regime × metric.
+    """Method minus reference on the seeds that both have, one row per task × benchmark × regime × method × metric.
 
-    `p` is the exact sign-flip test; `holm` Student's paired p, corrected for the number of methods compared.
-    `established` needs both below 1 − confidence. Where `smallest_p` is above that, nothing can be established.
+    `p` is that of the exact sign-flip test. `holm` is Student's paired p after Holm's correction for the number of
+    methods compared. A difference is `established` if both are below 1 − confidence, which is impossible unless
+    `smallest_p` is.
     """
     rows = []
     for cell, block in runs.groupby(CELL, sort=False):
@@ -67,7 +68,7 @@ def comparisons(runs: pd.DataFrame, reference: str, confidence: float) -> list[d
                 if not differences:
                     continue
                 errors = (other.loc[seeds, "sampling_error"] ** 2 + base.loc[seeds, "sampling_error"] ** 2) ** 0.5
-                noise = known(errors) if metric == "score" else 0.0
+                noise = mean_sampling_error(errors) if metric == "score" else 0.0
                 interval = t_interval(differences, confidence, noise)
                 rows.append(
                     {

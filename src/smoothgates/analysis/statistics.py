@@ -1,4 +1,4 @@
-"""Small-sample statistics: few seeds, so exact tests and t intervals, and the smallest p that n can reach."""
+"""Statistics for few seeds: exact tests, t intervals, and the smallest p that n pairs can give."""
 
 import itertools
 import math
@@ -10,7 +10,7 @@ from scipy import stats
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean with its confidence interval; the ends are None for a single value, which has no spread to judge by."""
+    """A mean with its confidence interval. The ends are None for a single value, whose spread is unknown."""
 
     mean: float
     low: float | None
@@ -19,9 +19,10 @@ class Interval:
 
 
 def deviation(values: Sequence[float], noise: float = 0.0) -> float:
-    """Standard deviation of independent values, never below the noise that each is known to carry from finite sampling.
+    """Standard deviation of independent values, at least `noise`: their standard error from finite sampling.
 
-    With three seeds a spread far below the noise is luck, and a test that believed it would find effects in nothing.
+    With three seeds, a spread far below the noise is chance. A test that used it would report effects where there are
+    none.
     """
     mean = math.fsum(values) / len(values)
     return max(noise, math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1)))
@@ -43,7 +44,7 @@ def t_interval(values: Sequence[float], confidence: float, noise: float = 0.0) -
 
 
 def sign_flip_p(differences: Sequence[float]) -> float:
-    """Exact two-sided p of paired differences: the share of the 2ⁿ sign patterns with a mean at least as extreme.
+    """Exact two-sided p of paired differences: the share of sign patterns whose mean is at least as extreme.
 
     >>> sign_flip_p([0.1, 0.2, 0.3])
     0.25
@@ -55,7 +56,7 @@ def sign_flip_p(differences: Sequence[float]) -> float:
 
 
 def paired_t_p(differences: Sequence[float], noise: float = 0.0) -> float:
-    """Two-sided p of Student's paired test; 1 for a single pair, which has no spread to judge by.
+    """Two-sided p of Student's paired test; 1 for a single pair, as its spread is unknown.
 
     >>> round(paired_t_p([0.1, 0.2, 0.3]), 4)
     0.0742
@@ -70,7 +71,7 @@ def paired_t_p(differences: Sequence[float], noise: float = 0.0) -> float:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's step-down adjustment: p-values corrected for their number.
+    """Correct p-values for their number by Holm's step-down method.
 
     >>> holm([0.01, 0.04, 0.03])
     [0.03, 0.06, 0.06]
@@ -93,9 +94,9 @@ def smallest_p(n: int) -> float:
 
 
 def drawdown(shares: Sequence[float], window: int = 3) -> float:
-    """Largest fall of the moving mean of a run's shares of correct answers from its running maximum.
+    """Largest fall below the running maximum, in the moving mean of a run's shares of correct answers.
 
-    How deep a run fell before its end.
+    It also shows a collapse from which the run has recovered by its end.
 
     >>> drawdown([0.2, 0.8, 0.8, 0.8, 0.2, 0.2, 0.2, 0.9])
     0.6000000000000001

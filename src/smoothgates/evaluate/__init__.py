@@ -1,1 +1,1 @@
-"""Checkpoints against benchmarks."""
+"""Evaluates checkpoints on benchmarks."""

@@ -1,4 +1,4 @@
-"""A benchmark: sample answers to its problems, keep each of them, and summarise them with standard errors."""
+"""Runs a benchmark: samples answers to its problems, keeps them all, and summarises them with standard errors."""
 
 import math
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """The four conditions that 2602.19345 (section 4) sets for a gate, checked numerically.
 
-A condition must hold for both signs of the advantage. The conditions are read weakly: f′ may stay at its maximum but
-may not rise.
+A condition must hold for both signs of the advantage. Monotone is meant weakly: f′ may stay at its maximum but may
+not rise.
 """
 
 from dataclasses import asdict, dataclass, fields

@@ -1,7 +1,7 @@
 """What must hold for every gate. Trainings wait for this check, because no later step would detect a wrong gate.
 
 The loss computes gradients from f′ alone (objective/loss.py): if f′ is not the derivative of f, training still runs,
-but with another gate than the formula says. The checks run in double precision, for both signs of the advantage and on
+but with a gate other than its formula says. The checks run in double precision, for both signs of the advantage and on
 all log-ratios that the loss lets through.
 """
 
@@ -134,7 +134,7 @@ def evaluate(case: Case, name: str, ratio: Tensor, scale: Tensor | float, positi
 
 
 def check_elementwise(gate: Gate, scale: float) -> None:
-    """A tensor of signs and scales gives the same as one at a time: in training every token has its own."""
+    """Values for a tensor of signs and scales equal those for each alone: in training every token has its own."""
     ratio = grid()[::1000]
     positive = torch.arange(len(ratio)) % 2 == 0
     scales = torch.where(positive, ratio.new_tensor(scale), ratio.new_tensor(scale / 2))

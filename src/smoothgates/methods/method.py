@@ -53,7 +53,7 @@ class Constant(Record):
 
 
 class Method(Record):
-    """How one method keeps its updates in bounds."""
+    """One method: its gate and how the gate is applied."""
 
     gate: GateName
     """The name of a file in `gates/`."""
@@ -62,7 +62,7 @@ class Method(Record):
     tau: Pair | None = None
     """Temperature of a smooth gate, [Â > 0, Â ≤ 0] or one number for both."""
     half_width: Pair | None = None
-    """Instead of `tau`: the distance |r − 1| at which f′ = ½, in the same order."""
+    """The distance |r − 1| at which f′ = ½, in the same order; given instead of `tau`."""
     clip: Pair | None = None
     """Distance of the clip's bounds from 1, [below, above]."""
     ratio: Literal["token", "sequence", "sequence_token"] = "token"

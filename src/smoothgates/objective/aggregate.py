@@ -26,7 +26,7 @@ def token_shares(mask: Tensor, method: "Method", dtype: torch.dtype = torch.floa
 
 
 def step_denominator(mask: Tensor, method: "Method") -> Tensor:
-    """Return the contribution of a mask (B, T) to the denominator of its optimiser step, (). Contributions add up.
+    """Return what a mask (B, T) adds to the denominator of its optimiser step, ().
 
     It is the number of sequences for `sequence_mean`, of tokens for `token_mean`, and sequences × C for
     `{constant: C}`. Sequences without a valid token do not count.

@@ -17,8 +17,8 @@ def update_diagnostics(
     f′ < ½ (for a hard clip, the clipped share). `clamped`: share of tokens whose log r lies outside ±20. `kl`: k3
     estimate of KL(π_old ‖ π), in nats. `log_ratio_q05` …: quantiles of log r. `log_ratio_max`: the largest |log r|.
 
-    Names without a suffix are for all tokens, those with `_pos` for tokens with Â > 0, with `_neg` for Â ≤ 0. A value
-    is NaN if there are no such tokens.
+    Names without a suffix are for all tokens, `_pos` for tokens with Â > 0, and `_neg` for Â ≤ 0. A value is NaN if
+    there are no such tokens.
     """
     result: dict[str, Tensor] = {}
     valid = mask.bool()

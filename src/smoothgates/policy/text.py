@@ -44,7 +44,7 @@ STAND_IN_TEMPLATE = (
     + ASSISTANT
     + "{% endif %}"
 )
-"""Jinja template of a published model's stand-in, with a system message and a generation prompt as such models have."""
+"""Jinja template of a published model's stand-in, with a system message and a generation prompt like theirs."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def published_text(folder: Path) -> Text:
     Raises BadInput if the folder names no end token; rendering raises it if the template refuses the messages.
     """
     from jinja2 import TemplateError
-    from transformers import PreTrainedTokenizerFast  # AutoTokenizer may split texts otherwise than tokenizer.json says
+    from transformers import PreTrainedTokenizerFast  # AutoTokenizer may split texts differently from tokenizer.json
 
     chat = PreTrainedTokenizerFast.from_pretrained(folder)
 

@@ -1,1 +1,1 @@
-"""The report: figures, tables and one page, from analysis files only. Torch is never imported here."""
+"""The report: figures, tables and one page, from result files only. Nothing here imports torch."""

@@ -46,7 +46,7 @@ class FigureData:
     gates: pd.DataFrame
     """f, f′ and φ of each gate over the ratio."""
     look: Look
-    tone: dict[str, str]
+    gate_colours: dict[str, str]
     """Colour of each gate."""
     moe: tuple[str, ...]
     """Regimes with a mixture of experts."""
@@ -60,7 +60,7 @@ def page_figures(data: FigureData) -> dict[str, tuple]:
     """
     found = {
         **{f"curves_{task}": (curves_figure, own, data.look) for task, own in data.curves.groupby("task", sort=False)},
-        "gates": (gates_figure, data.gates, data.tone),
+        "gates": (gates_figure, data.gates, data.gate_colours),
         "scores": (scores_figure, data.runs, data.summaries, data.look, data.moe),
     }
     if len(data.learning):
@@ -71,7 +71,7 @@ def page_figures(data: FigureData) -> dict[str, tuple]:
 
 
 def scores_figure(runs: pd.DataFrame, summaries: pd.DataFrame, look: Look, moe: tuple[str, ...]) -> Figure:
-    """Final score of every run: a dot a seed, mean and interval beside; a row a benchmark, a column a regime."""
+    """Final scores: one dot per seed, with mean and interval. One row per benchmark, one column per regime."""
     trained = summaries[(summaries["metric"] == "score") & summaries["method"].isin(look.colour)]
     rows = list(trained.groupby(["task", "benchmark"], sort=False))
     regimes = list(trained["regime"].unique())
@@ -92,7 +92,9 @@ def scores_figure(runs: pd.DataFrame, summaries: pd.DataFrame, look: Look, moe: 
             if shown.empty:
                 axis.set_visible(False)
                 continue
-            _scores_panel(axis, own[own["regime"] == regime], shown, _beside(controls, regime in moe), methods[i], look)
+            _scores_panel(
+                axis, own[own["regime"] == regime], shown, _controls_like(controls, regime in moe), methods[i], look
+            )
             axis.set_title(f"{_title(task, benchmark, runs)} · {regime}", fontsize=10, pad=13)  # room for the controls
             axis.set_xlabel("held-out Pass@1")
         axes[i, 0].set_yticks(range(len(methods[i])), methods[i])
@@ -101,19 +103,19 @@ def scores_figure(runs: pd.DataFrame, summaries: pd.DataFrame, look: Look, moe: 
 
 
 def _title(task: str, benchmark: str, runs: pd.DataFrame) -> str:
-    """The task, with the benchmark where the study has several."""
+    """The task, and the benchmark if the study has several."""
     return task if runs["benchmark"].nunique() == 1 else f"{task}, {benchmark}"
 
 
-def _beside(controls: pd.Series, moe: bool) -> pd.Series:
-    """The controls whose policies are like those of a regime: with experts, or without."""
+def _controls_like(controls: pd.Series, moe: bool) -> pd.Series:
+    """The controls with experts, or those without: the kind of policy that the regime trains."""
     return controls[controls.index.str.endswith("_moe") == moe].rename(lambda name: name.removesuffix("_moe"))
 
 
 def _scores_panel(
     axis: Axes, runs: pd.DataFrame, means: pd.DataFrame, controls: pd.Series, methods: list[str], look: Look
 ) -> None:
-    # The lower of two to the left of its line: they may be close.
+    # Two controls may be close, so the label of the lower one is placed to the left of its line.
     sides = [("right", -2), ("left", 2)] if len(controls) == 2 else [("center", 0)] * len(controls)
     for (name, score), (side, points) in zip(controls.sort_values().items(), sides, strict=True):
         axis.axvline(score, color=FAINT, lw=1, ls=(0, (4, 2)), zorder=0)
@@ -134,7 +136,7 @@ def _scores_panel(
 
 
 def curves_figure(curves: pd.DataFrame, look: Look) -> Figure:
-    """How a task's runs went: mean over seeds with their range as a band; rows are quantities, columns regimes."""
+    """Training metrics of a task: mean and range over seeds. One row per metric, one column per regime."""
     curves = curves.assign(spread=curves["log_ratio_q99"] - curves["log_ratio_q01"])
     columns = [column for column, _, _ in CURVES]
     by_rollout = curves.groupby(["regime", "method", "seed", "rollout"], sort=False)[columns].mean().reset_index()
@@ -151,10 +153,10 @@ def curves_figure(curves: pd.DataFrame, look: Look) -> Figure:
                     continue
                 seeds = runs.pivot(index="rollout", columns="seed", values=column)
                 _band(axis, seeds, colour, label=method)
-            # A logarithm needs something above 0: a regime that is all on-policy has no ratios but 1.
+            # A logarithmic scale needs a value above 0. In an on-policy regime KL and the spread of log r are 0.
             moved = (by_rollout.loc[by_rollout["regime"] == regime, column] > 0).any()
             axis.set_yscale(scale if moved else "linear")
-            if scale == "log" and moved:  # between two powers of ten there are numbers, too
+            if scale == "log" and moved:  # label ticks between powers of ten too
                 axis.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1, 0.4)))
             if i == 0:
                 axis.set_title(regime, fontsize=10)
@@ -172,7 +174,7 @@ def curves_figure(curves: pd.DataFrame, look: Look) -> Figure:
 
 
 def routing_figure(curves: pd.DataFrame, look: Look) -> Figure:
-    """Share of experts that change: mean over seeds with their range as a band; a row a task's regime with experts."""
+    """Share of experts that change: mean over seeds, with their range as a band. One row per task × regime."""
     by_rollout = curves.groupby(["task", "regime", "method", "seed", "rollout"], sort=False)[
         [column for column, _ in ROUTING]
     ].mean()
@@ -201,15 +203,15 @@ def _band(axis: Axes, seeds: pd.DataFrame, colour: str, **line) -> None:
 
 
 def _legend(figure: Figure, axes: np.ndarray, look: Look) -> None:
-    """Above a figure: every method that one of these panels shows, once."""
+    """Put a legend above a figure, with each method that any of these panels shows."""
     entries = {label: handle for axis in axes for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)}
     labels = [method for method in look.colour if method in entries]
     handles = [entries[label] for label in labels]
     figure.legend(handles, labels, loc="outside upper center", ncol=min(len(labels), 9), frameon=False, fontsize=8)
 
 
-def gates_figure(gates: pd.DataFrame, tone: dict[str, str]) -> Figure:
-    """f, f′ and φ = r·f′ of every gate: smooth ones for each τ, and by the sign of Â those that depend on it."""
+def gates_figure(gates: pd.DataFrame, colours: dict[str, str]) -> Figure:
+    """f, f′ and φ = r·f′ of every gate: smooth gates for each τ, gates that depend on the sign of Â for each sign."""
     by_sign = gates.pivot(index=["gate", "scale", "ratio"], columns="positive", values="weight")
     signed = set(by_sign[by_sign[True] != by_sign[False]].index.get_level_values("gate"))
     smooth = gates[(gates["parameter"] == "tau") & ~gates["gate"].isin(signed)]
@@ -225,10 +227,15 @@ def gates_figure(gates: pd.DataFrame, tone: dict[str, str]) -> Figure:
     for j, (title, rows) in enumerate(panels):
         for name, curve in rows.groupby("gate", sort=False):
             at_one = curve.loc[(curve["ratio"] - 1).abs().idxmin(), "f"]
-            # f is aligned at r = 1: the sigmoid gate carries another constant, which no gradient sees.
+            # f is shifted to f(1) = 1: the sigmoid gate has another constant there, which does not affect the gradient.
             for axis, y in zip(axes[:, j], (curve["f"] - at_one + 1, curve["weight"], curve["phi"]), strict=True):
                 axis.plot(
-                    curve["ratio"], y, color=tone[name], lw=1.4, ls=DASHES[names.index(name) % len(DASHES)], label=name
+                    curve["ratio"],
+                    y,
+                    color=colours[name],
+                    lw=1.4,
+                    ls=DASHES[names.index(name) % len(DASHES)],
+                    label=name,
                 )
                 axis.tick_params(labelsize=7)
         for axis in axes[:, j]:
@@ -247,7 +254,7 @@ def gates_figure(gates: pd.DataFrame, tone: dict[str, str]) -> Figure:
 
 
 def learning_figure(learning: pd.DataFrame, look: Look, moe: tuple[str, ...]) -> Figure:
-    """Held-out score of the kept checkpoints, from the warm start on; a row a benchmark, a column a regime."""
+    """Held-out score of the kept checkpoints, from the warm start. One row per benchmark, one column per regime."""
     trained = learning[learning["regime"] != CONTROL]
     rows, regimes = list(trained.groupby(["task", "benchmark"], sort=False)), list(trained["regime"].unique())
     figure, axes = plt.subplots(

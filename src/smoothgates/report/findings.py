@@ -1,4 +1,4 @@
-"""What the data say, in sentences: never that a gate wins where they cannot tell."""
+"""Describes the results in sentences. They never say that a method is better unless the data establish it."""
 
 from dataclasses import dataclass
 
@@ -10,18 +10,18 @@ from smoothgates.specs.control import CONTROL
 
 @dataclass(frozen=True)
 class Finding:
-    """One regime of a task in a few sentences."""
+    """A few sentences about one regime of a task."""
 
     cell: str
-    """Task, benchmark where the study has several, and regime."""
+    """Task, benchmark if the study has several, and regime."""
     headline: str
     detail: str
 
 
 ALPHA = 0.05
-"""Holm-corrected p below which a regime is said to show differences at all."""
+"""A headline says that differences appear if a Holm-corrected p is below this."""
 CLOSE = 0.05
-"""Method means within this of each other are called alike; further apart, the data are called too few to tell."""
+"""Largest range of method means at which a headline says that methods do not separate."""
 
 
 def findings(summaries: pd.DataFrame, comparisons: pd.DataFrame, reference: str) -> list[Finding]:
@@ -40,28 +40,28 @@ def findings(summaries: pd.DataFrame, comparisons: pd.DataFrame, reference: str)
 
 def _finding(cell: str, scores: pd.DataFrame, differences: pd.DataFrame, reference: str) -> Finding:
     low, high = scores.loc[scores["mean"].idxmin()], scores.loc[scores["mean"].idxmax()]
-    spread = f"Method means run from {low['mean']:.3f} ({low['method']}) to {high['mean']:.3f} ({high['method']}). "
+    spread = f"Method means range from {low['mean']:.3f} ({low['method']}) to {high['mean']:.3f} ({high['method']}). "
     established = differences[differences["established"].astype(bool)]
     clear = differences[(differences["low"] * differences["high"]) > 0]
     if len(established):
         names = ", ".join(f"{r['method']} {_points(r['difference'])}" for _, r in established.iterrows())
         return Finding(cell, f"Some methods differ from {reference}", f"{spread}Established: {names}.")
-    smallest = differences["smallest_p"].min() if len(differences) else 1.0
-    if len(differences) and differences["low"].isna().all():
-        return Finding(cell, "One seed tells nothing", f"{spread}With one seed there is no interval and no test.")
-    limit = f"With this many seeds the smallest exact p is {smallest:.2g}, so nothing here is established."
     if differences.empty:
-        intervals = f"There is nothing to compare with {reference}. "
-    elif clear.empty:
+        return Finding(cell, "No comparison here", f"{spread}There is nothing to compare with {reference}.")
+    if differences["low"].isna().all():
+        return Finding(cell, "One seed is too few to compare", f"{spread}One seed allows no interval and no test.")
+    smallest = differences["smallest_p"].min()
+    limit = f"With this many seeds the smallest possible exact p is {smallest:.2g}; no difference is established."
+    if clear.empty:
         intervals = f"Every paired interval against {reference} contains 0. "
     else:
         below = clear[clear["difference"] < 0]["method"].tolist()
         above = clear[clear["difference"] > 0]["method"].tolist()
         named = [f"{', '.join(names)} {word}" for word, names in (("below", below), ("above", above)) if names]
-        count = f"{len(clear)} of {len(differences)} uncorrected paired intervals leave out 0"
-        intervals = f"{count}, about {ALPHA * len(differences):.1g} would by chance: {'; '.join(named)} {reference}. "
-    if len(differences) and differences["holm"].min() < ALPHA:
-        headline = "Differences appear, none is established"
+        count = f"{len(clear)} of {len(differences)} uncorrected paired intervals exclude 0"
+        intervals = f"{count} (about {ALPHA * len(differences):.1g} would by chance): {'; '.join(named)} {reference}. "
+    if differences["holm"].min() < ALPHA:
+        headline = "Differences appear, but none is established"
     elif high["mean"] - low["mean"] <= CLOSE:
         headline = "The gates do not separate here"
     else:

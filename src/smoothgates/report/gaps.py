@@ -1,4 +1,4 @@
-"""What the report rests on, checked against its records: the analysis is sound or refused, the rest sound or named."""
+"""Checks the report's inputs against their records. A faulty analysis is an error; other faulty files become gaps."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,32 +15,34 @@ from smoothgates.specs.report import ReportSpec
 
 
 def checked_analysis(spec: ReportSpec, analysis: Path, others: Iterable[Path]) -> dict:
-    """Content of comparisons.json. BadInput unless it and the `others`, tables and gates, are what their records say,
-    it is of this study as it is, and its scores are as they were when it was made.
+    """Content of comparisons.json.
+
+    Raises BadInput if it, or one of the `others` (tables and gates), does not match its record, if the study has
+    another spec now, or if the scores have changed since the analysis.
     """
     for path in (analysis, *others):
         try:
             vouched(path)
         except BadInput as error:
-            raise BadInput(f"{error}: {again(path)}") from None
+            raise BadInput(f"{error}: {how_to_remake(path)}") from None
     compared = read_json(analysis, ComparisonsManifest.SCHEMA)
     if spec_digest(parse(AnalyseSpec, compared["spec"], str(analysis))) != spec.analysed:
-        raise BadInput(f"{analysis}: spec: is not what the study asks for now: {again(analysis)}")
+        raise BadInput(f"{analysis}: spec: is not the study's current one: {how_to_remake(analysis)}")
     read = read_record(Path(record_of(analysis.as_posix())))["inputs"]
     for path, made in (read | {each["file"]: each["sha256"] for each in compared["gaps"]}).items():
         if (now := digest_now(Path(path))) != made:
-            then = again(analysis) if now else f"delete {analysis} too, and `make study` makes both again"
+            then = how_to_remake(analysis) if now else f"delete {analysis} too and run `make study`"
             raise BadInput(f"{path}: {'has changed' if now else 'is gone'} since {analysis} was made: {then}")
     return compared
 
 
-def again(path: Path) -> str:
-    """What to do about a file that a rule makes from the scores."""
-    return f"delete {path}, and `make report` makes it again"
+def how_to_remake(path: Path) -> str:
+    """Instruction for making a file of the analysis or the report again."""
+    return f"delete {path} and run `make report`"
 
 
-def sound(paths: Iterable[Path]) -> tuple[list[Path], list[dict]]:
-    """Those of some files that are what their records say, and a gap for each other one."""
+def matching(paths: Iterable[Path]) -> tuple[list[Path], list[dict]]:
+    """The files that match their records, and a gap for each of the others."""
     kept, gaps = [], []
     for path in paths:
         try:
@@ -51,7 +53,7 @@ def sound(paths: Iterable[Path]) -> tuple[list[Path], list[dict]]:
 
 
 def by_file(gaps: Iterable[dict]) -> list[dict]:
-    """One row a file, with the scores that are missing because of it."""
+    """One row per faulty file, with the scores that are missing because of it."""
     rows: dict[str, dict] = {}
     for each in gaps:
         row = rows.setdefault(each["file"], {"file": each["file"], "why": each["why"], "scores": []})

@@ -1,4 +1,4 @@
-"""The page: one HTML file that needs nothing beside it."""
+"""The page: one self-contained HTML file."""
 
 import re
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class Page:
     look: Look
     findings: list[Finding]
     gaps: list[dict]
-    """Files that are damaged or missing, each with the scores that it costs."""
+    """Files that are damaged or missing, each with the scores that are missing because of it."""
     catalogue: list[dict]
     """One row per gate."""
     runs: pd.DataFrame
@@ -41,7 +41,7 @@ class Page:
     origins: list[tuple[str, list[str]]]
     """Facts that should be the same for all results, each with every value found."""
     made_up: list[str]
-    """Public data sets that made-up rows stand in for."""
+    """Public data sets that made-up rows replace."""
 
     def html(self) -> str:
         """The page as one HTML text. Everything but the figures is escaped."""
@@ -75,7 +75,7 @@ class Page:
 
 
 def sized(svg: str) -> str:
-    """With its width where the style sheet finds it: all figures of a page are drawn to one scale, however few panels.
+    """Copy an SVG's width to a CSS variable, so that all figures on the page have the same scale.
 
     >>> sized('<svg width="316.8pt" height="100pt">')
     '<svg style="--natural: 316.8pt" width="316.8pt" height="100pt">'
@@ -85,7 +85,7 @@ def sized(svg: str) -> str:
 
 
 def describe(method: Method) -> dict[str, str]:
-    """A method's row in words."""
+    """The settings of a method as text, by column of the methods table."""
     if method.clip is not None:
         scale = "ε = {:g} below, {:g} above".format(*method.clip)
     elif method.half_width is not None:

@@ -1,4 +1,4 @@
-"""Files that belong together are put in place only when all of them are written."""
+"""Puts files that belong together in place after all of them have been written."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,10 +8,10 @@ from smoothgates.io.files import temporary_folder
 
 
 @contextmanager
-def together(folder: Path) -> Iterator[Path]:
-    """A temporary folder, whose files take their places below `folder` once all of them are written.
+def publishing(folder: Path) -> Iterator[Path]:
+    """Yield a temporary folder; move its files to `folder` when the block ends.
 
-    Files in subfolders go first, so that a page comes after its figures. After an exception none goes.
+    Files in subfolders come first, so that a page appears after its figures. If the block raises, nothing is moved.
     """
     with temporary_folder(folder / "page") as unfinished:
         yield unfinished

@@ -1,4 +1,4 @@
-"""What the study cost and where its results came from, from the records beside them."""
+"""Cost and origin of a study's results, from their run records."""
 
 from itertools import product
 from pathlib import Path
@@ -12,11 +12,11 @@ from smoothgates.specs.analyse import AnalyseSpec
 from smoothgates.specs.report import ReportSpec
 
 UNKNOWN = "not recorded"
-"""Of runs older than the fact."""
+"""Shown for run records that lack a fact."""
 
 
 def results_of(paths: Paths, analysed: AnalyseSpec, spec: ReportSpec) -> list[str]:
-    """A file of every result that a report rests on, in an order in which they could be made."""
+    """One file of each result that the report uses. Each result comes after those that it depends on."""
     runs = [
         {"task": task, "regime": regime, "method": method, "seed": seed}
         for task, chosen in analysed.tasks.items()
@@ -38,7 +38,7 @@ def results_of(paths: Paths, analysed: AnalyseSpec, spec: ReportSpec) -> list[st
 
 
 def executions(results: list[str]) -> tuple[list[dict], list[dict]]:
-    """The records of some results, and a gap for each that is damaged or missing."""
+    """The run records of these results, and a gap for each record that is damaged or missing."""
     runs, gaps = [], []
     for record in map(record_of, results):
         try:
@@ -49,7 +49,7 @@ def executions(results: list[str]) -> tuple[list[dict], list[dict]]:
 
 
 def costs(runs: list[dict]) -> pd.DataFrame:
-    """One row a stage. Seconds are those of all attempts, CPU seconds of the last ones."""
+    """One row per stage. `seconds` covers all attempts, `cpu_seconds` only the last attempt at each result."""
     attempts = [run.get("attempts") or [run] for run in runs]
     frame = pd.DataFrame(runs).assign(
         attempts=list(map(len, attempts)), seconds=[sum(each["seconds"] for each in made) for made in attempts]
@@ -66,7 +66,7 @@ def costs(runs: list[dict]) -> pd.DataFrame:
 
 
 def origins(runs: list[dict]) -> list[tuple[str, list[str]]]:
-    """Facts that should have one value over all results, with every value found."""
+    """Facts that should be the same for all results, each with every value found."""
     found = {
         "commit": {f"{run['commit']}{' with uncommitted changes' if run['dirty'] else ''}" for run in runs},
         "environment": {environment(run) for run in runs},
@@ -81,12 +81,12 @@ def origins(runs: list[dict]) -> list[tuple[str, list[str]]]:
 
 
 def kernels(run: dict) -> str:
-    """Which kernels computed a result, and what chose them."""
+    """The kernels that computed a result, and the settings that chose them."""
     return ", ".join(f"{name} {value}" for name, value in sorted(run.get("kernels", {}).items())) or UNKNOWN
 
 
 def environment(run: dict) -> str:
-    """Name and digest of what was pinned, and what was installed instead."""
+    """Name and lock digest of the environment, and the packages that differ from their pins."""
     pairs = sorted(run["drift"].items())
     others = [f"{name} {found or 'absent'} instead of {pinned}" for name, (pinned, found) in pairs]
     return f"{run['env']}, lock {run['lock_sha256']}" + (f", but {', '.join(others)}" if others else "")

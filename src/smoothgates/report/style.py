@@ -1,4 +1,4 @@
-"""How every figure looks: one colour a method everywhere, readable in print and by the colour-blind."""
+"""The style of all figures. A method has one colour everywhere; colours suit print and colour-blind readers."""
 
 import sys
 from collections.abc import Callable
@@ -16,7 +16,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 START = "fork" if sys.platform == "linux" else "spawn"
-"""How drawing processes start: by a fork, which is fast, except on macOS, whose own libraries do not survive one."""
+"""Start method of drawing processes. Fork is fast, but system libraries of macOS do not support it."""
 MARKERS = "osD^vP*Xh<>p"
 INK, FAINT = "#1b1f24", "#9aa3ad"
 
@@ -30,7 +30,7 @@ class Look:
 
 
 def look(methods: list[str], reference: str) -> Look:
-    """Colours in the order of the method table, so that a method keeps its colour in every figure of a study."""
+    """Assign colours and markers in the order of `methods`, so that a method has the same ones in every figure."""
     others = [method for method in methods if method != reference]
     palette = sns.color_palette("colorblind", 10).as_hex()
     palette = [c for c in palette if c != "#949494"]  # grey is for controls
@@ -39,7 +39,7 @@ def look(methods: list[str], reference: str) -> Look:
 
 
 def gate_colours(gates: list[str], used_by: dict[str, str], look: Look) -> dict[str, str]:
-    """A gate has the colour of the first method that uses it, or of its namesake; unused ones get one each.
+    """Colour of each gate: that of the method of its name, else of the first method that uses it, else a new one.
 
     `used_by`: the gate of each method of the study.
     """
@@ -54,8 +54,8 @@ def set_theme() -> None:
         context="paper",
         style="ticks",
         rc={
-            "svg.fonttype": "none",  # text stays text: smaller, searchable, set in the page's font
-            "svg.hashsalt": "smoothgates",  # equal figures give equal bytes
+            "svg.fonttype": "none",  # keep text as text: smaller, searchable, in the page's font
+            "svg.hashsalt": "smoothgates",  # the same figure always gives the same bytes
             "pdf.fonttype": 42,
             "font.family": "sans-serif",
             "font.sans-serif": ["DejaVu Sans"],
@@ -73,9 +73,9 @@ def set_theme() -> None:
 
 
 def draw_all(wanted: dict[str, tuple], folder: Path) -> dict[str, str]:
-    """Draw and save figures, two at a time: name → (function, arguments …). Returns each one's inline SVG.
+    """Draw and save figures, given as name → (function, arguments …). Returns the inline SVG of each, by name.
 
-    Drawing is most of the report's time, and figures do not depend on each other.
+    Two processes draw at the same time, as drawing takes most of the report's time.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with ProcessPoolExecutor(2, mp_context=get_context(START), initializer=set_theme) as pool:
@@ -88,9 +88,9 @@ def _draw(folder: Path, name: str, function: Callable[..., Figure], *arguments) 
 
 
 def save(figure: Figure, folder: Path, name: str) -> str:
-    """Save as SVG and PDF; returns the SVG without its XML head, to stand inline in the page."""
+    """Save as SVG and PDF. Returns the SVG without its XML header, for use inline in the page."""
     figure.savefig(folder / f"{name}.pdf", metadata={"CreationDate": None})
-    figure.set_layout_engine("none")  # laid out by now; doing it again would double the time
+    figure.set_layout_engine("none")  # already laid out; a second layout would double the time
     figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
     plt.close(figure)
     text = (folder / f"{name}.svg").read_text(encoding="utf-8")

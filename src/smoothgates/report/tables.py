@@ -1,4 +1,4 @@
-"""The report's tables: as frames for CSV and LaTeX, with the cells that the page shows."""
+"""The report's tables, as data frames of text: the page shows them, and they are saved as CSV and LaTeX."""
 
 from pathlib import Path
 
@@ -11,14 +11,14 @@ MINUS = "−"
 
 
 def number(value: float | None, digits: int = 1, signed: bool = False) -> str:
-    """A number for people; an en dash where there is none."""
+    """Format a number; None and NaN become an en dash."""
     if value is None or pd.isna(value):
         return "–"
     return f"{value:{'+' if signed else ''}.{digits}f}".replace("-", MINUS)
 
 
 def interval(mean, low, high, scale: float = 100, digits: int = 1, signed: bool = False) -> str:
-    """`mean [low, high]`, scaled.
+    """Format `mean [low, high]` after multiplying by `scale`; only the mean if there is no interval.
 
     >>> interval(0.891, 0.85, 0.932)
     '89.1 [85.0, 93.2]'
@@ -30,7 +30,7 @@ def interval(mean, low, high, scale: float = 100, digits: int = 1, signed: bool 
 
 
 def score_table(summaries: pd.DataFrame, comparisons: pd.DataFrame, order: list[str]) -> pd.DataFrame:
-    """One row a cell × method, controls first: score with interval, and the paired difference to the reference."""
+    """Score with interval and paired difference from the reference, one row per cell × method, controls first."""
     scores = summaries[summaries["metric"] == "score"]
     keys = [*CELL, "method"]
     scores = scores.sort_values(keys, key=lambda names: names.map(_rank(names, order)))
@@ -49,24 +49,24 @@ def score_table(summaries: pd.DataFrame, comparisons: pd.DataFrame, order: list[
 
 
 def _informative(frame: pd.DataFrame) -> pd.DataFrame:
-    """Without the benchmark where there is one a task, and without rates of what never happened."""
+    """Drop the benchmark column if there is only one benchmark, and rates that are 0 in all rows."""
     idle = [column for column in frame if column.endswith("%") and set(frame[column]) <= {number(0.0), "–"}]
     alone = frame["benchmark"].nunique() == 1
     return frame.drop(columns=[*idle, *(["benchmark"] if alone else [])])
 
 
 def _rank(names: pd.Series, order: list[str]) -> dict[str, int]:
-    """Place of each name: controls first, then the given order, then as they come."""
+    """Sort key of each name: controls first, then the names in `order`, then the rest as they appear."""
     found = [CONTROL, *order, *dict.fromkeys(names)]
     return {name: found.index(name) for name in dict.fromkeys(names)}
 
 
 def answers_table(runs: pd.DataFrame, order: list[str]) -> pd.DataFrame:
-    """How the last checkpoints answer, mean over seeds: one sample, the likeliest, the best of k; the failures."""
+    """Answers of the last checkpoints, mean over seeds: Pass@1, greedy, Pass@k, standard errors and failure rates."""
     keys = [*CELL, "method"]
     best = max((c for c in runs if c.startswith("pass_at_")), key=lambda c: int(c.split("_")[-1]), default=None)
     runs = runs.sort_values(keys, key=lambda names: names.map(_rank(names, order)))
-    searching = set(runs.loc[runs["replies"] > 0, "task"])  # a policy of these that never searches has lost the habit
+    searching = set(runs.loc[runs["replies"] > 0, "task"])  # where some policy searches, others may have stopped
     rows = []
     for key, group in runs.groupby(keys, sort=False):
         mean = group.mean(numeric_only=True)
@@ -87,9 +87,9 @@ def answers_table(runs: pd.DataFrame, order: list[str]) -> pd.DataFrame:
 
 
 def stability_table(runs: pd.DataFrame, order: list[str]) -> pd.DataFrame:
-    """What the last checkpoint hides, mean over seeds (maxima: worst seed), one row a task × regime × method."""
+    """Stability of training, mean over seeds (maxima: worst seed), one row per task × regime × method."""
     keys = ["task", "regime", "method"]
-    trained = runs[runs["regime"] != CONTROL].drop_duplicates([*keys, "seed"])  # of a run, not of a benchmark
+    trained = runs[runs["regime"] != CONTROL].drop_duplicates([*keys, "seed"])  # one row per run
     trained = trained.sort_values(keys, key=lambda names: names.map(_rank(names, order)))
     rows = []
     for key, group in trained.groupby(keys, sort=False):
@@ -109,9 +109,9 @@ def stability_table(runs: pd.DataFrame, order: list[str]) -> pd.DataFrame:
 
 
 def routing_table(curves: pd.DataFrame, order: list[str]) -> pd.DataFrame:
-    """Share of experts that one update changes, and that have changed since sampling: mean over updates, by method.
+    """Share of experts changed by one update, and changed since sampling: mean over updates, and range over seeds.
 
-    `curves`: updates of policies with experts. In brackets the range over seeds.
+    `curves`: updates of policies with experts.
     """
     keys, shares = ["task", "regime", "method"], ["routing_churn", "routing_drift"]
     by_seed = curves.groupby([*keys, "seed"], sort=False)[shares].mean().reset_index()
@@ -126,7 +126,7 @@ def routing_table(curves: pd.DataFrame, order: list[str]) -> pd.DataFrame:
 
 
 def data_table(manifests: list[dict]) -> pd.DataFrame:
-    """One row a benchmark: where it and the training data come from, and how far their questions overlap."""
+    """Sources of each benchmark and its training data, and the overlap of their questions; one row per benchmark."""
     rows = []
     for data in manifests:
         spec = data["spec"]
@@ -148,20 +148,20 @@ def data_table(manifests: list[dict]) -> pd.DataFrame:
 
 
 def made_up(manifests: list[dict]) -> list[str]:
-    """Public sources that rows stand in for which were made up: on these no score means anything."""
+    """Public sources that were replaced by made-up rows. Scores on these rows mean nothing."""
     facts = [item for data in manifests for item in data["sources"].items()]
     return sorted({source for source, fact in facts if fact.get("made_up")})
 
 
 def save_table(frame: pd.DataFrame, folder: Path, name: str) -> None:
-    """The table as CSV and as LaTeX."""
+    """Save a table as CSV and as LaTeX."""
     folder.mkdir(parents=True, exist_ok=True)
     frame.to_csv(folder / f"{name}.csv", index=False)
     (folder / f"{name}.tex").write_text(latex(frame), encoding="utf-8")
 
 
 def latex(frame: pd.DataFrame) -> str:
-    """A booktabs tabular of a frame of texts."""
+    """Format a table of text as a LaTeX tabular with booktabs rules."""
     escapes = {"_": r"\_", "%": r"\%", "Δ": r"$\Delta$", MINUS: "$-$", "–": "--", "|": r"\textbar{}"}
 
     def cell(value) -> str:

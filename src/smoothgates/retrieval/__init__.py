@@ -1,1 +1,1 @@
-"""Passages to search: BM25 by default, dense vectors as the papers have them."""
+"""Search over passages: BM25 by default, or dense vectors as in the papers."""

@@ -2,8 +2,8 @@
 
 A process's own memory does not grow with the index: scores, words and passages are mapped from files. A dictionary of
 the words of a large corpus would take gigabytes in every process. Instead, a word is found by the first 8 bytes of its
-digest in a sorted array. Some two of n words share these bytes with probability n² / 2⁶⁵ (10 million words: 3 in a
-million); they would count as one word.
+digest in a sorted array. The probability that any two of n words share these bytes, and so count as one word, is n² /
+2⁶⁵: 3 in a million for 10 million words.
 
 Building reads the corpus once and never holds its text, but bm25s holds all scores: 45 bytes for each distinct word of
 each passage (measured over 12 million of them). The 21 million passages of Wikipedia 2018 have about 1.2 billion such
@@ -24,7 +24,7 @@ from smoothgates.errors import BadInput
 from smoothgates.retrieval.passages import Passage, Store, write_store
 
 MAX_WORDS = 256
-"""Most words of a query that count. It bounds the time of a search."""
+"""Largest number of words of a query that are used. It bounds the time of a search."""
 
 PASSAGES, DIGESTS, COLUMNS = "passages.arrow", "digests.npy", "columns.npy"
 _WORD = re.compile(r"\w+")

@@ -30,11 +30,13 @@ def load_task_setup(task_name: str, protocol: Protocol, index: Path | None = Non
         raise BadInput(f"--index: expected {'none' if index else 'a manifest'}, the retriever is '{tools.retriever}'")
     environment = task.environment(tools.max_searches, tools.top, index) if tools else None
     judge = load_rewards(task_name)[protocol.reward]
-    return TaskSetup(task.prompts[protocol.prompt], tossed(judge) if protocol.toss else judge, environment, protocol)
+    if protocol.toss:
+        judge = with_coin_toss(judge)
+    return TaskSetup(task.prompts[protocol.prompt], judge, environment, protocol)
 
 
-def tossed(judge: Judge) -> Judge:
-    """A judge of the same verdicts that adds 0 or 1 to each reward, decided by the completion's text."""
+def with_coin_toss(judge: Judge) -> Judge:
+    """A judge with the same verdicts that adds 0 or 1 to each reward, depending on the completion's text."""
 
     def judged(batch: list[Answered]) -> list[Verdict]:
         coins = [zlib.crc32(text.encode(errors="replace")) % 2 for text, _, _ in batch]

@@ -1,4 +1,4 @@
-"""Spec of `analyse`: which runs are compared, and with what."""
+"""Spec of `analyse`: the runs to compare, and how."""
 
 import hashlib
 import json
@@ -28,7 +28,7 @@ def seedless_fingerprint(spec: dict) -> str:
 
 
 def spec_fingerprint(spec: dict) -> str:
-    """First 16 hex digits of the sha256 of a spec, given as manifests hold it."""
+    """First 16 hex digits of the sha256 of a spec as manifests store it."""
     return hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()[:16]
 
 

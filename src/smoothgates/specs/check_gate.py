@@ -5,6 +5,6 @@ from smoothgates.methods.gate_name import GateName
 
 
 class CheckGateSpec(Record):
-    """The gate to check. Nothing else of a study: one check serves all methods that use the gate."""
+    """The gate to check. It has no other field, so that one check serves all methods that use the gate."""
 
     gate: GateName

@@ -1,4 +1,4 @@
-"""Names of policies without RL, apart from the other fields: the analysis needs them, and knows nothing of tasks."""
+"""Names of policies without RL. In a separate module, so that the analysis does not depend on the tasks."""
 
 from typing import Literal, get_args
 
@@ -6,7 +6,7 @@ CONTROL = "control"
 """Pseudo-regime of policies without RL: the warm starts, and supervised training continued from one."""
 
 PolicyName = Literal["warm_start", "warm_start_moe", "sft"]
-"""Each is the name of a rule, and of a method in tables."""
+"""Each names a rule, and a method in tables."""
 
 POLICIES: tuple[PolicyName, ...] = get_args(PolicyName)
 WARM_START, WARM_START_MOE, SFT = POLICIES

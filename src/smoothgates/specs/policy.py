@@ -24,7 +24,7 @@ class Model(Record):
 
 
 class PolicySpec(Record):
-    """A policy without RL: trained on demonstrations, from scratch or from another policy; or as initialized."""
+    """A policy without RL: trained on demonstrations, from scratch or from another policy, or not trained at all."""
 
     task: TaskName
     regime_name: Literal["control"] = "control"

@@ -1,4 +1,4 @@
-"""Spec of `report`: what the page shows that the results do not say."""
+"""Spec of `report`: what the page shows besides the results."""
 
 from typing import Annotated
 
@@ -9,7 +9,7 @@ from smoothgates.methods.method import Method
 
 
 class ReportSpec(Record):
-    """What the report needs to know apart from the results."""
+    """What the report needs besides the results."""
 
     study: str
     reference: str
@@ -22,7 +22,7 @@ class ReportSpec(Record):
     moe: tuple[str, ...] = ()
     """Regimes whose policies have experts and start from `warm_start_moe`."""
     notes: dict[str, str] = Field(default={})
-    """By title: what the study can show and what it cannot."""
+    """Notes on what the study can and cannot show, by title."""
     indexes: tuple[str, ...] = ()
     """Names of the indexes that the study's tasks search."""
     analysed: str

@@ -1,4 +1,4 @@
-"""analyse: all runs of a study → one table of scores, one of curves, and comparisons with the reference method."""
+"""analyse: from all runs of a study to tables of scores and curves, and comparisons with the reference method."""
 
 import sys
 from pathlib import Path
@@ -18,11 +18,11 @@ from smoothgates.specs.control import CONTROL
 
 
 def run(spec_text: str, results: Path, out: Path) -> None:
-    """Read the scores below `results`, and the metrics of the models that they are of.
+    """Read the scores below `results`, and the metrics of the runs that were scored.
 
     Write `out` (comparisons.json), and beside it scores.parquet (runs), learning.parquet (checkpoints) and
-    curves.parquet (updates). Scores that are not what their records say are left out and named, under `gaps` in `out`.
-    BadInput if too little is left.
+    curves.parquet (updates). Scores that fail a check are left out, and listed under `gaps` in `out`.
+    Raises BadInput if too few are left.
     """
     spec = parse_spec(AnalyseSpec, spec_text)
     paths = Paths(spec.study, results.as_posix())
@@ -69,7 +69,7 @@ def run(spec_text: str, results: Path, out: Path) -> None:
 
 
 def check_enough(spec: AnalyseSpec, runs: list[dict], gaps: list[dict]) -> None:
-    """BadInput where a task has no run by RL left, or none of the reference method."""
+    """Raise BadInput if a task has no RL run left, or none of the reference method."""
     for task, chosen in spec.tasks.items():
         asked = {method for regime, method in chosen.arms if regime != CONTROL}
         left = {run["method"] for run in runs if run["task"] == task and run["regime"] != CONTROL}

@@ -1,4 +1,4 @@
-"""report: one self-contained page, its figures and tables beside it. Reads files only; never imports torch."""
+"""report: one self-contained page, with its figures and tables beside it. Never imports torch."""
 
 from pathlib import Path
 
@@ -15,9 +15,9 @@ from smoothgates.provenance.run_record import Execution
 from smoothgates.report import tables
 from smoothgates.report.figures import FigureData, page_figures
 from smoothgates.report.findings import findings
-from smoothgates.report.gaps import by_file, checked_analysis, sound
+from smoothgates.report.gaps import by_file, checked_analysis, matching
 from smoothgates.report.page import Page
-from smoothgates.report.publish import together
+from smoothgates.report.publish import publishing
 from smoothgates.report.runs import costs, executions, origins, results_of
 from smoothgates.report.style import draw_all, gate_colours, look, set_theme
 from smoothgates.specs.analyse import AnalyseSpec
@@ -32,7 +32,8 @@ ROUTED = ["routing_churn", "routing_drift"]
 def run(spec_text: str, analysis: Path, gates: Path, data: list[Path], out: Path) -> None:
     """Write the page `out`, figures/ (SVG, PDF) and tables/ (CSV, LaTeX) beside it: all of them, or none.
 
-    What is not what its record says is named on the page and not shown. BadInput if that is the analysis or the gates.
+    The page names inputs that do not match their records and leaves them out. Raises BadInput if the analysis or the
+    gates are among them.
     """
     spec = parse_spec(ReportSpec, spec_text)
     frames = [analysis.parent / f"{name}.parquet" for name in ("scores", "learning", "curves")]
@@ -40,12 +41,12 @@ def run(spec_text: str, analysis: Path, gates: Path, data: list[Path], out: Path
     compared = checked_analysis(spec, analysis, [*frames, gates, gate_curves])
     execution = Execution("report", spec, inputs=[analysis, *frames, *data, gates, gate_curves])
     paths = Paths(spec.study, analysis.parent.parent.as_posix())
-    manifests, unknown = sound(data)
+    manifests, unknown = matching(data)
     known = [read_manifest(path, DataManifest) for path in manifests]
     records, lost = executions(results_of(paths, parse(AnalyseSpec, compared["spec"], str(analysis)), spec))
     catalogue = read_json(gates, GatesManifest.SCHEMA)["gates"]
     summaries = pd.DataFrame(compared["summaries"])
-    # A study of one method has nothing to compare, and yet a table.
+    # A study of one method has no comparisons; the tables need the columns.
     comparisons = pd.DataFrame(compared["comparisons"]).reindex(columns=[*CELL, "method", *COMPARED])
     runs, learning, curves = map(pd.read_parquet, frames)
     methods = list(spec.order)
@@ -53,7 +54,7 @@ def run(spec_text: str, analysis: Path, gates: Path, data: list[Path], out: Path
     looks = look(methods, spec.reference)
     folder = out.parent
     used_by = {name: spec.methods[name].gate for name in spec.order}
-    tone = gate_colours([gate["name"] for gate in catalogue], used_by, looks)
+    colours = gate_colours([gate["name"] for gate in catalogue], used_by, looks)
     routed = curves.dropna(subset=ROUTED) if set(ROUTED) <= set(curves) else curves.iloc[:0]
     wanted = page_figures(
         FigureData(
@@ -64,7 +65,7 @@ def run(spec_text: str, analysis: Path, gates: Path, data: list[Path], out: Path
             routed=routed,
             gates=pd.read_parquet(gate_curves),
             look=looks,
-            tone=tone,
+            gate_colours=colours,
             moe=spec.moe,
         )
     )
@@ -76,7 +77,7 @@ def run(spec_text: str, analysis: Path, gates: Path, data: list[Path], out: Path
     }
     if len(routed):
         shown["routing"] = tables.routing_table(routed, methods)
-    with together(folder) as new:
+    with publishing(folder) as new:
         for name, table in shown.items():
             tables.save_table(table, new / "tables", name)
         page = Page(

@@ -24,7 +24,7 @@ Loss = Callable[[Tensor, Tensor], tuple[Tensor, dict[str, Tensor]]]
 def accumulate(
     engine: Engine, rollout: Rollout, rows: Tensor, loss: Loss, spec: TrainSpec
 ) -> tuple[dict[str, float], RoutingReplay]:
-    """Add up the gradient of one update on some rows (n,).
+    """Accumulate the gradient of one update on some rows (n,).
 
     `loss` must divide by a denominator of the whole update, so that the losses of micro-batches add up. Returns the
     diagnostics, loss and mean entropy of all rows together, and the routing of the update.
@@ -33,7 +33,7 @@ def accumulate(
     replay = RoutingReplay(engine, rollout, spec.method.routing_replay)
     batches, scored = micro_batches(engine.ranks, sequences, rows, spec.engine), []
     for i, batch in enumerate(batches):
-        # A rank without rows scores one that does not count: engines that divide weights need all ranks in each pass.
+        # A rank without rows scores a row that is not counted: engines that divide weights need all ranks in each pass.
         present = batch if len(batch) else rows[:1]
         logp, entropy = replay.score(present, sequences.select(present), len(batch))
         logp, entropy = logp[: len(batch)], entropy[: len(batch)]
@@ -74,7 +74,7 @@ def old_logprobs(
 
 
 def micro_batches(ranks: Ranks, sequences: Sequences, rows: Tensor, config: EngineConfig) -> list[Tensor]:
-    """The rows of each of this rank's micro-batches, of which all ranks have the same number."""
+    """The rows of each of this rank's micro-batches. All ranks have the same number of micro-batches."""
     tokens = (sequences.starts + sequences.lengths)[rows].tolist()
     return [rows[step[ranks.rank]] for step in deal(tokens, ranks.size, config.tokens, config.packed)]
 

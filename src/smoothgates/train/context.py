@@ -1,4 +1,4 @@
-"""What stays the same during a run; `State` is what changes."""
+"""The parts of a run that stay the same; `State` holds those that change."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from smoothgates.tasks.task import Example
 
 @dataclass(frozen=True)
 class RunContext:
-    """The spec of a run, the prompts that it trains on, and what samples and judges completions."""
+    """The spec of a run, the prompts that it trains on, and the objects that sample and judge completions."""
 
     spec: TrainSpec
     sampler: Sampler

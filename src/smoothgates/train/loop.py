@@ -21,8 +21,8 @@ def train(state: State, context: RunContext, after_each: Callable[[], None] = la
     """Train from `state`, in place, until the run finishes or diverges.
 
     Each pass of the loop samples a rollout, starts on the oldest one, or makes one update on it, and then calls
-    `after_each`: there the state is consistent and may be saved. What it raises ends the training. Raises BadInput if
-    the method replays routes and the policy has no experts.
+    `after_each`, at which point the state is consistent and may be saved. An error of `after_each` ends the training.
+    Raises BadInput if the method replays routes and the policy has no experts.
     """
     spec, history = context.spec, state.history
     if spec.method.routing_replay and not any(sparse_shape(state.engine.policy)):
@@ -41,7 +41,7 @@ def train(state: State, context: RunContext, after_each: Callable[[], None] = la
 
 
 def add_rollout(state: State, context: RunContext) -> None:
-    """Sample a rollout into the queue. Each waits for `regime.lag` others to be trained on."""
+    """Sample a rollout into the queue, where `regime.lag` later rollouts join it before it is trained on."""
     began = time.perf_counter()
     state.waiting.append(sample_rollout(state, context))
     state.spent["sample_seconds"] += time.perf_counter() - began

@@ -23,9 +23,9 @@ def deal(lengths: list[int], ranks: int = 1, budget: int | None = None, packed: 
     longest_first = sorted(range(len(lengths)), key=lambda row: -lengths[row])
     if budget is None:
         return [[sorted(share) for share in lightest_first(longest_first, lengths, ranks)]]
-    batches = (fitted if packed else cut)(longest_first, lengths, budget)
-    batches = halved(batches, ranks, lengths)
-    return shared(batches, [tokens(batch, lengths, packed) for batch in batches], ranks)
+    batches = (first_fit if packed else padded)(longest_first, lengths, budget)
+    batches = split_for_ranks(batches, ranks, lengths)
+    return assign_to_ranks(batches, [tokens(batch, lengths, packed) for batch in batches], ranks)
 
 
 def tokens(batch: list[int], lengths: list[int], packed: bool) -> int:
@@ -42,7 +42,7 @@ def lightest_first(rows: list[int], lengths: list[int], ranks: int) -> list[list
     return shares
 
 
-def cut(rows: list[int], lengths: list[int], budget: int) -> list[list[int]]:
+def padded(rows: list[int], lengths: list[int], budget: int) -> list[list[int]]:
     """Fill micro-batches with neighbouring rows, padded to the first and longest."""
     batches = []
     while rows:
@@ -52,7 +52,7 @@ def cut(rows: list[int], lengths: list[int], budget: int) -> list[list[int]]:
     return batches
 
 
-def fitted(rows: list[int], lengths: list[int], budget: int) -> list[list[int]]:
+def first_fit(rows: list[int], lengths: list[int], budget: int) -> list[list[int]]:
     """Put each row into the first micro-batch that has room: at most 11/9 times the fewest possible, plus one."""
     batches: list[list[int]] = []
     rooms: list[int] = []
@@ -66,7 +66,7 @@ def fitted(rows: list[int], lengths: list[int], budget: int) -> list[list[int]]:
     return batches
 
 
-def halved(batches: list[list[int]], ranks: int, lengths: list[int]) -> list[list[int]]:
+def split_for_ranks(batches: list[list[int]], ranks: int, lengths: list[int]) -> list[list[int]]:
     """Split the largest micro-batches until no rank is idle, as long as one has several rows."""
     batches = list(batches)
     while len(batches) % ranks and (several := [batch for batch in batches if len(batch) > 1]):
@@ -76,7 +76,7 @@ def halved(batches: list[list[int]], ranks: int, lengths: list[int]) -> list[lis
     return batches
 
 
-def shared(batches: list[list[int]], costs: list[int], ranks: int) -> list[list[list[int]]]:
+def assign_to_ranks(batches: list[list[int]], costs: list[int], ranks: int) -> list[list[list[int]]]:
     """Assign micro-batches to ranks, balancing the costs of those that run at the same time and the ranks' totals."""
     # The most expensive come first: if memory is short, the run fails at once.
     order = sorted(range(len(batches)), key=lambda i: -costs[i])

@@ -1,7 +1,7 @@
 """Copies the trainer's weights to the sampler, and proves that they have arrived.
 
-A sampler that silently keeps old weights spoils a run: its completions look plausible, and only the gap between two
-log-probabilities shows it. So after each copy, trainer and sampler score the same probe.
+A sampler that silently keeps old weights invalidates a run: its completions look plausible, and only the gap between
+two log-probabilities shows it. So after each copy, trainer and sampler score the same probe.
 """
 
 import math
