@@ -74,7 +74,7 @@ test-python%: .venv-python%/.ready
 	OMP_NUM_THREADS=1 $(<D)/bin/python -m pytest -n 2 --dist loadfile -p tests.without_torch
 
 coverage: $(READY)  ## The share of the code that the unit tests run
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --cov tests/unit tests/oracle
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --cov=smoothgates tests/unit tests/oracle
 
 lint: $(READY)  ## Style and types of the code, style of the workflow
 	$(BIN)/python -m ruff check .
