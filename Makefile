@@ -66,7 +66,7 @@ test-slurm: slurm  ## On a real SLURM on this host (its packages: .ci/slurm.sh)
 
 test-pythons: $(READY)  ## On every other supported Python that is found: lint, and the tests that need no torch
 	$(if $(OTHERS),$(MAKE) --no-print-directory $(OTHERS:%=test-%))
-	@echo "Run without torch: $(or $(OTHERS),nothing, as no other supported Python is found)"
+	@echo "Run without torch: $(or $(OTHERS),nothing: no other supported Python is found)"
 OTHERS = $(filter-out $(shell $(BIN)/python -c 'import sys; print("python%d.%d" % sys.version_info[:2])'),$(FOUND))
 
 test-python%: .venv-python%/.ready
@@ -140,6 +140,7 @@ $(READY): pyproject.toml envs/venv.txt envs/train.lock
 slurm: $(READY)  ## Once, where the study is to run on a SLURM cluster: Snakemake's plugin
 	$(call locked,$(BIN),envs/control.lock)
 
+.PRECIOUS: .venv-python%/.ready  # or make would remove it: no target names it in full
 .venv-python%/.ready: pyproject.toml envs/venv.txt
 	python$* -m venv $(@D)
 	$(call locked,$(@D)/bin,envs/venv.txt)

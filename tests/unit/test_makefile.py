@@ -1,6 +1,7 @@
 """`make` hands on the names of studies, gates and its own folder as they are: no shell and no make reads them."""
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -78,12 +79,12 @@ def interpreters(folder: Path, **found: str) -> Path:
     return folder
 
 
-def build(path: Path, *words: str) -> subprocess.CompletedProcess:
-    """`make` of the environment, with these words and this PATH."""
-    command = [shutil.which("make"), "-f", ROOT / "Makefile", "-B", *words, ".venv/.ready"]
-    for name in ("pyproject.toml", "envs"):
+def make_with(path: Path, *words: str) -> subprocess.CompletedProcess:
+    """`make` with this PATH, in the folder above it."""
+    for name in ("Makefile", "pyproject.toml", "envs"):
         (path.parent / name).symlink_to(ROOT / name)
     env = {name: value for name, value in os.environ.items() if name != "PYTHON"} | {"PATH": str(path)}
+    command = [shutil.which("make"), *words]
     return subprocess.run(command, cwd=path.parent, env=env, capture_output=True, text=True)
 
 
@@ -97,19 +98,20 @@ def build(path: Path, *words: str) -> subprocess.CompletedProcess:
     ],
 )
 def test_the_environment_is_built_with_3_11_or_else_the_newest_that_runs(found, taken, tmp_path):
-    done = build(interpreters(tmp_path / "bin", **found), "--dry-run")
+    done = make_with(interpreters(tmp_path / "bin", **found), "--dry-run", ".venv/.ready")
     assert f"{taken} -m venv .venv\n" in done.stdout
 
 
 def test_the_user_names_another_interpreter(tmp_path):
-    done = build(interpreters(tmp_path / "bin", **{"python3.11": RUNS}), "--dry-run", "PYTHON=/opt/my/python")
+    path = interpreters(tmp_path / "bin", **{"python3.11": RUNS})
+    done = make_with(path, "--dry-run", "PYTHON=/opt/my/python", ".venv/.ready")
     assert "/opt/my/python -m venv .venv\n" in done.stdout
 
 
 @pytest.mark.parametrize("version", ["3.10", "3.14", "2.7"])
 def test_an_unsupported_python_gets_one_line_and_no_environment(version, tmp_path):
     path = interpreters(tmp_path / "bin", python3=f"#!/bin/sh\necho {version}\n")
-    done = build(path)
+    done = make_with(path, ".venv/.ready")
     line = f"PYTHON=python3 is {version}, expected one of 3.11 3.12 3.13: make PYTHON=/path/to/python"
     assert [text for text in done.stderr.splitlines() if not text.startswith("make: ***")] == [line]
     assert done.returncode == 2
@@ -117,5 +119,26 @@ def test_an_unsupported_python_gets_one_line_and_no_environment(version, tmp_pat
 
 
 def test_no_python_at_all_gets_the_same_line(tmp_path):
-    done = build(interpreters(tmp_path / "bin"))
+    done = make_with(interpreters(tmp_path / "bin"), ".venv/.ready")
     assert "PYTHON=python3 is missing, expected one of 3.11 3.12 3.13: make PYTHON=/path/to/python\n" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("others", "tested"),
+    [
+        ({"python3.12": RUNS, "python3.13": RUNS}, ["3.13", "3.12"]),
+        ({"python3.12": RUNS, "python3.13": FAILS}, ["3.12"]),
+    ],
+)
+def test_every_other_python_that_runs_is_tested_without_torch(others, tested, tmp_path):
+    own = "#!/bin/sh\necho python3.11\n"
+    path = interpreters(tmp_path / "bin", **others, **{"python3.11": RUNS, "python": own})
+    done = make_with(path, "--dry-run", "test-pythons", "BIN=bin", "READY=bin/python")
+    assert re.findall(r"python(\S+)/bin/python -m pytest .*-p tests.without_torch", done.stdout) == tested
+    assert f"Run without torch: {' '.join(f'python{version}' for version in tested)}" in done.stdout
+
+
+def test_where_there_is_no_other_python_the_run_says_so(tmp_path):
+    path = interpreters(tmp_path / "bin", **{"python3.11": RUNS, "python": "#!/bin/sh\necho python3.11\n"})
+    done = make_with(path, "test-pythons", "BIN=bin", "READY=bin/python")
+    assert done.stdout.splitlines()[-1] == "Run without torch: nothing: no other supported Python is found"
