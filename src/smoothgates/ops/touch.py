@@ -1,4 +1,4 @@
-"""Let Snakemake record files that are there as the outputs of their jobs."""
+"""Let Snakemake record existing files as the outputs of their jobs."""
 
 import subprocess
 import sys

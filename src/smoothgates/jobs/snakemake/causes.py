@@ -17,7 +17,7 @@ SHOWN = 5
 
 
 class Causes(logging.Filter):
-    """Replaces the command of a failed job in Snakemake's messages by the cause, and collects these jobs."""
+    """Replaces the command of a failed job in Snakemake's messages with the cause, and collects these jobs."""
 
     def __init__(self) -> None:
         super().__init__()

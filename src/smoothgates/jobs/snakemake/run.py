@@ -51,7 +51,7 @@ def watched(workflow, study: str) -> Execute:
 
 
 def check_writable(study: str, dry: bool = False) -> None:
-    """Raise BadInput if a folder that jobs write to is not writable. A `dry` run writes to Snakemake's folder only."""
+    """Raise BadInput if a folder that jobs write to is not writable. A dry run writes to Snakemake's folder only."""
     paths = Paths(study)
     jobs = () if dry else (paths.results, paths.logs, paths.reports, "work")
     for path in map(Path, (".snakemake", *jobs)):

@@ -1,6 +1,6 @@
 """prune: list the files of a study that are no longer needed, with their sizes, and delete them on request.
 
-The study may run meanwhile: everything is checked again when it is deleted.
+The study may run meanwhile: each file is checked again just before it is deleted.
 """
 
 import platform
@@ -118,7 +118,7 @@ def drop(folder: Path, record: Path, made: str) -> None:
             raise Left("its run has been repeated meanwhile")
 
     check()
-    # First the note, so that a prune that is killed halfway leaves nothing that looks damaged.
+    # The note comes first, so that a prune that is killed halfway leaves nothing that looks damaged.
     named = {folder.relative_to(record.parent).as_posix()}
     try:
         named |= pruned_folders(record, read_record(record)["outputs"])
