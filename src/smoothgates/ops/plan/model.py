@@ -166,7 +166,7 @@ def sampler_bytes(load: Load, machine: Machine, devices: int) -> float:
 
 
 def activations(shape: Shape, tokens: float, engine: EngineConfig) -> float:
-    """Bytes for a backward pass: activations of all layers, or with recomputation the inputs of all and one full layer."""
+    """Bytes for a backward pass: activations of all layers, or with recomputation of one, and the inputs of all."""
     width = WIDTH[engine.dtype]
     inside = (10 * shape.hidden + 4 * shape.intermediate * shape.chosen) * width
     layers = shape.layers * shape.hidden * width + inside if engine.gradient_checkpointing else shape.layers * inside
