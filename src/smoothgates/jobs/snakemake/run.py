@@ -45,7 +45,7 @@ def watched(workflow, study: str) -> Execute:
         except WorkflowError as error:
             if FAILED not in str(error) or not (causes.ended or causes.stopping):
                 raise
-        sys.exit(causes.tell())
+        sys.exit(causes.print_causes())
 
     return run
 

@@ -57,10 +57,10 @@ class Attempt:
             )
         self.lock.say(snakemake=self.process.pid, log=str(self.log))
         look_again = 0.0
-        with open(self.log, encoding="utf-8", errors="replace") as said:
+        with open(self.log, encoding="utf-8", errors="replace") as output:
             while True:
                 code = self.process.poll()
-                self._take(said.read())
+                self._take(output.read())
                 if code is not None:
                     return self._judge(code)
                 if stopped():

@@ -86,8 +86,8 @@ def as_it_was(job: Job, record: dict) -> Job | None:
     if record["spec_sha256"] == spec_digest(job.spec):
         return job
     try:
-        told = load_json(Path(job.writes[0]))["spec"]
-        return replace(job, spec=parse(type(job.spec), told, job.writes[0]))
+        spec = load_json(Path(job.writes[0]))["spec"]
+        return replace(job, spec=parse(type(job.spec), spec, job.writes[0]))
     except (LookupError, TypeError, BadInput):
         return None
 

@@ -74,10 +74,10 @@ def leftovers(audit: Audit) -> Iterator[Removal]:
 
 def abandoned(path: Path) -> bool:
     """Whether the process that wrote this temporary file has ended."""
-    said = TEMPORARY.fullmatch(path.name)
-    if said["host"] != platform.node():
+    name = TEMPORARY.fullmatch(path.name)
+    if name["host"] != platform.node():
         return quiet(path, LONG)
-    return not alive(int(said["pid"])) and quiet(path, QUIET)
+    return not alive(int(name["pid"])) and quiet(path, QUIET)
 
 
 def learning_curves(audit: Audit, records: dict[str, str]) -> Iterator[Removal]:
