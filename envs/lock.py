@@ -1,17 +1,17 @@
 """Write the locks of the environments: `make lock`, after changing a pin in pyproject.toml.
 
-venv.txt             what the developers' .venv is built from, torch apart
-lock.txt             what these locks are made with, in .venv-lock
-docs.txt             what the documentation is built with, in .venv-docs
-scale.txt            the versions of scale.in, torch apart
-NAME.lock            what NAME needs: of control, train and report the versions of venv.txt; train-cuda stands alone,
-                     because vLLM wants some packages older
+venv.txt             the developers' .venv, without torch
+lock.txt             .venv-lock, which makes these locks
+docs.txt             .venv-docs, which builds the documentation
+scale.txt            the versions of scale.in, without torch
+NAME.lock            the environment NAME. control, train and report have the versions of venv.txt; train-cuda is
+                     resolved by itself, because vLLM requires older versions of some packages
 NAME.post-deploy.sh  the lock once more, as a script for conda
 
-All have the sha256 of the package index's files for their targets, each a version of Python on a platform, and a marker
-where not all targets need a package. Torch is left out where its build is the user's choice: no hash of the index's
-could fit every build.
-Versions stay as they are where they still fit. To renew all, delete venv.txt and the locks first.
+Each lock has the sha256 of the package index's files for its targets (a version of Python on a platform), and a marker
+if not all targets need a package. Torch is left out where its build is the user's choice: no hash of the index fits
+every build.
+Versions that still fit are kept. To renew all of them, delete venv.txt and the locks first.
 Needs uv, which resolves from metadata: no wheel is downloaded, and no GPU is needed for the CUDA environment.
 """
 
@@ -35,8 +35,8 @@ LINUX, LINUX_ARM, MAC = "x86_64-manylinux_2_28", "aarch64-manylinux_2_28", "aarc
 MACOS = "14.0"
 """The oldest version that wheels are chosen for."""
 EVERYWHERE = tuple(product(PYTHONS, (LINUX, LINUX_ARM, MAC)))
-# vLLM 0.32 needs cuda-python 12.6, which has no wheel for Python 3.13: its environments keep to the version of conda's
-# files.
+# vLLM 0.32 needs cuda-python 12.6, which has no wheel for Python 3.13: its environments use the version that conda's
+# files name.
 GPUS = (("3.11", LINUX),)
 SCALE = (("3.11", "x86_64-manylinux_2_31"),)
 PLATFORM_MARKERS = {
@@ -80,7 +80,7 @@ Target = tuple[str, str]
 
 
 def resolve(extras: Iterable[str], preferred: Iterable[str], held: Iterable[str], target: Target) -> list[str]:
-    """`name==version` of all that these extras need: always the `held`, and the `preferred` where they fit."""
+    """`name==version` of all that these extras need: the `held` versions, and the `preferred` ones if they fit."""
     with tempfile.TemporaryDirectory() as folder:
         pins, holds = Path(folder, "pins.txt"), Path(folder, "holds.txt")
         pins.write_text("\n".join(preferred))
@@ -93,7 +93,7 @@ def resolve(extras: Iterable[str], preferred: Iterable[str], held: Iterable[str]
 def everywhere(
     extras: Iterable[str], preferred: Iterable[str], held: Iterable[str], targets: Iterable[Target]
 ) -> dict[Target, list[str]]:
-    """The same for each target, one version of each package on all of them."""
+    """Do the same for each target, with one version of each package on all of them."""
     found: dict[Target, list[str]] = {}
     for target in targets:
         held = sorted({*held, *(pin for pins in found.values() for pin in pins)})

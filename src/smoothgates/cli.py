@@ -1,6 +1,6 @@
 """The command line, `python -m smoothgates`: each stage as a rule runs it, and the tools around them.
 
-Exit codes: 0 done, 1 failed, 2 bad input, 75 run the same command again. The last two print one line on stderr.
+Exit codes: 0 done, 1 failed, 2 bad input, 75 run the same command again. The last two come with one line on stderr.
 """
 
 import errno
@@ -159,7 +159,7 @@ def check_gate(
     out: Annotated[Path | None, typer.Option(help="Manifest to write.")] = None,
     env: Env = None,
 ) -> None:
-    """Check a gate: its weight is the derivative of its value, and all that its file claims holds."""
+    """Check a gate: its weight is the derivative of its value, and every other property that its file claims holds."""
     from smoothgates.stages import check_gate as stage
 
     stage.run(spec, out, env)
@@ -314,7 +314,7 @@ def main() -> None:
 
 
 def _speak_utf8() -> None:
-    """Use UTF-8 for file names and output under any locale, for which Python may have to be started again."""
+    """Use UTF-8 for file names and output under any locale. This may start Python again."""
     if sys.getfilesystemencoding() != "utf-8" and os.environ.get("PYTHONUTF8") != "1":
         os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], {**os.environ, "PYTHONUTF8": "1"})
     for stream in (sys.stdout, sys.stderr):

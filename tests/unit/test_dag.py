@@ -118,7 +118,7 @@ def test_causes_are_told_last_and_like_ones_once(here, capsys):
     said(causes, "train/a", "returned non-zero exit status 75", "try again: stopped at update 3; run me again")
     said(causes, "train/b", "died with <Signals.SIGKILL: 9>", "rollouts: 3/60")
     said(causes, "train/c", "returned non-zero exit status 255")
-    assert causes.tell() == 1
+    assert causes.print_causes() == 1
     told = capsys.readouterr().err.splitlines()
     assert told[0] == "stopped train/a: try again: stopped at update 3; run me again"
     assert "failed policy/math/seed0 and 1 more: error: data: no such file" in told
@@ -133,7 +133,7 @@ def test_many_causes_are_counted(here, capsys):
     causes = Causes()
     for i in range(9):
         said(causes, f"train/{i}", "returned non-zero exit status 1", f"ValueError: {i}")
-    causes.tell()
+    causes.print_causes()
     told = capsys.readouterr().err.splitlines()
     assert told[0] == "9 causes, the last 5 of them:"
     assert len(told) == 11
@@ -144,7 +144,7 @@ def test_what_ctrl_c_ended_did_not_fail(here, capsys):
     causes.filter(logging.makeLogRecord({"msg": "Terminating processes on user request, this might take some time."}))
     said(causes, "evaluate/a", "died with <Signals.SIGINT: 2>", "KeyboardInterrupt")
     said(causes, "train/a", "returned non-zero exit status 75", "try again: run me again")
-    assert causes.tell() == 75
+    assert causes.print_causes() == 75
     assert "KeyboardInterrupt" not in (told := capsys.readouterr().err)
     assert told.splitlines()[-1] == "stopped: run me again to resume"
 

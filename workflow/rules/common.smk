@@ -29,7 +29,7 @@ from smoothgates.provenance.code_closure import code_digest
 from smoothgates.provenance.environments import environment_of, lock_digest
 
 try:
-    # A file in gates/ may be a user's own, and may define no gate.
+    # A user may have added a file to gates/ that defines no gate.
     from smoothgates.jobs.dag import Jobs, stage_of
     from smoothgates.specs.control import CONTROL, POLICIES
     from smoothgates.study.ownership import mark, own_study
@@ -78,9 +78,9 @@ def inputs(rule):
 
 
 def given(rule):
-    """Parameters of every rule. They hold what the stage is told, and digests of its code and environment.
+    """Parameters of every rule: the spec of the stage, and digests of its code and environment.
 
-    Snakemake reruns a job when one of them changes. The digests do not depend on where the checkout is.
+    Snakemake reruns a job when one of them changes. The digests do not depend on the location of the checkout.
     """
 
     def code(wildcards):
@@ -110,11 +110,11 @@ def image(rule):
     return f"envs/{environment(rule)}.sif"
 
 
-# Snakemake does not compare what a function reads from inputs, outputs or resources: a change there reruns nothing.
+# Snakemake does not compare parameters that depend on inputs, outputs or resources: a change of these reruns nothing.
 
 
 def option(flag, name):
-    """`--flag a --flag b`: an option for each path of a named input or output, which may have none."""
+    """`--flag a --flag b`: an option for each path of a named input or output. It may have no path."""
 
     def options(wildcards, input, output):
         paths = {**dict(input.items()), **dict(output.items())}[name]
@@ -124,13 +124,13 @@ def option(flag, name):
 
 
 def origin(wildcards):
-    """Where public data come from: a mirror; or the hub, with a lock for what the project does not pin."""
+    """The option that says where public data come from: a mirror, or the hub with a lock for unpinned data sets."""
     mirror, lock = STUDY.config.data_mirror, STUDY.lock
     return f"--mirror {shlex.quote(mirror)}" if mirror else f"--lock {shlex.quote(str(lock))}"
 
 
 def model_mirror(wildcards):
-    """Where published models come from, if not from the hub."""
+    """The option that names a mirror of published models, used instead of the hub."""
     mirror = STUDY.config.model_mirror
     return f"--mirror {shlex.quote(mirror)}" if mirror else ""
 
@@ -148,5 +148,5 @@ def launch(wildcards, resources):
 
 
 def time_limit(wildcards, resources):
-    """A run stops by itself before the cluster ends its job."""
+    """The time limit of the cluster job, so that a run stops by itself in time."""
     return f"--wall-minutes {resources.runtime}" if resources.get("runtime") else ""

@@ -1,4 +1,4 @@
-"""Policies without RL: where RL starts, trained or published; and the control that continues supervised training."""
+"""Policies without RL: the starting points of RL, trained or published, and the supervised control."""
 
 
 rule warm_start:

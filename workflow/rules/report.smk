@@ -2,7 +2,7 @@
 
 
 rule gates:
-    """The catalogue of gates as numbers."""
+    """The catalogue of gates, and their curves as numbers."""
     input:
         unpack(inputs("gates")),
     output:
@@ -22,7 +22,7 @@ rule gates:
 
 
 rule analyse:
-    """All runs in one table, and every method against the reference."""
+    """All runs in one table, and a comparison of every method with the reference."""
     input:
         unpack(inputs("analyse")),
     output:
@@ -47,12 +47,12 @@ rule report:
     input:
         unpack(inputs("report")),
     output:
-        # The old page stays until the new one is whole. Without its record it does not count.
+        # The old page stays until the new one is complete. A page without its record does not count as done.
         page=update(OUTPUTS["report"]["page"]),
         record=OUTPUTS["report"]["record"],
     log:
         f"{LOGS}/report.log",
-    localrule: True  # from a job on a cluster, Snakemake would give the old page back, and then delete it
+    localrule: True  # in a cluster job, Snakemake would restore the old page and then delete it
     conda:
         conda("report")
     container:

@@ -2,7 +2,7 @@
 
 
 rule check_gate:
-    """Check that a gate is what its file says. A gate that fails is not trained with."""
+    """Check the properties that a gate's file claims. Methods whose gate fails are not trained."""
     input:
         unpack(inputs("check_gate")),
     output:

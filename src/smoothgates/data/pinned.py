@@ -1,9 +1,9 @@
 """Data sets of the Hugging Face Hub: files at a pinned commit, with pinned checksums.
 
 The pins are in `config/sources.lock.yaml`. A set without a pin there is pinned when a study first uses it, in a lock
-beside the study. The files are fetched by commit, verified and then read as local files: given the name of a set while
-offline, `datasets.load_dataset` takes the latest cached version of any commit, and none at all if files are named
-(datasets 5.2). Once the files are fetched, HF_HUB_OFFLINE=1 works.
+beside the study. The files are fetched by commit, verified and then read as local files. `datasets.load_dataset` (5.2)
+cannot do this offline: with the name of a set it takes the latest cached version of any commit, and with the names of
+files it finds none. Once the files are fetched, HF_HUB_OFFLINE=1 works.
 """
 
 import shutil

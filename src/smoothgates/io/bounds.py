@@ -1,5 +1,5 @@
-"""Bounds on the integers of configs and specs. They are far above any real study: they catch typing errors that would
-otherwise fill a disk.
+"""Bounds on the integers of configs and specs. They are far above any real study: they catch typing errors that could
+fill a disk.
 """
 
 from typing import Annotated

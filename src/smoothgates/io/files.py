@@ -17,7 +17,7 @@ from smoothgates.errors import BadInput
 from smoothgates.io.documents import parse_json, read_text
 
 TEMPORARY = re.compile(r"\..+\.(?P<pid>\d+)@(?P<host>.*)\.smoothgates")
-"""Names that `temporary` gives, and only those. A path with such a name was left by a kill if its process has ended."""
+"""Matches the names that `temporary` returns, and no others. If the process in such a name has ended, it was killed."""
 
 
 def temporary(path: Path) -> Path:
@@ -84,7 +84,7 @@ def write_atomically(path: Path, data: bytes, parents: bool = True) -> None:
 
 
 def lock(file: int | IO, path: Path, wait: bool = False) -> bool:
-    """Lock an open file. Returns False if another process holds the lock, or with `wait` waits until it does not.
+    """Lock an open file. If another process holds the lock, wait for it with `wait`, otherwise return False.
 
     The kernel releases the lock when the last process that has the file open ends. Raises BadInput if the file system
     does not support locks.
@@ -119,7 +119,7 @@ def guarded(path: Path) -> Iterator[None]:
 
 
 def link_or_copy(source: Path, target: Path) -> None:
-    """Give a file a second name: a hard link, which takes no space, or on another disk a copy, flushed."""
+    """Give a file a second name: a hard link, which takes no space, or a flushed copy if it is on another disk."""
     try:
         os.link(source, target)
     except OSError:

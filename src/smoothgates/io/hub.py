@@ -1,4 +1,4 @@
-"""Requests to the Hugging Face Hub, whose errors become one line that says what to do."""
+"""Requests to the Hugging Face Hub. Errors become one line that says what to do."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +21,7 @@ def asking(what: str, kind: str = "data set", instead: str = "") -> Iterator[Non
 
 
 def fault(what: str, kind: str, instead: str, error: Exception) -> Exception:
-    """The error to raise: BadInput for what another attempt cannot mend, else TryAgain."""
+    """The error to raise: BadInput if another attempt would fail too, else TryAgain."""
     from huggingface_hub.constants import HF_HUB_OFFLINE
     from huggingface_hub.errors import (
         GatedRepoError,

@@ -1,4 +1,4 @@
-"""Frozen, strict records, the base of all configs and specs. Their faults become one line."""
+"""Frozen, strict records, the base of all configs and specs. An error in one is reported in one line."""
 
 import json
 import os
@@ -35,7 +35,7 @@ _NUL = re.compile(r"(?<!\\)(\\\\)*\\u0000")
 
 def parse(kind: type[R], data: Any, where: str) -> R:
     """Check `data` against a record. Raises BadInput, which says `where`, the key and what was expected."""
-    # Through JSON, so that lists may become tuples although the record is strict.
+    # Strict records take no list for a tuple, except from JSON.
     text = json.dumps(data)
     if _NUL.search(text):
         raise BadInput(f"{where}: a string contains a NUL")

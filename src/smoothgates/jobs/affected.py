@@ -14,7 +14,7 @@ from smoothgates.study.loader import LoadedStudy, load_study
 
 ROOT = SOURCE.parent
 DAG = [ROOT / "Snakefile", ROOT / "workflow", SOURCE / "smoothgates/study", SOURCE / "smoothgates/jobs"]
-"""What turns a study into jobs."""
+"""The modules that turn a study into jobs."""
 
 
 @dataclass(frozen=True)
@@ -23,11 +23,11 @@ class Effect:
 
     path: Path
     direct: list[Job] | None
-    """Jobs that depend on the file itself: as code, as the lock of their environment, or as an input. None if this
-    depends on the change: a config, or what turns it into jobs, reaches each job as its spec and its rule.
+    """Jobs that depend on the file itself: as code, as the lock of their environment, or as an input. None if only the
+    change can tell: a config, or code that turns it into jobs, acts on a job through its spec and its rule.
     """
     downstream: list[Job]
-    """Jobs that read what those make. They run again only if their inputs change."""
+    """Jobs that read the outputs of `direct`. They run again only if these outputs change."""
 
 
 def run(paths: list[Path], study_name: str, names: bool, as_json: bool) -> None:
@@ -68,7 +68,7 @@ def code_files(stage: str, parts: tuple[str, ...]) -> frozenset[Path]:
 
 
 def followers(changed: Iterable[Job], jobs: list[Job]) -> list[Job]:
-    """Jobs that are made from what these make, directly or not, without these. `jobs` are in an order to run in."""
+    """Jobs that depend on the outputs of `changed`, directly or not. `jobs` are in an order in which they can run."""
     changed = {id(job) for job in changed}
     made = {output for job in jobs if id(job) in changed for output in job.writes}
     found = []

@@ -1,4 +1,4 @@
-"""Every job of a study: what it is told, what it reads and what it writes.
+"""Every job of a study: its spec, what it reads and what it writes.
 
 The rules of the Snakefile take their inputs, outputs and parameters from here. `plan`, `verify` and `prune` list the
 same jobs without Snakemake.
@@ -40,7 +40,7 @@ class Job:
     parts: tuple[str, ...] = ()
     """Modules that the stage finds by name, such as `gates.erf`: for `code_digest`."""
     waits: tuple[str, ...] = ()
-    """Names of inputs that must be there first, but that no bit of the result depends on."""
+    """Names of inputs that must exist before the job runs, but that its result does not depend on."""
     wildcards: tuple[str, ...] = ()
     """Names of the fields below that are wildcards of the rule, in the order of its output."""
 
@@ -59,7 +59,7 @@ class Job:
 
     @property
     def name(self) -> str:
-        """Its name in messages, without the rule: `math/near/erf/seed0`."""
+        """The name of the job in messages, without its rule: `math/near/erf/seed0`."""
         seed = "" if self.seed is None else f"seed{self.seed}"
         words = (self.task, self.regime, self.method, seed, self.benchmark, self.gate, self.index)
         return "/".join(filter(None, words))
@@ -76,7 +76,7 @@ class Job:
 
     @property
     def sources(self) -> Files:
-        """The inputs that its result is made from."""
+        """The inputs that its result depends on."""
         return {name: paths for name, paths in self.inputs.items() if name not in self.waits}
 
     @property
@@ -88,7 +88,7 @@ class Job:
 class Jobs:
     """The jobs of a study: a method for each rule, with the rule's wildcards as arguments.
 
-    `planned`: files from outside may be missing; they are left out of the inputs then. Otherwise raises BadInput.
+    `planned`: files that no job makes may be missing and are then left out of the inputs. Otherwise raises BadInput.
     """
 
     def __init__(self, study: LoadedStudy, planned: bool = False):
@@ -134,11 +134,11 @@ class Jobs:
         return self._job("index", self.study.config.indexes[index], {"corpus": self.corpora[index]}, index=index)
 
     def check_gate(self, gate: str) -> Job:
-        """One job serves all methods with the gate and is told nothing of them: a new temperature reruns no check."""
+        """One job serves all methods with the gate. Its spec has no temperature, so a new one reruns no check."""
         return self._job("check_gate", CheckGateSpec(gate=gate), {}, (f"gates.{gate}",), gate=gate)
 
     def policy(self, method: str, task: str, seed: int) -> Job:
-        """A policy without RL, made by the rule of its name: a warm start, or the control that continues it."""
+        """A policy without RL, made by the rule named `method`: a warm start, or the control that continues it."""
         start = (self.model(task, CONTROL, WARM_START, seed),) if method == SFT else ()
         return self._job(
             method,
@@ -190,7 +190,7 @@ class Jobs:
         return self._job("analyse", self.study.analyse_spec(), {"scores": scores})
 
     def report(self) -> Job:
-        """Its record is an output too: Snakemake keeps an old page, and the record tells whether it is current."""
+        """Its record is an output too: Snakemake keeps an old page, and the record shows whether it is current."""
         inputs = {
             **self.outputs["analyse"],
             **self.outputs["gates"],
@@ -247,8 +247,8 @@ def listed(files: Files) -> tuple[str, ...]:
 def from_outside(made: str, planned: bool, find: Callable[..., list[str | Path]], *what) -> tuple[str, ...]:
     """Files that no job makes, as paths from the working directory.
 
-    They may be missing where `made`, the result made from them, is there: an archive holds results without the corpora
-    that they began with. A plan needs none of them either. Otherwise raises BadInput.
+    They may be missing if `made`, the result made from them, exists: an archive has results without the corpora that
+    they were made from. A plan does not need them either. Otherwise raises BadInput.
     """
     try:
         return tuple(os.path.relpath(file) for file in find(*what))
@@ -264,7 +264,7 @@ def jobs_of(study: LoadedStudy, planned: bool = False) -> list[Job]:
 
 
 def made_by(study: LoadedStudy, job: Job) -> dict[str, str]:
-    """Digests of the spec, the code and the environment that a job would have today."""
+    """Digests of the current spec, code and environment of a job."""
     return {
         "spec": spec_digest(job.spec),
         "code": code_digest(job.stage, job.parts),

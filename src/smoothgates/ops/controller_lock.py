@@ -16,10 +16,10 @@ SILENCE = 20.0
 
 
 class ControllerLock:
-    """A lock that is held while this process or its Snakemake, which inherits it, lives. A kill releases it.
+    """A lock that is held while this process or its Snakemake, which inherits it, runs. A kill releases it.
 
-    Where locks do not reach other hosts, the heartbeat of a holder on another host is watched by our clock.
-    If nobody holds the lock, its file has what a killed controller wrote there.
+    Where locks do not reach other hosts, a holder on another host is known by its heartbeat, timed with our own clock.
+    If the lock is free, its file contains what a killed controller wrote there.
     """
 
     def __init__(self, study: str):
@@ -37,7 +37,7 @@ class ControllerLock:
             raise TryAgain(f"another controller of {study} is running on {self.left_behind['host']}")
 
     def say(self, **facts) -> None:
-        """Write what the next controller must know if this one is killed."""
+        """Write the facts that the next controller needs if this one is killed."""
         text = json.dumps({"host": platform.node(), "pid": os.getpid(), **facts})
         self._write(text)
 

@@ -92,7 +92,7 @@ def _text_of(node: ast.AST | list | str | int | None) -> str:
 
 
 def _idle(item: ast.AST | str | None) -> bool:
-    """Whether it is a statement without effect: a docstring, of an attribute too, `...` or `pass`."""
+    """Whether it is a statement without effect: a docstring (also of an attribute), `...` or `pass`."""
     return isinstance(item, ast.Pass) or (isinstance(item, ast.Expr) and isinstance(item.value, ast.Constant))
 
 

@@ -1,1 +1,1 @@
-"""One file a stage: read the inputs, call the pure code, write the outputs. The glue between files and functions."""
+"""One module for each stage: it reads the inputs, calls functions that do the work, and writes the outputs."""

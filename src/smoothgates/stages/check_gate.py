@@ -1,4 +1,4 @@
-"""check-gate: check that a gate is what its file says. One job a gate; all trainings with the gate wait for it."""
+"""check-gate: check the properties that a gate's file claims. One job for each gate; its trainings wait for it."""
 
 from pathlib import Path
 

@@ -24,7 +24,7 @@ def run(
     index: Path | None = None,
     env: str | None = None,
 ) -> None:
-    """Write the scores of each model.json to the path in the same place of `outs`.
+    """Write the scores of `models[i]` to `outs[i]`.
 
     The samples go to samples.parquet/ beside the scores, a data set with one file for each benchmark.
     """

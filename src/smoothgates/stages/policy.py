@@ -1,4 +1,4 @@
-"""policy: the policy that RL starts from, published or trained on demonstrations, and the control of the latter."""
+"""policy: the policy that RL starts from, published or trained on demonstrations, and the supervised control."""
 
 from pathlib import Path
 

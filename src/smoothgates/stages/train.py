@@ -43,11 +43,11 @@ class RunOptions:
     save_seconds: float = 60.0
     """Least time between two checkpoints."""
     fresh: bool = False
-    """Start over, whatever earlier attempts left."""
+    """Ignore what earlier attempts left, and start over."""
     wait: float = 60.0
     """Seconds to wait for another process that works on the same run."""
     env: str | None = None
-    """The pinned environment that the run is in, for its record. By default that for CPUs."""
+    """The pinned environment of the run, for its record. By default the one for CPUs."""
 
 
 def run(spec_text: str, inputs: Inputs, result: Result, options: RunOptions | None = None) -> None:

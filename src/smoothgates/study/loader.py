@@ -38,7 +38,7 @@ class LoadedStudy:
     """A study as it was read, and the specs of its jobs."""
 
     path: Path
-    """The file that was asked for. Of a rehearsal no such file exists."""
+    """The path that was asked for. A rehearsal has no file of its own there."""
     file: Path
     """The file that was read."""
     config: Study
@@ -49,12 +49,12 @@ class LoadedStudy:
 
     @property
     def name(self) -> str:
-        """What the folders of its results, logs and report are called."""
+        """The name of the folders of its results, logs and report."""
         return self.path.stem
 
     @property
     def lock(self) -> Path:
-        """The file in which data sets are pinned that the project does not pin."""
+        """The file that pins the data sets that the project itself does not pin."""
         return self.file.with_suffix(".lock.yaml")
 
     def seeded(self, count: int) -> "LoadedStudy":
@@ -91,7 +91,7 @@ class LoadedStudy:
         chosen, arch = self.config.tasks[task], self.config.architecture
         supervised = chosen.sft if method == SFT else chosen.warm_start
         if method == WARM_START_MOE:
-            assert arch is not None  # the schema sees to that: published models have no block with experts
+            assert arch is not None  # the schema checks that published models have no block with experts
             assert chosen.moe is not None
             arch = arch.model_copy(update={"experts": chosen.moe.experts})
             supervised = chosen.moe.warm_start

@@ -31,7 +31,7 @@ def mark(study: LoadedStudy) -> None:
     """Record the file that the results belong to, unless one that still exists is recorded."""
     known = marked(study.name)
     if known is None or not known.exists():
-        file = Path(os.path.abspath(study.file))  # noqa: PTH100 (a link keeps its own name)
+        file = Path(os.path.abspath(study.file))  # noqa: PTH100 (resolve() would follow links)
         inside = file.is_relative_to(Path.cwd())  # relative, as a checkout may move
         owner = file.relative_to(Path.cwd()) if inside else file
         write_json(Path(Paths(study.name).mark), {"schema": SCHEMA, "schema_version": 1, "file": str(owner)})

@@ -169,7 +169,7 @@ def fewer(benchmark: SamplingBudget) -> SamplingBudget:
 
 
 def fewer_rows(part: Part) -> Part:
-    """Fewer rows of a part that says how many. A public data set is read whole."""
+    """A part with fewer rows. If it gives no number, as for a whole public data set, it stays as it is."""
     return part.model_copy(update={"rows": part.rows and min(part.rows, ROWS)})
 
 

@@ -18,9 +18,9 @@ def load_task(name: str) -> Task:
 
 
 def load_rewards(name: str) -> dict[str, Judge]:
-    """The rewards of a task, by name: `answer` reads the answer wherever a model may have put it, for `score`.
+    """The rewards of a task, by name. `answer`, for `score`, finds the answer wherever a model may have put it.
 
-    They lie apart from `TASK`, so that jobs that judge nothing, such as making data, do not depend on verifiers.
+    They are not part of `TASK`, so that jobs that judge nothing, such as `prepare`, do not depend on verifiers.
     """
     return import_module(f"smoothgates.tasks.{name}.rewards").REWARDS
 

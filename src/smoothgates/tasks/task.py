@@ -58,7 +58,7 @@ class Prompt:
     template: str = "{question}"
     system: str = ""
     prefill: str = ""
-    """Text with which the policy's completion is made to begin."""
+    """Text that every completion of the policy begins with."""
 
     def ask(self, question: str) -> str:
         """Return the user's message."""
@@ -74,7 +74,7 @@ class Prompt:
 
 
 Demonstration = tuple[tuple[str, bool], ...]
-"""A completion to imitate: pieces of text, each with whether the policy (not a tool) writes it."""
+"""A completion to imitate: pieces of text, each with a flag: True if the policy writes it, False if a tool does."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class Generator:
     pattern: Callable[[Example], str] = lambda example: example.question
     """Examples with equal patterns are all for training or all held out."""
     every: Callable[[], Iterator[Example]] | None = None
-    """Yields each example once, for generators with few examples. None: there are many, or they cannot be listed."""
+    """Yields each example once, if there are few. None: there are many, or they cannot be listed."""
     replies: tuple[str, ...] = ()
     """Texts of tools that no demonstration contains. The compact policy's vocabulary needs their words."""
 

@@ -1,1 +1,1 @@
-"""The manifests and records that stages leave, one file for each kind: a reader depends on the kinds that it reads."""
+"""The manifests and records that stages write, one module for each kind. A reader imports only what it reads."""

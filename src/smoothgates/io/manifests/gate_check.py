@@ -12,7 +12,7 @@ class CheckedGate(Loose):
 
 
 class GateCheck(Manifest):
-    """Written by `check-gate` if the gate is sound."""
+    """Written by `check-gate` if the gate passes."""
 
     SCHEMA: ClassVar[str] = "smoothgates.gate_check"
 

@@ -17,7 +17,7 @@ SHOWN = 5
 
 
 class Causes(logging.Filter):
-    """Replaces the command of a failed job in Snakemake's messages by the cause, and collects these jobs."""
+    """Replaces the command of a failed job in Snakemake's messages with the cause, and collects these jobs."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -26,9 +26,9 @@ class Causes(logging.Filter):
         self.stopping = False
 
     def filter(self, record: logging.LogRecord) -> bool:
-        said = str(record.msg)
-        self.stopping |= said.startswith(STOPPING)
-        status, logs = STATUS.search(said), LOG.findall(said)
+        message = str(record.msg)
+        self.stopping |= message.startswith(STOPPING)
+        status, logs = STATUS.search(message), LOG.findall(message)
         if status and logs:
             log, code = logs[-1], int(status[1] or 128 + int(status[2]))
             self.ended[log] = code
@@ -40,16 +40,16 @@ class Causes(logging.Filter):
         asked = self.stopping and code in (128 + signal.SIGINT, 128 + signal.SIGTERM)
         return "stopped" if asked or code == AGAIN else "failed"
 
-    def tell(self) -> int:
+    def print_causes(self) -> int:
         """Print the causes, failures last. Return the exit code: 1 if a job failed, 75 if all jobs only stopped."""
         logs = defaultdict(list)
         for log, code in self.ended.items():
             if self.word(code) == "failed" or code == AGAIN:
                 logs[self.word(code), cause_of(log, code)].append(log)
-        told = sorted(logs, reverse=True)
-        if len(told) > SHOWN:
-            print(f"{len(told)} causes, the last {SHOWN} of them:", file=sys.stderr)
-        for word, cause in told[-SHOWN:]:
+        ordered = sorted(logs, reverse=True)
+        if len(ordered) > SHOWN:
+            print(f"{len(ordered)} causes, the last {SHOWN} of them:", file=sys.stderr)
+        for word, cause in ordered[-SHOWN:]:
             first, *others = logs[word, cause]
             print(f"{word} {name_of(first)}{f' and {len(others)} more' if others else ''}: {cause}", file=sys.stderr)
             print(f"       see {first}", file=sys.stderr)

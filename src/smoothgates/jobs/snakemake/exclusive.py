@@ -15,7 +15,7 @@ from smoothgates.io.files import lock
 from smoothgates.io.paths import Paths
 
 FOLDER = Path(".snakemake/studies")
-"""One file for each study, locked while its Snakemake runs. It names that process, and is empty after a regular end."""
+"""One file for each study, locked while its Snakemake runs. It names that process; a normal end empties it."""
 LOCKS = Path(".snakemake/locks")
 """Snakemake's own locks. They remain after a kill, and list files without naming a process."""
 AT_WORK = "is at work on this study"
@@ -23,9 +23,9 @@ AT_WORK = "is at work on this study"
 
 @contextmanager
 def alone(study: str) -> Iterator[None]:
-    """Hold a study for this process. Raises BadInput if another process holds it or the file system has no locks.
+    """Lock a study for this process. Raises BadInput if another process holds the lock or the file system has no locks.
 
-    The kernel releases the hold when the process ends, in whatever way. Child processes do not inherit it.
+    The kernel releases the lock when the process ends, however it ends. Child processes do not inherit the lock.
     """
     path = FOLDER / study
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -49,13 +49,13 @@ def alone(study: str) -> Iterator[None]:
 
 
 def release(study: str) -> None:
-    """Remove the hold and the locks of a study. The caller must know that no process on any host is running it."""
+    """Remove our lock and Snakemake's on a study. The caller must know that no process on any host is running it."""
     clear(study)
     (FOLDER / study).unlink(missing_ok=True)
 
 
 def clear(study: str) -> bool:
-    """Remove Snakemake's locks on the files of a study, whose Snakemake must be dead. Return whether there were any."""
+    """Remove Snakemake's locks on the files of a study. Its Snakemake must be dead. Return whether there were any."""
     paths = Paths(study)
     own = (f"{paths.results}/", f"{paths.reports}/")
     found = [
@@ -81,7 +81,7 @@ def _read(file: TextIO) -> dict:
 
 
 def _write(file: TextIO, text: str) -> None:
-    # In place: a new file would not carry the hold.
+    # In place: a new file would not have the lock.
     file.truncate(0)
     file.write(text)
     file.flush()

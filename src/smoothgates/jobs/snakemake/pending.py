@@ -20,7 +20,7 @@ REASONS = {
     PARAMS: "parameters changed",
     "Input files updated by another job": "reads what a job above makes",
 }
-"""How the reasons that Snakemake gives begin, and what the table says. Of several the first counts."""
+"""The beginning of each reason that Snakemake gives, and its words in the table. The first match counts."""
 WHAT = {"spec": "config", "code": "code", "lock": "environment"}
 HEAD = ("rule", "jobs", "why", "for example")
 
@@ -40,7 +40,7 @@ class Reasons(logging.Filter):
 
 
 def run(study_name: str) -> int:
-    """Print the table; the exit code of Snakemake's dry run. Raises BadInput."""
+    """Print the table. Return the exit code of Snakemake's dry run. Raises BadInput."""
     from snakemake.cli import main
     from snakemake.logging import logger
 
@@ -62,7 +62,7 @@ def run(study_name: str) -> int:
 
 
 def why(study: LoadedStudy, job: Job, reason: str) -> str:
-    """The reason of a job in the words of the table."""
+    """The reason why a job would run, in the words of the table."""
     given = reason.split("; ")
     for start, words in REASONS.items():
         if any(each.startswith(start) for each in given):
@@ -72,7 +72,7 @@ def why(study: LoadedStudy, job: Job, reason: str) -> str:
 
 
 def what_changed(study: LoadedStudy, job: Job) -> str:
-    """What the result of a job was made by that is another today: `config and code`. Empty if the record is missing."""
+    """What has changed since the result of a job was made, such as `config and code`. Empty without a run record."""
     try:
         records = [read_record(Path(path)) for path in job.records]
     except BadInput:

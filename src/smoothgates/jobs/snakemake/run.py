@@ -45,13 +45,13 @@ def watched(workflow, study: str) -> Execute:
         except WorkflowError as error:
             if FAILED not in str(error) or not (causes.ended or causes.stopping):
                 raise
-        sys.exit(causes.tell())
+        sys.exit(causes.print_causes())
 
     return run
 
 
 def check_writable(study: str, dry: bool = False) -> None:
-    """Raise BadInput if a folder that jobs write to is not writable. A `dry` run writes to Snakemake's folder only."""
+    """Raise BadInput if a folder that jobs write to is not writable. A dry run writes to Snakemake's folder only."""
     paths = Paths(study)
     jobs = () if dry else (paths.results, paths.logs, paths.reports, "work")
     for path in map(Path, (".snakemake", *jobs)):

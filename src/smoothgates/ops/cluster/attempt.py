@@ -57,10 +57,10 @@ class Attempt:
             )
         self.lock.say(snakemake=self.process.pid, log=str(self.log))
         look_again = 0.0
-        with open(self.log, encoding="utf-8", errors="replace") as said:
+        with open(self.log, encoding="utf-8", errors="replace") as output:
             while True:
                 code = self.process.poll()
-                self._take(said.read())
+                self._take(output.read())
                 if code is not None:
                     return self._judge(code)
                 if stopped():
@@ -75,7 +75,7 @@ class Attempt:
     def clean_up(self) -> bool:
         """End Snakemake, if it runs, and all of its jobs. Returns whether no job is left."""
         if self.process.poll() is None:
-            # After the first SIGINT it submits nothing more. At the second it ends at once, not after its pause.
+            # After the first SIGINT it submits nothing more. At the second it ends at once, during a pause too.
             for number, seconds in ((signal.SIGINT, 5), (signal.SIGINT, 5), (signal.SIGKILL, None)):
                 self.process.send_signal(number)
                 try:
@@ -100,7 +100,7 @@ class Attempt:
                 say(f"failed     {name}{cause_of(step)}")
 
     def _stuck(self) -> bool:
-        """Whether all jobs that Snakemake waits for have been dead for longer than it can take to notice."""
+        """Whether all jobs that Snakemake waits for have been dead for longer than it should take to notice."""
         waiting = self.progress.waiting()
         if not waiting:
             return False

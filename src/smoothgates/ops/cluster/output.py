@@ -19,7 +19,7 @@ REFUSED = "SLURM sbatch failed"
 PASSING = re.compile(
     r"timed? ?out|unable to contact|connect|temporarily|try again|not responding|limit|too many", re.IGNORECASE
 )
-"""Reasons of sbatch for refusing a job that it may accept later."""
+"""Matches errors of sbatch after which it may accept the same job later."""
 MISSPELT = "None assigned"
 """The executor excludes this as a node after it has lost one, so that every later sbatch fails until a restart."""
 
@@ -42,7 +42,7 @@ class Step:
 
     @property
     def refused_for_now(self) -> bool:
-        """Whether sbatch refused it for a reason that may pass."""
+        """Whether sbatch refused it for a temporary reason."""
         reason, _, call = self.error.partition("sbatch call:")
         return REFUSED in reason and bool(PASSING.search(reason) or MISSPELT in call)
 
@@ -91,7 +91,7 @@ class Progress:
         return None
 
     def _inside(self, line: str) -> Step | None:
-        """Parse a line of a job's announcement or error. The job's number is the last field of interest in both."""
+        """Parse a line of the block about a job or its error. In both, the job's number is the last field used."""
         block = self._block
         found = FIELD.match(line)
         if not found or found[1] == "message":

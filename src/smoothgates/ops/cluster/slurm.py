@@ -171,8 +171,8 @@ def accounting_works() -> bool:
 def status_command(poll: int, age: int, accounting: bool) -> tuple[str, int]:
     """The command that Snakemake should ask for states, and the seconds before its first check.
 
-    squeue is more reliable, if it shows ended jobs for longer than the longest pause between two checks. If neither it
-    nor sacct works, the executor must not choose sacct, as it does when MinJobAge < 3 x poll.
+    squeue is more reliable if it shows ended jobs for longer than the longest pause between two checks. If neither
+    squeue nor sacct works, the executor must not choose sacct, as it does when MinJobAge < 3 x poll.
 
     >>> status_command(40, 300, True), status_command(40, 60, True), status_command(40, 60, False)
     (('squeue', 40), ('sacct', 40), ('squeue', 20))

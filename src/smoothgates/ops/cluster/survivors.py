@@ -1,7 +1,7 @@
 """Settle the results of jobs that outlived the Snakemake that submitted them.
 
-That Snakemake did not record that they finished. The next one would find their results without records, keep them
-whatever they were made from, and never notice a change.
+That Snakemake did not record that they finished. The next one would find results without records, keep them whatever
+they were made from, and never notice a change.
 """
 
 from collections import defaultdict
@@ -17,7 +17,7 @@ from smoothgates.study.loader import LoadedStudy
 
 
 def settle(study: LoadedStudy, waiting: Iterable[Step]) -> tuple[list[Job], list[Job]]:
-    """Settle the steps that Snakemake was `waiting` for when it ended, and whose results are there.
+    """Settle the steps that Snakemake was `waiting` for when it ended, if their results exist.
 
     Results that would be made the same way today get Snakemake's records. The declared files of the others are deleted.
     Returns the (kept, removed) jobs.
@@ -38,7 +38,7 @@ def settle(study: LoadedStudy, waiting: Iterable[Step]) -> tuple[list[Job], list
 
 
 def _made(job: Job, slurm: str | None) -> bool:
-    """Whether the results of a job are there, and are not older ones that this SLURM job should have replaced."""
+    """Whether the results of a job exist, and are not older ones that this SLURM job should have replaced."""
     older = any(result.facts and result.facts["job"] != slurm for result in results_of(job))
     return all(Path(path).exists() for path in job.writes) and not older
 

@@ -57,7 +57,7 @@ def render(entries: list[Entry], names: Names) -> str:
 
 
 def cancel(study_name: str) -> int:
-    """Cancel the study's jobs that outlived their controller. Raises BadInput, or TryAgain if one is running."""
+    """Cancel the study's jobs that outlived their controller. Raises BadInput, or TryAgain if one is still running."""
     study = load_study(study_name)
     slurm.require()
     _lock = ControllerLock(study.name)  # a running Snakemake would submit them again

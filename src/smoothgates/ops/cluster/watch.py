@@ -1,7 +1,7 @@
 """Find jobs that are dead in SLURM while Snakemake waits for them.
 
-Its executor misses some ends: of a job that is cancelled from outside (if it asks sacct), of one that is preempted and
-not requeued, and of every job once a check of the queue has failed in a certain way.
+Its executor does not notice the end of a job that is cancelled from outside (if it asks sacct), of one that is
+preempted and not requeued, or of any job after a check of the queue has failed in a certain way.
 """
 
 import time
@@ -58,7 +58,7 @@ class Watch:
         self.news = time.monotonic()
 
     def look(self, waiting: Iterable[Step], found: dict[str, Entry]) -> list[Step]:
-        """The steps that have been dead for longer than Snakemake can take to notice.
+        """The steps that have been dead for longer than Snakemake should take to notice.
 
         `found`: the jobs of the run that SLURM knows. A job that is not among them has ended long ago.
         """

@@ -1,4 +1,4 @@
-"""What finished jobs took, and which of them the estimate of another job is based on."""
+"""What finished jobs took, and how the estimate of another job follows from them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -32,7 +32,7 @@ class Past:
     stage: str
     task: str
     regime: str
-    """Empty, like the task, where the job has none."""
+    """The regime. Like the task, it is empty if the job has none."""
     modelled: float
     """Seconds by the cost model."""
     seconds: float
@@ -52,7 +52,7 @@ def records_of(job: Job) -> list[dict] | None:
 
 
 def finished(study: LoadedStudy, job: Job, records: list[dict] | None) -> bool:
-    """Whether the results of a job are there, made with today's spec, code and environment."""
+    """Whether the results of a job exist and were made with its current spec, code and environment."""
     current = {f"{what}_sha256": digest for what, digest in made_by(study, job).items()}
     return (
         records is not None
@@ -82,12 +82,12 @@ def past_of(job: Job, records: list[dict] | None, study: LoadedStudy, machine: M
 
 
 def as_it_was(job: Job, record: dict) -> Job | None:
-    """The job with the spec of its result, which may differ from today's."""
+    """The job with the spec that its result was made with, which may differ from the current one."""
     if record["spec_sha256"] == spec_digest(job.spec):
         return job
     try:
-        told = load_json(Path(job.writes[0]))["spec"]
-        return replace(job, spec=parse(type(job.spec), told, job.writes[0]))
+        spec = load_json(Path(job.writes[0]))["spec"]
+        return replace(job, spec=parse(type(job.spec), spec, job.writes[0]))
     except (LookupError, TypeError, BadInput):
         return None
 
@@ -131,7 +131,7 @@ class Estimate:
 
 
 class History:
-    """Finished jobs. Those nearest to a job share its task and regime, then its task, its rule, its stage."""
+    """Finished jobs. The nearest to a job are those with its task and regime, else its task, its rule or its stage."""
 
     def __init__(self, own: Iterable[Past], elsewhere: Iterable[Past]):
         self.own, self.elsewhere = list(own), list(elsewhere)

@@ -16,7 +16,7 @@ from smoothgates.study.loader import LoadedStudy
 from smoothgates.train.run.retention import curve_points
 
 SHARE = 0.6
-"""Expected length of a completion and its tool replies, as a share of the maximum."""
+"""Expected length of a completion with its tool replies, as a share of the maximum."""
 VARIED = 0.6
 """Share of completions in groups with different rewards. The others are sampled, but not trained on."""
 PROMPT = 1 / 8
@@ -74,7 +74,7 @@ class Load:
     sequences: float = 0.0
     """Sequences in one update."""
     engine: EngineConfig = PLAIN
-    """Its precision is that of the policy, even if nothing is trained."""
+    """The engine. Its precision is that of the policy, even if nothing is trained."""
     sampler: SamplerConfig = OWN
     kept: int = 0
     """Policies that the job writes: the final one, and checkpoints of the learning curve."""

@@ -16,7 +16,7 @@ Efficiency = Annotated[float, Field(gt=0, le=1)]
 
 
 class Machine(Record):
-    """A machine of the cost model. Peaks are those of the maker, efficiencies are shares of them."""
+    """A machine of the cost model. Peaks are the manufacturer's, and efficiencies are shares of them."""
 
     about: str
     device: Literal["cpu", "cuda"]

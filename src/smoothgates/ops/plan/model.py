@@ -1,11 +1,11 @@
 """The cost model: what a load takes on a machine, when nothing has been measured.
 
-Work. The forward pass of a token takes 2 operations for each parameter that it is multiplied with (those of its experts
-only), and 4 for each layer, head, number of a head and token that it attends to. A backward pass takes twice as much as
-a forward pass. Activation recomputation adds another forward pass.
+Work. The forward pass of a token takes 2 operations for each parameter that it uses (only those of its own experts),
+and 4 for each layer, head, dimension of a head and token that it attends to. A backward pass takes twice as much as a
+forward pass. Activation recomputation adds another forward pass.
 
-Sampling. As many completions as fit grow by one token in each pass, until the longest is done. A pass takes the longer
-of two times: reading the weights that it uses and the keys and values of the unfinished completions; or its arithmetic.
+Sampling. Each pass adds one token to as many completions as fit, until the longest is done. A pass takes the longer of
+two times: reading the weights that it uses and the keys and values of the unfinished completions; or its arithmetic.
 Before each rollout vLLM gets the new weights through files.
 
 Training. The longer of two times: the arithmetic, or the communication between ranks. With ZeRO-3 the weights are
@@ -13,7 +13,7 @@ gathered three times for each micro-batch, otherwise gradients are summed once f
 memory adds its own time.
 
 Memory. Weights, and in single precision gradients, Adam's two moments and, with bf16, master weights: 18 bytes for each
-parameter. The ZeRO stage says which of these the ranks share out. To them comes the larger of two: activations and
+parameter. The ZeRO stage decides which of these are divided among the ranks. Add the larger of two: activations and
 logits of a micro-batch, or the sampler. vLLM takes its share, and frees it while the policy trains.
 
 Disk. Policies in the precision of their weights. A work directory has two checkpoints of weights, moments and masters.
@@ -69,7 +69,7 @@ def cost(load: Load, machine: Machine) -> Cost:
         + training_seconds(load, machine, devices)
     )
     width = WIDTH[load.engine.dtype]
-    trained_by_rl = load.updates and load.rollouts  # supervised training starts over instead of going on
+    trained_by_rl = load.updates and load.rollouts  # supervised training does not resume, it starts over
     work = LAST * shape.parameters * (width + optimiser_bytes(load.engine)) if trained_by_rl else 0.0
     results = load.kept * shape.parameters * width + load.bytes_left
     return Cost(seconds, devices if machine.device == "cuda" else 0, memory(load, machine, devices), results, work)
@@ -166,7 +166,7 @@ def sampler_bytes(load: Load, machine: Machine, devices: int) -> float:
 
 
 def activations(shape: Shape, tokens: float, engine: EngineConfig) -> float:
-    """Bytes of a backward pass: the inside of every layer, or with recomputation their inputs and the inside of one."""
+    """Bytes for a backward pass: activations of all layers, or with recomputation of one, and the inputs of all."""
     width = WIDTH[engine.dtype]
     inside = (10 * shape.hidden + 4 * shape.intermediate * shape.chosen) * width
     layers = shape.layers * shape.hidden * width + inside if engine.gradient_checkpointing else shape.layers * inside

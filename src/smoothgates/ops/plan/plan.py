@@ -48,7 +48,7 @@ class Plan:
     wall_seconds: float
     wall_seconds_to_do: float
     chain_seconds: float
-    """The longest chain of jobs, which no concurrency makes shorter."""
+    """Seconds of the longest chain of jobs, a lower bound at any concurrency."""
     work_bytes: float
     """Most bytes in work directories at any time."""
 

@@ -12,7 +12,7 @@ def makers(jobs: list[Job]) -> list[set[int]]:
 
 
 def pending(jobs: list[Job], finished: list[bool]) -> list[bool]:
-    """Which jobs have to run: the unfinished ones, and those that read from them. `jobs` is in an order to run them."""
+    """Which jobs have to run: unfinished ones and their readers. `jobs` are in an order in which they can run."""
     todo: list[bool] = []
     for made_by, done in zip(makers(jobs), finished):
         todo.append(not done or any(todo[i] for i in made_by))

@@ -1,7 +1,7 @@
-"""adopt: let Snakemake take results that were copied into a checkout as made there, once they are verified.
+"""adopt: verify results that were copied into a checkout, and let Snakemake treat them as made there.
 
-A copy has no Snakemake records, and its file times are in the order of copying. Without records Snakemake does not see
-that a spec has changed; by the times it would make much of the study again. `verify` compares digests instead.
+A copy has no Snakemake records, and its file times follow the order of copying. Without records Snakemake does not see
+that a spec has changed, and the times would make it repeat much of the study. `verify` compares digests instead.
 """
 
 from smoothgates.errors import BadInput
@@ -14,7 +14,7 @@ from smoothgates.study.loader import LoadedStudy
 def run(study: LoadedStudy) -> int:
     """Let Snakemake record all finished jobs of a study as just made. Returns its exit code.
 
-    Raises BadInput if a result is not as it should be.
+    Raises BadInput if a result is stale, foreign or damaged.
     """
     audit = verify(study)
     if wrong := [finding for finding in audit.findings if not finding.is_stray]:
@@ -22,7 +22,7 @@ def run(study: LoadedStudy) -> int:
     done = audit.jobs("done")
     if not done:
         raise BadInput(f"results/{study.name}: nothing to adopt")
-    # Outputs that no finished job reads. Snakemake touches what they were made from as well.
+    # Only outputs that no finished job reads: Snakemake touches the files that they were made from as well.
     read = {path for job in done for path in job.reads}
     last = [path for job in done for path in job.writes if path not in read]
     code = touch(study.path, last, "--profile", "workflow/profiles/local", "--forceall")

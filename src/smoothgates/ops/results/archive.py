@@ -48,7 +48,7 @@ Members = dict[str, Path | bytes]
 
 
 def run(study: LoadedStudy, out: Path, weights: bool = False) -> None:
-    """Write the archive `out` (.tar.gz), a Workflow Run RO-Crate, and print what it lacks.
+    """Write the archive `out` (.tar.gz), a Workflow Run RO-Crate, and print which jobs and files are missing from it.
 
     Raises BadInput if results are damaged or have no run record, if a file is a link, or if git does not track a source
     file that jobs use.
@@ -92,7 +92,7 @@ def code_in_use(study: LoadedStudy) -> set[str]:
 
 
 def config_files(study: LoadedStudy) -> Members:
-    """The study's file, its pins and its methods. Those from outside of the checkout go into study/."""
+    """The study's file, its pins and its methods. Files from outside of the checkout go into study/."""
     own, table = study.config.method_table, study.table
     pins = [study.lock] if study.lock.exists() else []
     found: Members = {os.path.relpath(path): path for path in (study.file, table, *pins)}
@@ -116,7 +116,7 @@ def chosen_there(study: LoadedStudy) -> str:
 
 
 def finished(audit: Audit) -> list[Result]:
-    """The results that are there, with their run records."""
+    """The existing results, with their run records."""
     every = [result for job, _ in audit.states for result in results_of(job)]
     return [result for result in every if result.facts and all(map(os.path.exists, result.declared))]
 

@@ -46,7 +46,7 @@ def run(study: str, yes: bool = False, work: Path = Path("work")) -> None:
 
 
 def untracked(path: Path, kept: frozenset[Path]) -> Iterator[Path]:
-    """The fewest files and folders that contain all of a path except what git tracks."""
+    """The smallest set of files and folders that covers a path except what git tracks."""
     if path in kept and is_folder(path):
         for child in sorted(path.iterdir()):
             yield from untracked(child, kept)

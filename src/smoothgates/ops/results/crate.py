@@ -36,7 +36,7 @@ Files = dict[str, tuple[int, str]]
 def metadata(name: str, facts: list[dict], state: str, commit: str | None, **files: Files) -> dict:
     """Content of ro-crate-metadata.json.
 
-    `facts`: the run records of all results of the study `name`. `state`: a sentence on how complete they are. `files`:
+    `facts`: the run records of all results of the study `name`. `state`: a sentence on their completeness. `files`:
     `source`, the Snakefile; `inputs`, the config of the run; `outputs`, its results; `traces`, the run record files.
     """
     began, ended = span(facts)

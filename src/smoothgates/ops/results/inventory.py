@@ -18,7 +18,7 @@ ABSENT = "no such file"
 
 @dataclass(frozen=True)
 class Result:
-    """What one run record covers: all outputs of a job, or the scores of one seed. Paths are those of the record."""
+    """What one run record covers: all outputs of a job, or the scores of one seed. Paths are as in the record."""
 
     record: str
     declared: tuple[str, ...]
@@ -74,7 +74,7 @@ def digests(paths: Iterable[str]) -> dict[str, str]:
     def one(path: str) -> str:
         try:
             if Path(path).is_fifo():
-                return "cannot be read: Is a pipe"  # to open it would wait for a writer
+                return "cannot be read: Is a pipe"  # opening it would wait for a writer
             return digest(Path(path))
         except FileNotFoundError:
             return ABSENT

@@ -1,6 +1,6 @@
 """prune: list the files of a study that are no longer needed, with their sizes, and delete them on request.
 
-The study may run meanwhile: everything is checked again when it is deleted.
+The study may run meanwhile: each file is checked again just before it is deleted.
 """
 
 import platform
@@ -74,10 +74,10 @@ def leftovers(audit: Audit) -> Iterator[Removal]:
 
 def abandoned(path: Path) -> bool:
     """Whether the process that wrote this temporary file has ended."""
-    said = TEMPORARY.fullmatch(path.name)
-    if said["host"] != platform.node():
+    name = TEMPORARY.fullmatch(path.name)
+    if name["host"] != platform.node():
         return quiet(path, LONG)
-    return not alive(int(said["pid"])) and quiet(path, QUIET)
+    return not alive(int(name["pid"])) and quiet(path, QUIET)
 
 
 def learning_curves(audit: Audit, records: dict[str, str]) -> Iterator[Removal]:
@@ -118,7 +118,7 @@ def drop(folder: Path, record: Path, made: str) -> None:
             raise Left("its run has been repeated meanwhile")
 
     check()
-    # First the note, so that a prune that is killed halfway leaves nothing that looks damaged.
+    # The note comes first, so that a prune that is killed halfway leaves nothing that looks damaged.
     named = {folder.relative_to(record.parent).as_posix()}
     try:
         named |= pruned_folders(record, read_record(record)["outputs"])

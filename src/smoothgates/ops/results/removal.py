@@ -1,4 +1,4 @@
-"""Delete files: never through a link, and each is listed with its size first."""
+"""Delete files, never through a link. Each is listed with its size first."""
 
 import os
 import shutil
@@ -12,7 +12,7 @@ from smoothgates.ops.results.inventory import files_below
 
 
 class Left(Exception):
-    """A file or folder is not deleted after all. The message says why, in one line."""
+    """A file or folder was not deleted after all. The message gives the reason in one line."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def lies_in(path: Path, root: Path) -> bool:
 
 
 def quiet(path: Path, seconds: float) -> bool:
-    """Whether nothing in a path has changed for this long, by the clock of its disk, as that of this host may be wrong.
+    """Whether nothing in a path has changed for this long, by the clock of its disk: that of this host may be wrong.
 
     False if the path is gone, or nothing can be written beside it.
     """

@@ -1,4 +1,4 @@
-"""verify: does every result match its run record, byte for byte, and would it be made the same way today?"""
+"""verify: check that every result matches its run record, byte for byte, and would be made the same way today."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ class Audit:
     leftovers: list[str]
     """Temporary files and folders, of running or killed processes."""
     notes: Counter[str]
-    """Remarks that are no faults, with the number of results that they concern."""
+    """Remarks that are not faults, with the number of results that they concern."""
 
     def jobs(self, *states: State) -> list[Job]:
         return [job for job, state in self.states if state in states]
@@ -82,10 +82,10 @@ Judgement = tuple[State, list[tuple[str, str]]]
 
 
 def judge(result: Result, today: dict[str, str], found: dict[str, str], troubled: set[str]) -> Judgement:
-    """The state of one result, and why.
+    """The state of one result, and the reason.
 
-    `today`: the digests of `made_by`. `found`: the digests of all files as they are. `troubled`: files of results that
-    are not fine; what was made from them follows, and is no finding.
+    `today`: the digests of `made_by`. `found`: the current digests of all files. `troubled`: files of results that are
+    stale, foreign or damaged. A result that was made from them has the state `follows`, which is not a finding.
     """
     present = [path for path in result.declared if found[path] != ABSENT]
     if not present:

@@ -25,11 +25,11 @@ from smoothgates.train.run.mark import marked_results
 from smoothgates.train.run.workdir import empty_workdir, fingerprint
 
 QUIET = 3600
-"""Seconds without a change after which a holder on another host counts as dead: a running trainer renews its lease all
-the time. A holder on this host is known by its process number, and may be suspended for any time.
+"""Seconds without a change after which a holder on another host counts as dead: a running trainer renews its lease
+every few seconds. A holder on this host is known by its process id, and may be suspended for any length of time.
 """
 NAME = re.compile("[0-9a-f]{16}")
-"""Names that `fingerprint` gives."""
+"""Matches the names that `fingerprint` returns."""
 BEAT = 0.05
 """Seconds between two checks of the lease of such a holder."""
 
@@ -40,13 +40,13 @@ class Seen:
 
     folder: Path
     results: frozenset[Path] | None
-    """Absolute paths of the manifests that it is for. None if it has no mark."""
+    """Absolute paths of the manifests of its runs. None if it has no mark."""
     files: frozenset[tuple[str, int, int]]
     """Path, size and modification time of each file, except the lease."""
 
     @property
     def bare(self) -> bool:
-        """Whether it has a name of ours and no files but a lease: its run was killed at its very beginning or end."""
+        """Whether it has one of our names and at most a lease as its file: its run was killed as it began or ended."""
         return not self.files and NAME.fullmatch(self.folder.name) is not None
 
 
@@ -89,7 +89,7 @@ class Needs:
                 self.unknown[Path(job.outputs["model"]).absolute()] = waits[0]
 
     def keeps(self, seen: Seen) -> str:
-        """Why a work directory has to stay. Empty if no unfinished run of any study resumes from it."""
+        """The reason to keep a work directory. Empty if no unfinished run of any study resumes from it."""
         if seen.results is None and not seen.bare:
             return "it has no mark that says what it is for: if it is not needed, delete it by hand"
         if others := {whose(each) for each in seen.results or () if self.results not in each.parents}:
@@ -104,7 +104,7 @@ class Needs:
 
 
 def whose(result: Path) -> str:
-    """Who owns the result with this manifest, and what to do about its work directory."""
+    """The owner of the result with this manifest, and what to do about its work directory."""
     parts = Path(os.path.relpath(result)).parts
     if parts[0] == "results" and len(parts) > 2:
         return f"the study {parts[1]}: prune that study, or delete it by hand if the study is gone"
@@ -118,7 +118,7 @@ def work_of(study: LoadedStudy, job: Job) -> str:
 
 
 def at_work(folder: Path) -> str:
-    """The holder of a work directory, as far as can be told without waiting. Empty if there is none."""
+    """The holder of a work directory, as far as is known without waiting. Empty if there is none."""
     path = folder / "lease.json"
     held = read_lease(path)
     if not path.exists() or (ended_here(held) if held and is_here(held) else quiet(folder, QUIET)):
@@ -138,7 +138,7 @@ def unneeded(found: list[Seen], needs: Needs) -> Iterator[Removal]:
 def discard(seen: Seen) -> None:
     """Delete a work directory, unless a process works there or has done so since it was seen.
 
-    A trainer that comes now waits for the lease, and makes the directory again. Raises Left, OSError.
+    A trainer that starts meanwhile waits for the lease, and makes the directory again. Raises Left, OSError.
     """
     idle = quiet(seen.folder, QUIET)  # then a dead lease of another host is watched only for a short time
     if not seen.folder.exists():

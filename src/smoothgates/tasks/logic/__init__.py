@@ -1,4 +1,4 @@
-"""Knights & Knaves: find out who tells the truth and who lies from what everybody says."""
+"""Knights & Knaves: decide from everybody's statements who tells the truth and who lies."""
 
 from smoothgates.tasks.logic.catalogue import SOURCES
 from smoothgates.tasks.logic.laptop import LAPTOP

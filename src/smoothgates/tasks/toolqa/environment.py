@@ -13,8 +13,8 @@ INVALID = " no query."
 class SearchEnvironment:
     """A turn ends with `</search>`, which gets a reply, or with `</answer>`, which ends the conversation.
 
-    The query is the text after the turn's last `<search>`. The reply to a turn without a query says so, and so does the
-    reply to a search that finds nothing. A search after `max_replies` replies ends the conversation without an answer.
+    The query is the text after the turn's last `<search>`. A turn without a query gets the reply `no query.`, and a
+    search that finds nothing `no result.` A search after `max_replies` replies ends the conversation without an answer.
     """
 
     search: Search

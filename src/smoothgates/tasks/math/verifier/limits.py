@@ -38,7 +38,7 @@ _FACTORIAL = re.compile(r"(\d+)[)}\s]{0,8}!")
 
 
 def too_costly(answer: str) -> bool:
-    """Return whether an answer is longer, deeper or larger than any true answer, and so is not judged at all.
+    """Return whether an answer is longer, deeper or larger than any true answer. Such an answer is not judged.
 
     The time limits would stop it too, but one second for each of many answers adds up to minutes.
 

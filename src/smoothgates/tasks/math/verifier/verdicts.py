@@ -24,7 +24,7 @@ _DECIMAL_COMMA = re.compile(r"([-+$]*\d+),(?!0+$|\d{3}$)(\d+)")
 
 
 def judge(golds: Sequence[str], answer: str) -> Reason:
-    r"""Return whether an answer equals any gold. Texts that are no formulas are compared letter by letter.
+    r"""Return whether an answer equals any gold. Texts that are not formulas are compared letter by letter.
 
     >>> judge([r"\frac{1}{2}"], "0.5"), judge(["42"], r"e^{|\infty|}"), judge(["42"], r"\frac{1}{")
     ('correct', 'wrong', 'unparsable')

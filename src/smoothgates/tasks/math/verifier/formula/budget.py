@@ -1,7 +1,7 @@
 """The budget of a verdict, in units of work rather than in time: the same inputs always cost the same."""
 
 MOST_WORK = 200_000
-"""Units of work on one verdict, about two microseconds each. A verdict that needs more is undecided everywhere."""
+"""Units of work on one verdict, about two microseconds each. One that needs more is undecided on every machine."""
 
 
 class TooMuchWork(ArithmeticError):

@@ -60,7 +60,7 @@ _STEPPED = ("floor", "ceil", "gcd", "lcm")
 def points(a: Node, b: Node) -> Iterator[dict[str, fmpq]]:
     """Yield points that depend on the two trees alone, of both signs, large and small.
 
-    They are whole numbers if n or a similar name stands in a floor. The last dozen always are, as (−1)ⁿ needs them.
+    They are whole numbers if n or a similar name is inside a floor. The last dozen always are: (−1)ⁿ needs them.
     """
     variables = sorted(names(a))
     seed = hashlib.sha256(repr((a, b)).encode()).digest()
