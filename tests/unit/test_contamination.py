@@ -69,7 +69,7 @@ def test_no_development_puzzle_is_trained_on():
 
 
 def test_the_time_grows_linearly_with_the_data():
-    """Four times the prompts take about four times as long; if each were compared with each, it would be sixteen."""
+    """Eight times the prompts take about eight times as long; if each were compared with each, it would be 64 times."""
 
     def seconds(size: int) -> float:
         train = [words(60, 97 * i) for i in range(size)]
@@ -78,4 +78,4 @@ def test_the_time_grows_linearly_with_the_data():
         assert overlap(train, benchmark)["ngram"] == 1
         return time.process_time() - start
 
-    assert seconds(4000) < 10 * seconds(1000)
+    assert min(seconds(8000) for _ in range(2)) < 30 * min(seconds(1000) for _ in range(5))

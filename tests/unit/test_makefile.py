@@ -10,6 +10,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SHOW = '#!/bin/sh\nprintf "%s\\n" "$@" >> told\n'
+OUTSIDE = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
+"""The environment as if no make had started the tests: a make inside another prints more lines."""
 
 
 EVIL = [
@@ -35,7 +37,7 @@ def folder(tmp_path):
 
 def make(folder: Path, *words: str, **environment: str) -> subprocess.CompletedProcess:
     command = ["make", "BIN=bin", "READY=bin/python", "-o", "bin/python", *words]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, env={**os.environ, **environment})
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, env=OUTSIDE | environment)
 
 
 @pytest.mark.parametrize("target", ["study", "plan", "pending", "report", "clean"])
@@ -83,7 +85,7 @@ def make_with(path: Path, *words: str) -> subprocess.CompletedProcess:
     """`make` with this PATH, in the folder above it."""
     for name in ("Makefile", "pyproject.toml", "envs"):
         (path.parent / name).symlink_to(ROOT / name)
-    env = {name: value for name, value in os.environ.items() if name != "PYTHON"} | {"PATH": str(path)}
+    env = {name: value for name, value in OUTSIDE.items() if name != "PYTHON"} | {"PATH": str(path)}
     command = [shutil.which("make"), *words]
     return subprocess.run(command, cwd=path.parent, env=env, capture_output=True, text=True)
 
