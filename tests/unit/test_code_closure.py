@@ -170,3 +170,12 @@ def test_a_new_version_is_no_other_code():
     assert skeleton((SOURCE / "smoothgates/__init__.py").read_bytes()) == skeleton("")
     project = tomllib.loads((SOURCE.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert importlib.metadata.version("smoothgates") == project["version"]
+
+
+def test_no_result_can_depend_on_a_docstring():
+    """Docstrings are no part of the digest, so no code may read one."""
+    readers = {"__doc__", "getdoc", "getcomments", "getsource"}
+    for file in sorted((SOURCE / "smoothgates").rglob("*.py")):
+        tree = ast.parse(file.read_bytes())
+        names = {getattr(node, "attr", getattr(node, "id", None)) for node in ast.walk(tree)}
+        assert not names & readers, file

@@ -55,8 +55,7 @@ class FigureData:
 def page_figures(data: FigureData) -> dict[str, tuple]:
     """Every figure of the page by name: its function and the arguments.
 
-    A figure that the template does not place comes after the gates; the first line of its function's docstring is the
-    caption.
+    A figure that the template does not place comes after the gates, with its name as caption.
     """
     found = {
         **{f"curves_{task}": (curves_figure, own, data.look) for task, own in data.curves.groupby("task", sort=False)},

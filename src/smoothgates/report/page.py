@@ -24,8 +24,6 @@ class Page:
     spec: ReportSpec
     figures: dict[str, str]
     """Inline SVG, by name."""
-    captions: dict[str, str]
-    """Caption of each figure that the template does not place, by name."""
     tables: dict[str, pd.DataFrame]
     """Cells as text, by name."""
     look: Look
@@ -53,7 +51,6 @@ class Page:
         return environment.get_template(TEMPLATE).render(
             spec=self.spec,
             figures={name: Markup(sized(svg)) for name, svg in self.figures.items()},
-            captions=self.captions,
             tables={name: table.fillna("–").to_dict("records") for name, table in self.tables.items()},
             columns={name: list(table.columns) for name, table in self.tables.items()},
             colour=self.look.colour,

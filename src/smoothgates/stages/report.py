@@ -83,7 +83,6 @@ def run(spec_text: str, analysis: Path, gates: Path, data: list[Path], out: Path
         page = Page(
             spec=spec,
             figures=draw_all(wanted, new / "figures"),
-            captions={name: (function.__doc__ or name).splitlines()[0] for name, (function, *_) in wanted.items()},
             tables=shown,
             look=looks,
             findings=findings(summaries, comparisons, spec.reference),
