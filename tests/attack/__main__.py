@@ -1,5 +1,5 @@
-"""`make attack`: attack the math verifier. Prints what docs/attack.md records; exits with 1 if an answer without worth
-earns a reward.
+"""`make attack`: attack the math verifier. Prints what docs/attack.md records; exits with 1 if a wrong answer earns a
+reward.
 """
 
 import argparse

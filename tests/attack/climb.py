@@ -1,4 +1,4 @@
-"""Hill-climbing for strings that match many golds, by changing one piece at a time."""
+"""Hill-climbing: find strings that match many golds by changing one piece at a time."""
 
 from collections import Counter
 from random import Random

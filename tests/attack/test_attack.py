@@ -26,14 +26,14 @@ def _precision():
         yield
 
 
-def test_random_strings_earn_nothing_but_by_equality_at_200_digits():
+def test_random_strings_earn_a_reward_only_if_equal_to_200_digits():
     """100 strings against 20 golds; `make attack` takes 2,000 against 200."""
     found = attack([*Random(1).sample(distinct(), 18), "2", "12"], strings=100, seed=0)
     assert found["rewards"] > 0
     assert found["bought"] == []
 
 
-def test_the_independent_check_sees_what_is_bought(monkeypatch):
+def test_the_independent_check_finds_wrong_answers_that_are_accepted(monkeypatch):
     """If the verifier accepted everything, the attack would report it."""
     monkeypatch.setattr(main, "judged", lambda golds, text: True)
     assert len(attack(["2", "12"], strings=20, seed=0)["bought"]) > 30
@@ -69,7 +69,7 @@ def test_wrong_answers_near_right_ones_earn_nothing(kind):
 
 
 @pytest.mark.parametrize("kind", RIGHT)
-def test_right_answers_written_otherwise_keep_their_reward(kind):
+def test_right_answers_in_other_forms_keep_their_reward(kind):
     written, refused = 0, []
     for gold in distinct():
         for own, right in RIGHT[kind](gold, Random(gold)):

@@ -22,5 +22,6 @@ def test_math_verify_decides_as_the_page_says_and_we_decide_otherwise():
     assert len(refused) > 10
     for rows, theirs in ((accepted, True), (refused, False)):
         for gold, answer in ([text.replace(r"\|", "|") for text in row] for row in rows):
-            said = verify(*(parse(f"${text}$", parsing_timeout=None) for text in (gold, answer)), timeout_seconds=None)
-            assert (said, judged(gold, answer)) == (theirs, not theirs), (gold, answer)
+            parsed = (parse(f"${text}$", parsing_timeout=None) for text in (gold, answer))
+            verdict = verify(*parsed, timeout_seconds=None)
+            assert (verdict, judged(gold, answer)) == (theirs, not theirs), (gold, answer)

@@ -1,4 +1,4 @@
-"""The DAG: time and memory of a dry run of ten thousand jobs beside that of the laptop study, and of reading the rules.
+"""The DAG: time and memory of reading the rules, and of dry runs of the laptop study and of ten thousand jobs.
 
 python tests/bench/dag.py
 """
@@ -20,7 +20,7 @@ JOBS = 10_000
 
 
 def measure(study: str, *arguments: str) -> tuple[float, float]:
-    """Seconds, and MiB at the peak."""
+    """Seconds and peak MiB of a Snakemake command."""
     command = [sys.executable, "-m", "snakemake", "--profile", "workflow/profiles/local", "--config", f"study={study}"]
     began = time.perf_counter()
     process = subprocess.Popen([*command, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -31,7 +31,7 @@ def measure(study: str, *arguments: str) -> tuple[float, float]:
 
 
 def grown(folder: Path) -> Path:
-    """The laptop study with seeds enough for so many jobs."""
+    """The laptop study with enough seeds for ten thousand jobs."""
     content = yaml.safe_load(Path("config/laptop.yaml").read_text())
     each = [len(jobs_of(load_study(str(write(folder, content, seeds))))) for seeds in (1, 2)]
     return write(folder, content, math.ceil((JOBS - each[0]) / (each[1] - each[0])) + 1)

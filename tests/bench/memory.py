@@ -1,10 +1,10 @@
-"""Time and peak memory of chunked log-probabilities beside those of the full logits, forward and backward, by size.
+"""Time and peak memory of log-probabilities from chunked and from full logits, forward and backward, by size.
 
     OMP_NUM_THREADS=1 python tests/bench/memory.py            a table, and a model's vocabulary in full
     OMP_NUM_THREADS=1 python tests/bench/memory.py full 2048 896 151936 [CHUNK]       one cell, as JSON
 
-Each cell is a process of its own. Its extra memory is the peak of what it holds above what it began with, once with and
-once without the gradients, which both ways must return. CPU seconds, one thread.
+Each cell is measured in its own process. Its extra memory is the peak above the memory at its start, once with and once
+without the gradients that both methods must return. CPU seconds, one thread.
 """
 
 import json
@@ -29,14 +29,14 @@ def child(kind: str, tokens: int, hidden: int, vocabulary: int, chunk: int = CHU
     head = torch.empty(vocabulary, hidden).normal_(std=0.05, generator=generator).requires_grad_()
     targets = torch.randint(vocabulary, (tokens,), generator=generator)
     factors = torch.randn(tokens, generator=generator)
-    token_logprobs(states[:1], head[:9], targets[:1] % 9, 1)  # what the first call alone takes is not counted
-    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    token_logprobs(states[:1], head[:9], targets[:1] % 9, 1)  # the overhead of the first call is not counted
+    Path("/proc/self/clear_refs").write_text("5")  # reset the peak
     before, began = resident("VmHWM"), time.process_time()
     logp, entropy = token_logprobs(states, head, targets, chunk if kind == "chunked" else None)
     to_states, to_head = torch.autograd.grad((logp * factors).sum(), (states, head))
     seconds, extra = time.process_time() - began, resident("VmHWM") - before
     gradients = (to_states.nbytes + to_head.nbytes) / 2**20
-    # Sums that no two different results share: of each vector with a random one.
+    # Checksums that differ if the results do: the product of each vector with a random one.
     found = [(tensor * torch.rand(tensor.shape, generator=generator)).double() for tensor in (logp, entropy)]
     sides = [(tensor.double() @ torch.rand(hidden, generator=generator).double()) for tensor in (to_states, to_head)]
     return {
@@ -48,7 +48,7 @@ def child(kind: str, tokens: int, hidden: int, vocabulary: int, chunk: int = CHU
 
 
 def resident(key: str) -> float:
-    """MiB that this process holds (VmRSS), or has held at most (VmHWM)."""
+    """Resident memory of this process (VmRSS) or its peak (VmHWM), in MiB."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(f"{key}:")) / 1024
 
@@ -60,7 +60,7 @@ def measure(*cell: object) -> dict:
 
 
 def compare(tokens: int, hidden: int, vocabulary: int, chunk: int = CHUNK) -> dict:
-    """Both ways; how far the results are apart, relative to the full ones."""
+    """Measure both methods, and the difference of their results relative to the full ones."""
     full, chunked = (measure(kind, tokens, hidden, vocabulary, chunk) for kind in ("full", "chunked"))
     bare = [max(each["extra_mib"] - each["gradients_mib"], 0.0) for each in (full, chunked)]
     row = {

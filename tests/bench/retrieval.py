@@ -1,4 +1,4 @@
-"""BM25 over the real passages: build time, queries a second, recall@3 of gold passages, memory of 1 and 4 processes.
+"""BM25 over the real passages: build time, queries per second, recall@3 of gold passages, memory of 1 and 4 processes.
 
     OMP_NUM_THREADS=1 python tests/bench/retrieval.py
 
@@ -38,7 +38,7 @@ def rows(name: str) -> list[dict]:
 
 
 def memory(pid: int) -> dict[str, float]:
-    """MiB: what a process holds for itself, and its proportional share of what it maps."""
+    """Private memory of a process, and its proportional share of mapped memory, in MiB."""
     lines = (line.split() for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:])
     kib = {words[0].rstrip(":"): int(words[1]) for words in lines}
     return {"anonymous": kib["Anonymous"] / 1024, "pss": kib["Pss"] / 1024, "rss": kib["Rss"] / 1024}

@@ -1,6 +1,6 @@
-"""Speed of the parts, as ratios side by side. Run by `make bench`; one thread, medians, A and B interleaved.
+"""Speed of the parts relative to other implementations. Run by `make bench`; one thread, medians, A and B interleaved.
 
-Ratios rank implementations on this machine; absolute times of a shared machine mean little.
+Ratios compare implementations on this machine; absolute times on a shared machine mean little.
 """
 
 import json
@@ -32,7 +32,7 @@ torch.set_num_threads(1)
 
 
 def compare(name: str, ours: Callable, theirs: Callable, other: str, repeats: int = 15) -> dict:
-    """Median seconds of both, alternating so that drift of the machine hits both alike."""
+    """Median seconds of both. They alternate, so that drift of the machine affects both alike."""
     times: tuple[list[float], list[float]] = [], []
     for i in range(repeats + 2):
         for function, kept in zip((ours, theirs), times, strict=True):
@@ -46,7 +46,7 @@ def compare(name: str, ours: Callable, theirs: Callable, other: str, repeats: in
 
 
 def start_up_row() -> dict:
-    """CPU seconds of a child from interpreter to a policy, ours and transformers'."""
+    """CPU seconds of a child that imports what a training needs, ours and transformers'."""
     import resource
 
     def children(code: str) -> float:

@@ -1,4 +1,4 @@
-"""Verdicts a second, over public model outputs; puzzles a second. Run by `make bench`."""
+"""Verdicts per second, over public model outputs, and the time to generate puzzles. Run by `make bench`."""
 
 import json
 import time
@@ -14,7 +14,7 @@ DATA = Path("../shared/data")
 
 
 def outputs(name: str) -> list[Answered]:
-    """Rows of model outputs as a judge takes them."""
+    """Rows of model outputs, in the form that a judge takes."""
     with open(DATA / name, encoding="utf-8") as rows:
         found = [json.loads(row) for row in rows]
     return [(row["response"], Example(row["id"], row["question"], (row["gold"],)), False) for row in found]

@@ -1,4 +1,4 @@
-"""The locks, installed for real from the package index: pip holds every file to its hash.
+"""The locks are installed from the package index, and pip checks the hash of every file.
 
 Two minutes of CPU time, and some 1.5 GB of disk. The environments with torch are left out: train alone downloads 3 GB.
 """
@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 CONDA = """\
 #!/usr/bin/env bash
-# As much of conda as Snakemake calls. It makes a venv: there is no channel to install from.
+# The commands of conda that Snakemake calls. It makes a venv, because there is no channel to install from.
 case "$*" in
   "info --json") echo '{{"conda_prefix": "{prefix}", "platform": "linux-64"}}' ;;
   "--version") echo "conda 25.9.1" ;;
@@ -33,7 +33,7 @@ rule page:
 
 
 def run(*command, path, cwd=ROOT, ok=True):
-    """Output of a command with a folder first on PATH."""
+    """Output of a command that is run with a folder first on PATH."""
     env = {**os.environ, "PATH": f"{path}:{os.environ['PATH']}"}
     done = subprocess.run(command, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert (done.returncode == 0) == ok, done.stdout
@@ -60,7 +60,7 @@ def test_control_evaluates_the_workflow_without_torch(tmp_path):
     assert "train " in jobs
 
 
-def test_report_is_made_by_snakemake_as_conda_would_be_asked_to_and_needs_no_torch(tmp_path):
+def test_snakemake_builds_the_report_environment_as_with_conda_and_needs_no_torch(tmp_path):
     conda = tmp_path / "bin/conda"
     conda.parent.mkdir()
     conda.write_text(CONDA.format(prefix=tmp_path, python=sys.executable))
@@ -92,8 +92,8 @@ MANYLINUX = ["manylinux2014_aarch64", *(f"manylinux_2_{minor}_aarch64" for minor
 
 @pytest.mark.parametrize("python", ["3.11", "3.12", "3.13"])
 @pytest.mark.parametrize("platforms", [MANYLINUX, ["macosx_14_0_arm64"]], ids=["linux", "macos"])
-def test_the_venv_of_another_platform_is_to_be_had_in_files_with_these_hashes(platforms, python, tmp_path):
-    """Downloaded, not installed. What comes as source alone fits any platform."""
+def test_the_index_has_files_with_these_hashes_for_other_platforms(platforms, python, tmp_path):
+    """They are downloaded, not installed. Packages that come only as source fit any platform."""
     lock = (ROOT / "envs/venv.txt").read_text().splitlines(keepends=True)
     kept = [line for line in lock if not line.startswith(("connection-pool==", "greenlet=="))]
     (tmp_path / "lock.txt").write_text("".join(kept))

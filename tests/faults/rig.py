@@ -51,7 +51,7 @@ class Run:
     spec: dict
 
     def train(self, **how) -> None:
-        """In this process."""
+        """Train in this process."""
         how = {"save_seconds": 0, "wait": 0} | how
         out = self.folder / "result"
         inputs = Inputs(self.inputs / "data/manifest.json", self.inputs / "policy/model.json")
@@ -59,7 +59,7 @@ class Run:
         train(json.dumps(self.spec), inputs, result, RunOptions(work=self.work, **how))
 
     def command(self, *flags: str) -> list[str]:
-        """The same as a command."""
+        """The command line of the same training."""
         out = self.folder / "result"
         paths = {
             "--data": self.inputs / "data/manifest.json",

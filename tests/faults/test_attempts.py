@@ -64,7 +64,7 @@ def test_a_finished_run_leaves_no_checkpoints_and_is_repeated_on_request(run, un
         assert run.result() == undisturbed[0]
 
 
-def test_nothing_of_an_earlier_result_survives(run, undisturbed):
+def test_a_new_result_keeps_no_file_of_an_earlier_one(run, undisturbed):
     for name in (
         "checkpoints/rollout0009/model.safetensors",
         "weights/old.bin",
@@ -165,7 +165,7 @@ def test_a_policy_that_is_no_longer_finite_is_a_result(run):
         assert disturbed.result() == wild.result()
 
 
-def test_two_at_once_make_one_result(run, undisturbed):
+def test_two_processes_at_once_make_one_result(run, undisturbed):
     for time in range(20):
         pair = run.elsewhere(f"pair{time}")
         children = [start(pair), start(pair)]
@@ -176,7 +176,7 @@ def test_two_at_once_make_one_result(run, undisturbed):
         assert pair.result() == undisturbed[0]
 
 
-def test_a_second_process_that_waits_finds_the_run_finished(run, undisturbed):
+def test_a_waiting_process_finds_the_run_finished(run, undisturbed):
     for time in range(5):
         pair = run.elsewhere(f"pair{time}")
         children = [start(pair, wait=60), start(pair, wait=60)]

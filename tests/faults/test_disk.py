@@ -12,7 +12,7 @@ from .rig import Run, attempt
 
 
 class Elsewhere(Run):
-    """A run that has its work directories on another disk."""
+    """A run with its work directories on another disk."""
 
     @property
     def work(self) -> Path:
@@ -68,7 +68,7 @@ def test_the_disk_of_results_is_full(leave, save_seconds, run, undisturbed, smal
 
 
 @pytest.mark.parametrize("leave", [0, 40, 400])
-def test_any_other_stage_says_so_in_one_line(leave, small_disk):
+def test_other_stages_report_a_full_disk_in_one_line(leave, small_disk):
     disk = small_disk(1024)
     ballast = fill(disk, leave)
     part = {"source": "word_problems", "rows": 20_000}

@@ -19,7 +19,7 @@ def assert_undisturbed(run, undisturbed, kills: int) -> None:
 
 
 def test_killed_before_each_of_many_changes(run, undisturbed):
-    """Every phase of lease, checkpoint, result and clearing is among them."""
+    """These include every phase of the lease, the checkpoint, the result and the cleaning up."""
     assert attempt(run) == 0
     changes = int(re.search(r"changes: (\d+)", run.log)[1])
     assert changes > 300

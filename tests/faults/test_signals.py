@@ -106,7 +106,7 @@ def test_out_of_time(long):
     assert run.updates < undisturbed.updates, "updates of the first attempt are not repeated"
 
 
-def test_a_suspended_trainer_that_was_overtaken_writes_nothing_more(long, expected):
+def test_a_suspended_trainer_that_lost_its_lease_writes_no_more(long, expected):
     process = begin(long)
     wait_for_checkpoint(long)
     os.kill(process.pid, signal.SIGSTOP)

@@ -1,4 +1,4 @@
-"""On a GPU, or with `--device cpu` a rehearsal of the same on ordinary cores. See reports/gpu/README.md."""
+"""Tests on a GPU, or with `--device cpu` a rehearsal of them on ordinary cores. See reports/gpu/README.md."""
 
 import pytest
 import torch

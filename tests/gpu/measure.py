@@ -1,6 +1,6 @@
-"""What a machine does with a policy: speed and memory of short runs, and how far log-probabilities scatter.
+"""Measure a machine: speed and memory of short runs, and the numerical noise of log-probabilities.
 
-The tests beside this file hold it to what must be, and record.py writes it down.
+The tests beside this file check the results, and record.py records them.
 """
 
 import json
@@ -41,15 +41,15 @@ SMALL = {
 MEMORY = 0.3
 """Share of the GPU for vLLM beside a trainer."""
 MACHINES = {"H100": "h100", "H200": "h200", "A100": "a100", "4090": "rtx4090"}
-"""What is in a GPU's name, and the machine that `plan` knows it as."""
+"""Part of a GPU's name, and the name of the machine in config/machines.yaml."""
 INTERVAL = 0.05
-"""Seconds between two looks at the GPU's memory."""
+"""Seconds between two samples of the GPU's memory."""
 ROWS, LENGTH, PROMPT = 16, 96, 24
-"""Of the sequences whose log-probabilities are compared: tokens of each, and how many of these are the prompt."""
+"""Tokens of each sequence whose log-probabilities are compared, and how many of these are its prompt."""
 
 
 def available(device: str) -> list[tuple[str, str]]:
-    """The engines and samplers that are installed here and use that device: torch alone leaves a GPU to others."""
+    """The installed engines and samplers that use this device. torch for both is left out on a GPU."""
     kinds = [kinds for kinds in KINDS if all(kind == "torch" or find_spec(kind) for kind in kinds)]
     return [each for each in kinds if device == "cpu" or each != ("torch", "torch")]
 
@@ -68,7 +68,7 @@ class Bench:
         self.stage("policy", *self.env, "--spec", spec, "--data", self.data, "--out", self.start)
 
     def study(self, engine: str, sampler: str) -> LoadedStudy:
-        """The study with these; in bfloat16 on a GPU."""
+        """The study with this engine and sampler, in bfloat16 on a GPU."""
         study = yaml.safe_load((ROOT / "tests/gpu/study.yaml").read_text())
         on_gpu = self.device == "cuda"
         settings = {"dtype": "bfloat16", "tokens": 8192, "packed": True, "logits": 1024} if on_gpu else {"tokens": 512}
@@ -83,7 +83,7 @@ class Bench:
         return load_study(str(path))
 
     def stage(self, *words: str | Path) -> str:
-        """A command of the project, in this folder; what it prints."""
+        """Run a command of the project in this folder. Return its output."""
         environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
         command = [sys.executable, "-m", "smoothgates", *map(str, words)]
         done = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True)
@@ -112,7 +112,7 @@ class Bench:
         }
 
     def planned(self, study: LoadedStudy) -> float | None:
-        """Peak memory of a training job as `plan` reckons it; None for a GPU that it does not know."""
+        """Peak memory of a training job by `plan`. None for a GPU that is not in config/machines.yaml."""
         machine = machine_name(self.device)
         if machine is None:
             return None
@@ -131,7 +131,7 @@ class Bench:
             "packed": gap(whole, self.scored(ids, dtype, rows=ROWS, packed=True)),
             "in single precision": gap(whole, self.scored(ids, "float32", rows=ROWS)),
         }
-        if find_spec("vllm") and (self.device == "cuda" or dtype == "float32"):  # not all cores can do bfloat16
+        if find_spec("vllm") and (self.device == "cuda" or dtype == "float32"):  # not all cores support bfloat16
             sampler = VllmSampler(folder, MEMORY, dtype)
             theirs = torch.tensor(sampler.score(ids.tolist()))[:, PROMPT - 1 :]
             sampler.close()
@@ -139,7 +139,7 @@ class Bench:
         return found
 
     def scored(self, ids: Tensor, dtype: str, rows: int, packed: bool = False) -> Tensor:
-        """The trainer's log-probabilities of completions, so many rows at a time."""
+        """The trainer's log-probabilities of completions, computed for `rows` rows at a time."""
         policy, _ = load_policy(self.start.parent / "weights")
         engine = TorchEngine(policy, EngineConfig(dtype=dtype, packed=packed), Adam(lr=1.0), Ranks(), self.device)
         with torch.no_grad():
@@ -151,7 +151,7 @@ class Bench:
 
 
 class Peak:
-    """The most memory that is taken of a GPU meanwhile, by whatever process, beyond what was taken before."""
+    """The peak of a GPU's memory within the block, over all processes, above its use before."""
 
     def __init__(self, device: str):
         self.device, self.most, self.over = device, 0, threading.Event()

@@ -1,7 +1,7 @@
-"""Measure this machine and write it down: `python tests/gpu/record.py`, from the checkout, in an environment with CUDA.
+"""Measure this machine and save the result: `python tests/gpu/record.py`, in the checkout, in an environment with CUDA.
 
 Writes reports/gpu/DATE-HARDWARE.json, and the same as a page beside it. With `--device cpu` and another `--out` it
-rehearses that on ordinary cores.
+does the same on ordinary cores, as a rehearsal.
 """
 
 import argparse
@@ -40,14 +40,14 @@ def record(device: str) -> dict:
 
 
 def hardware(device: str) -> str:
-    """What a report is named by."""
+    """The hardware, as it is named in a report."""
     if device == "cpu":
         return f"{platform.machine()} cores"
     return f"{torch.cuda.device_count()} x {torch.cuda.get_device_name()}"
 
 
 def page(found: dict) -> str:
-    """The same for people."""
+    """The report as a page of Markdown."""
     made = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
     lines = [
         f"# {found['hardware']}, {found['date']}",

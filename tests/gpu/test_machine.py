@@ -1,4 +1,4 @@
-"""What must hold of a GPU before its hours are spent."""
+"""Checks of a GPU before a study is run on it."""
 
 import pytest
 

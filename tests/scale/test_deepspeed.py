@@ -7,7 +7,7 @@ from pathlib import Path
 
 os.environ["DS_ACCELERATOR"] = "cpu"
 
-import deepspeed  # noqa: F401 (here, so that forked ranks need not)
+import deepspeed  # noqa: F401 (imported here, so that forked ranks need not import it)
 import pytest
 import torch
 
@@ -205,7 +205,7 @@ def same(a, b) -> bool:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_saved_and_restored_it_resumes_to_the_bit(dtype, tmp_path):
+def test_a_restored_engine_resumes_to_the_bit(dtype, tmp_path):
     def act(ranks: Ranks) -> list[bool]:
         found = []
         for zero, offload in ((1, False), (2, False), (3, False), (2, True), (3, True)):

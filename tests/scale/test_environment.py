@@ -1,4 +1,4 @@
-"""The environment that these tests run in is the one that envs/scale.in names, and whole."""
+"""The environment of these tests is complete, and has the versions of envs/scale.in."""
 
 import re
 from importlib.metadata import distributions
@@ -14,12 +14,12 @@ def normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def test_it_holds_every_pin():
+def test_every_pin_is_installed():
     found = {normal(each.name): each.version.partition("+")[0] for each in distributions()}
     assert {name: found.get(name) for name in PINS} == PINS
 
 
-def test_it_lacks_nothing_but_what_was_left_out():
+def test_only_the_omitted_packages_are_missing():
     found = {normal(each.name): each.version for each in distributions()}
     needs = [Requirement(text) for each in distributions() for text in each.requires or []]
     wanted = [need for need in needs if not need.marker or need.marker.evaluate({"extra": ""})]

@@ -1,4 +1,4 @@
-"""vLLM and transformers' other release read a policy with experts, and give its tokens the same odds."""
+"""vLLM and the release of transformers beside it read a policy with experts, and agree on log-probabilities."""
 
 import pytest
 import torch
@@ -17,7 +17,7 @@ ARCH = Architecture(
     hidden_size=64,
     intermediate_size=128,
     num_hidden_layers=2,
-    num_attention_heads=2,  # heads of 32: vLLM's CPU kernels know no smaller ones
+    num_attention_heads=2,  # heads of 32: vLLM's CPU kernels support no smaller ones
     num_key_value_heads=1,
     max_position_embeddings=256,
     initializer_range=0.12,

@@ -116,7 +116,7 @@ def test_another_number_of_ranks_is_refused(run):
     assert "made by 2 ranks, got 1" in last
 
 
-def test_a_failure_of_all_is_marked_and_refused_on_all_ranks(run):
+def test_a_failure_on_all_ranks_is_recorded_and_refused_on_all(run):
     tight = run.elsewhere("tight", protocol={"reward": "exact", "max_new_tokens": 200})  # the policy has 128 positions
     for expected in ("max_position_embeddings: 128 is too few", "failed before"):
         assert begin(tight).wait(300) == 2

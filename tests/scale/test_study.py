@@ -1,7 +1,7 @@
-"""A whole study with vLLM and two ranks of DeepSpeed, from its data to its report: it learns as torch alone does.
+"""A whole study with vLLM and two ranks of DeepSpeed, from data to report, learns as torch alone does.
 
-Sampled with other random numbers, a run takes another course. So torch makes several runs from the same warm start, and
-the study's runs must lie where one more of those would.
+Random numbers differ between samplers, and so do runs. Therefore torch makes several runs from the same warm start, and
+the study's runs must lie where another run of torch would.
 """
 
 import json
@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 COPIED = ("Snakefile", "workflow", "src", "envs", "config")
 METHODS = ("grpo", "erf")
 SEEDS = (1, 2, 3, 4)
-"""Of torch's runs."""
+"""The seeds of torch's runs."""
 CONFIDENCE = 0.99
 RUNS = Path("results/scale/train/math/near")
 START = Path("results/scale/policy/math/seed0/model.json")
@@ -84,7 +84,7 @@ def snakemake(folder: Path, *words: str) -> str:
 
 
 def evaluated_by_torch(folder: Path, models: list[Path]) -> list[dict]:
-    """What the scores' files call `final`, of some models."""
+    """The `final` scores of some models."""
     spec = load_study(str(folder / "config/scale.yaml")).evaluate_spec("math", "heldout")
     spec = spec.model_copy(update={"sampler": SamplerConfig(), "curve": None})
     outs = [Path("torch/scores", model.parent, "heldout.json") for model in models]
@@ -97,12 +97,12 @@ def scores_of(folder: Path, arm: str) -> dict:
     return json.loads((folder / f"results/scale/evaluate/math/{arm}/seed0/heldout.json").read_text())
 
 
-def test_it_ends_in_a_report_and_nothing_is_left_to_do(folder):
+def test_the_study_ends_in_a_report_with_nothing_left_to_do(folder):
     assert (folder / "reports/scale/index.html").stat().st_size > 10_000
     assert "Nothing to be done" in snakemake(folder, "--dry-run")
 
 
-def test_it_was_vllm_and_two_ranks(folder):
+def test_vllm_and_two_ranks_were_used(folder):
     for method in METHODS:
         manifest = json.loads((folder / RUNS / method / "seed0/model.json").read_text())
         assert manifest["spec"]["engine"]["kind"] == "deepspeed"
@@ -125,7 +125,7 @@ def test_it_learns_as_torch_alone_does(folder, method, torch_alone):
     squares = [(score - sum(scores) / runs) ** 2 for scores in torch_alone.values() for score in scores]
     width = t.ppf((1 + CONFIDENCE) / 2, free) * math.sqrt(sum(squares) / free * (1 + 1 / runs))
     found, expected = scores_of(folder, f"near/{method}")["final"]["score"], sum(torch_alone[method]) / runs
-    assert width < 0.2, "runs of torch differ so much that nothing could be told"
+    assert width < 0.2, "runs of torch differ too much for a comparison"
     assert abs(found - expected) <= width, (found, torch_alone)
 
 

@@ -1,4 +1,4 @@
-"""vLLM against the torch sampler: the same policy, the same tokens, the same odds. One process serves most tests."""
+"""vLLM agrees with the torch sampler on tokens and log-probabilities. One vLLM process serves most tests."""
 
 import itertools
 import json
@@ -37,7 +37,7 @@ ARCH = Architecture(
     hidden_size=64,
     intermediate_size=128,
     num_hidden_layers=2,
-    num_attention_heads=2,  # heads of 32: vLLM's CPU kernels know no smaller ones
+    num_attention_heads=2,  # heads of 32: vLLM's CPU kernels support no smaller ones
     num_key_value_heads=1,
     max_position_embeddings=256,
     initializer_range=0.12,
@@ -53,7 +53,7 @@ def policy():
 
 @pytest.fixture(scope="module")
 def start(tmp_path_factory, tokenizer):
-    """Its folder, with sampling settings that some models recommend for chat."""
+    """The folder of the policy, with sampling settings that some models recommend for chat."""
     folder = tmp_path_factory.mktemp("start")
     save_policy(folder, Decoder(ARCH).initialise(torch_stream(0, "initialise")), tokenizer)
     recommended = {"do_sample": True, "top_k": 20, "top_p": 0.8, "temperature": 0.7, "repetition_penalty": 1.05}
@@ -63,7 +63,7 @@ def start(tmp_path_factory, tokenizer):
 
 @pytest.fixture(scope="module")
 def engine(start):
-    """Started by one of several ranks, which vLLM must not know of."""
+    """vLLM, started by one of several ranks. It must not see their environment variables."""
     with pytest.MonkeyPatch.context() as patch:
         others = {"RANK": "1", "WORLD_SIZE": "2", MEETING: "tcp://203.0.113.1:9", "GLOO_SOCKET_IFNAME": "eth0"}
         for name, value in others.items():
@@ -98,7 +98,7 @@ def trainers(policy, row):
 
 
 def tools():
-    """Tools that reply to a row twice, then end it, and let some turns continue, independent of the other rows."""
+    """Tools that reply to a row twice and then end it. Some turns continue, whatever the other rows do."""
     answered: dict[int, int] = {}
 
     def one(row, turn):
@@ -149,7 +149,7 @@ def test_sampling_is_unrestricted_and_follows_the_distribution(sampler, policy, 
     with torch.no_grad():
         p = policy.logits(policy.hidden(torch.tensor(prompts[:1])))[0, -1].softmax(-1).double()
     counts = torch.bincount(found.ids[:, 0], minlength=112).double()
-    often = 4000 * p >= 5  # chi-square wants that many; the rest is one bin
+    often = 4000 * p >= 5  # chi-square needs this many counts in a bin; the rest is one bin
     counts, expected = ([*x[often], x[~often].sum()] for x in (counts, 4000 * p))
     assert len(counts) > 60
     chi_square = sum((c - e) ** 2 / e for c, e in zip(counts, expected, strict=True))
@@ -220,15 +220,15 @@ def run(policy, sampler, tokenizer, problems, start, folder):
         folder.mkdir()
         return folder
 
-    probe = compact_text(tokenizer).prompts(Prompt(), [p.question for p in problems[:4]])
-    sync = make_sync(engine, sampler, "float32", probe, new_folder, start)
+    checked = compact_text(tokenizer).prompts(Prompt(), [p.question for p in problems[:4]])
+    sync = make_sync(engine, sampler, "float32", checked, new_folder, start)
     train(state, RunContext(spec, sampler, compact_text(tokenizer), task_setup, problems, sync))
     sync(state.history.steps)
     return state.history.updates
 
 
 def test_updates_reach_the_sampler(sampler, policy, tokenizer, problems, prompts, start, tmp_path):
-    """Five times: otherwise the probe would stop the run. The gap stays at rounding."""
+    """Five times: otherwise the check of the weights would stop the run. The gap stays at rounding."""
     before = sampler.score(prompts)
     updates = run(policy, sampler, tokenizer, problems, start, tmp_path / "weights")
     assert len(updates) == 5

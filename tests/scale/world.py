@@ -16,8 +16,8 @@ def world(size: int, act: Callable[[Ranks], object], folder: Path) -> list:
     (folder / "meeting").unlink(missing_ok=True)
     children = [fork(rank, size, act, folder) for rank in range(size)]
     codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
-    said = "\n".join(path.read_text() for path in sorted(folder.glob("*.error")))
-    assert codes == [0] * size, said
+    errors = "\n".join(path.read_text() for path in sorted(folder.glob("*.error")))
+    assert codes == [0] * size, errors
     return [torch.load(folder / f"{rank}.pt", weights_only=False) for rank in range(size)]
 
 
@@ -26,8 +26,8 @@ def fork(rank: int, size: int, act: Callable[[Ranks], object], folder: Path) -> 
     if child := os.fork():
         return child
     try:
-        place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": size, MEETING: f"file://{folder}/meeting"}
-        os.environ.update({name: str(value) for name, value in place.items()})
+        variables = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": size, MEETING: f"file://{folder}/meeting"}
+        os.environ.update({name: str(value) for name, value in variables.items()})
         for name in ("_object_to_tensor", "_tensor_to_object"):  # DeepSpeed must not make ranks unpickle messages
             setattr(torch.distributed.distributed_c10d, name, None)
         torch.save(act(Ranks()), folder / f"{rank}.pt")

@@ -1,4 +1,4 @@
-"""A copy of the project, and a study in it to be run on a cluster."""
+"""A copy of the project with a study to run on a cluster."""
 
 import json
 import os
@@ -16,7 +16,7 @@ ROOT = HERE.parents[1]
 COPIED = ("Snakefile", "workflow", "src", "envs", "config")
 PYTHON = Path(sys.executable)
 SECONDS = 150
-"""What anything here may take."""
+"""Seconds that any step of these tests may take."""
 
 
 class Run:
@@ -26,7 +26,7 @@ class Run:
         self.process, self.output = process, output
 
     def end(self, seconds: float = SECONDS) -> int:
-        """Its exit code; one that does not end in time is killed, and fails the test."""
+        """Return the exit code. A process that does not end in time is killed, and the test fails."""
         try:
             return self.process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -34,7 +34,7 @@ class Run:
             raise AssertionError(f"still running after {seconds} s:\n{self.text}") from None
 
     def kill(self) -> None:
-        """It and its Snakemake, as when their machine goes down."""
+        """Kill it and its Snakemake, as if their machine went down."""
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
@@ -64,14 +64,14 @@ class Checkout:
         return Checkout(folder, cluster)
 
     def run_here(self, *targets: str) -> None:
-        """Without a cluster."""
+        """Run the study without a cluster."""
         profile = ["--profile", "workflow/profiles/local", "--cores", "2", "--config", "study=slow"]
         command = [PYTHON, "-m", "snakemake", *profile, "--", *targets]
         done = subprocess.run(command, cwd=self.folder, env=self.environment(), capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
 
     def start(self, *words: str, target: str | None = None, options: tuple[str, ...] = ()) -> Run:
-        """`cluster run WORDS`, its Snakemake with `options`; `target` is a regime, None everything."""
+        """Start `cluster run`, with `options` for Snakemake. `target` is a regime; None runs everything."""
         targets = [self.model(target)] if target else []
         output = self.folder / f"controller{len(list(self.folder.glob('controller*')))}.out"
         study = ["--study", "slow", "--poll", "1", "--jobs", "4"]
@@ -113,10 +113,10 @@ class Checkout:
         return json.loads((self.folder / self.model(regime)).with_name("run.json").read_text())["attempts"]
 
     def rollouts(self, regime: str) -> int:
-        """Trained on so far by the current attempt, as its log says."""
+        """Rollouts that the current attempt has trained on, according to its log."""
         log = self.folder / self.log(regime)
-        told = re.findall(r"rollouts: (\d+)/", log.read_text()) if log.exists() else []
-        return int(told[-1]) if told else 0
+        counts = re.findall(r"rollouts: (\d+)/", log.read_text()) if log.exists() else []
+        return int(counts[-1]) if counts else 0
 
     def elapsed(self, regime: str) -> int:
         """Seconds that its job has run."""
@@ -135,11 +135,11 @@ class Checkout:
         file.write_text(file.read_text().replace(old, new))
 
     def job(self, regime: str) -> str:
-        """The id of its job, which is in the queue."""
+        """The id of its job in the queue."""
         return next(row[0] for row in self.cluster.squeue() if f"_{regime}_" in row[3])
 
     def wait_for(self, regime: str, rollouts: int) -> str:
-        """Until it has trained on so many; returns its job's id."""
+        """Wait until a run has trained on this many rollouts. Return its job's id."""
 
         def there() -> bool:
             assert self.runs[-1].process.poll() is None, self.runs[-1].text

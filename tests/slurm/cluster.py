@@ -1,6 +1,6 @@
-"""A private SLURM on this host: real daemons, nodes that are names, every port on the loopback address.
+"""A private SLURM on this host: real daemons, several nodes on one machine, every port on the loopback address.
 
-The daemons are children of the process that starts them and end with it, however it ends.
+The daemons are children of the process that starts them, and end with it however it ends.
 """
 
 import os
@@ -20,11 +20,11 @@ CLIENTS = ("sbatch", "srun", "scancel", "squeue", "sacct", "sacctmgr", "sinfo", 
 ENDING_WITH_US = ("setpriv", "--pdeathsig", "TERM")
 SEARCHED = f"{os.environ['PATH']}:/usr/sbin:/sbin"
 MARK = "SMOOTHGATES_TEST_CLUSTER"
-"""In the environment of every process of a cluster. Not SLURM_…: Snakemake's job step drops those."""
+"""A variable in the environment of every process of a cluster. Not SLURM_…: Snakemake's job step removes those."""
 
 
 def missing(accounting: bool = True) -> list[str]:
-    """Programs that a cluster needs and this machine does not have."""
+    """Programs that a cluster needs and this machine lacks."""
     needed = (*PROGRAMS, *ACCOUNTING) if accounting else PROGRAMS
     return [name for name in needed if not shutil.which(name, path=SEARCHED)]
 
@@ -40,7 +40,7 @@ def wait_until(true: Callable[[], object], seconds: float, what: str) -> object:
 
 
 class Cluster:
-    """`with Cluster(folder) as cluster:` SLURM with `nodes` nodes n1, n2, … of 8 CPUs, whatever the host has.
+    """`with Cluster(folder) as cluster:` starts SLURM with nodes n1, n2, … of 8 CPUs, however many the host has.
 
     Its partitions are `main`, `frail` and `high`: a job in `high` pushes those in `main` back into the queue, and ends
     those in `frail`.
@@ -75,18 +75,18 @@ class Cluster:
         wait_until(self.all_idle, 60, "the nodes to be idle")
 
     def down(self) -> None:
-        """Ends the daemons, then whatever is left of the cluster and of its jobs."""
+        """End the daemons, then all remaining processes of the cluster and its jobs."""
         for name in reversed(list(self.running)):
             self.stop(name, signal.SIGTERM)
         wait_until(lambda: not kill(self.processes()), 30, "everything to be gone")
 
     def start(self, name: str) -> None:
-        """A daemon, or the one of a node; returns when it answers."""
+        """Start a daemon, or that of a node. Return when it answers."""
         home = self.folder / "home" / name
         home.mkdir(parents=True, exist_ok=True)
         with open(self.folder / f"log/{name}.out", "ab") as log:
             self.running[name] = subprocess.Popen(
-                # The UTS namespace matters where the host's own name is no loopback address: daemons listen there.
+                # Daemons listen at the address of the host's name. In a UTS namespace it is always a loopback address.
                 [*ENDING_WITH_US, *own_hostname(), *self._command(name)],
                 env=self.environment(),
                 cwd=home,
@@ -107,23 +107,23 @@ class Cluster:
             daemon.wait()
 
     def lose(self, node: str) -> None:
-        """As if it had lost its power: its daemon and all its processes are gone at once."""
+        """End the daemon and all processes of a node at once, as if its power failed."""
         self.stop(node)
         kill(self.processes(node))
 
     def __call__(self, *command: str, check: bool = True) -> str:
-        """What a client command prints."""
+        """The output of a client command."""
         done = subprocess.run(command, env=self.environment(), capture_output=True, text=True, timeout=60)
         assert not check or done.returncode == 0, f"{command}: {done.stderr}"
         return done.stdout.strip()
 
     def preempt(self) -> None:
-        """A job of higher rank that takes all nodes for a second."""
+        """Submit a job of higher priority that takes all nodes for a second."""
         everything = ["--nodes", str(len(self.nodes)), "--exclusive"]
         self("sbatch", "--partition", "high", *everything, "--wrap", "sleep 1", "--output", "/dev/null")
 
     def squeue(self, fields: str = "%i|%T|%j|%k") -> list[list[str]]:
-        """Jobs in the queue: by default id, state, name and comment."""
+        """The jobs in the queue, with these fields: by default id, state, name and comment."""
         return [line.split("|") for line in self("squeue", "--noheader", "--format", fields).splitlines()]
 
     def all_idle(self) -> bool:
@@ -131,7 +131,7 @@ class Cluster:
         return len(states) >= len(self.nodes) and set(states) == {"idle"}
 
     def reset(self) -> None:
-        """After a test: no jobs, and whoever was stopped is back."""
+        """Cancel all jobs, and restart stopped daemons, after a test."""
         for name in self.daemons:
             if name not in self.running:
                 self.start(name)
@@ -140,7 +140,7 @@ class Cluster:
         wait_until(self.all_idle, 60, "the nodes to be idle")
 
     def strays(self) -> list[int]:
-        """Processes of jobs and of those who submit them."""
+        """Processes of jobs and of the programs that submit them."""
         return [pid for pid, name in self.processes().items() if not name.startswith(DAEMON_NAMES)]
 
     def processes(self, node: str | None = None) -> dict[int, str]:
@@ -161,12 +161,12 @@ class Cluster:
         return found
 
     def environment(self) -> dict[str, str]:
-        """For whoever is to use this cluster."""
+        """The environment of programs that use this cluster."""
         return {
             **{key: value for key, value in os.environ.items() if not key.startswith(("SLURM", "SBATCH", "SRUN"))},
             MARK: str(self.folder),
             "SLURM_CONF": str(self.folder / "etc/slurm.conf"),
-            "MYSQL_UNIX_PORT": str(self.folder / "run/db"),  # the only way to tell slurmdbd its database's socket
+            "MYSQL_UNIX_PORT": str(self.folder / "run/db"),  # slurmdbd has no other setting for its database's socket
             "PATH": f"{self.folder}/bin:{SEARCHED}",
         }
 
@@ -185,13 +185,13 @@ class Cluster:
     def _answers(self, name: str) -> bool:
         ended = self.running[name].poll()
         assert ended is None, f"{name} ended with {ended}; see {self.folder}/log/{name}.out"
-        probe = {
+        health_check = {
             "munged": ["munge", "-S", f"{self.folder}/run/munge", "-n"],
             "mariadbd": [*self._mariadb(), "-e", "select 1"],
             "slurmdbd": ["sacctmgr", "-n", "list", "cluster"],
             "slurmctld": ["scontrol", "ping"],
         }.get(name, ["true"])
-        done = subprocess.run(probe, env=self.environment(), capture_output=True, text=True)
+        done = subprocess.run(health_check, env=self.environment(), capture_output=True, text=True)
         return done.returncode == 0 and "DOWN" not in done.stdout
 
     def _mariadb(self) -> list[str]:
@@ -268,7 +268,7 @@ def free_ports(count: int) -> int:
 
 
 def kill(processes: Iterable[int]) -> list[int]:
-    """Returns those there were."""
+    """Kill processes, and return the ones that existed."""
     for pid in (found := list(processes)):
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)

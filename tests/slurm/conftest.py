@@ -1,4 +1,4 @@
-"""A SLURM of our own, with and without accounting, and a study that is ready to train.
+"""A private SLURM, with and without accounting, and a study that is ready to train.
 
 Every test must end with an empty queue and no process of a job left.
 """
@@ -15,7 +15,7 @@ NEEDS = "needs SLURM"
 
 @pytest.fixture(scope="session")
 def packages():
-    """A machine without them skips every test and says so in one line; in CI that is a failure."""
+    """Without these packages every test is skipped with one line; in CI that is a failure."""
     if lacking := missing():
         assert "CI" not in os.environ, f"not found: {', '.join(lacking)}; .ci/slurm.sh installs them"
         pytest.skip(NEEDS)
@@ -61,7 +61,7 @@ def assert_clean(cluster: Cluster) -> None:
 
 @pytest.fixture(scope="session")
 def ready(packages, tmp_path_factory) -> Checkout:
-    """The study with its data and its warm start: only the training is left."""
+    """The study with its data and its warm start made: only the training is left to do."""
     checkout = Checkout.new(tmp_path_factory.mktemp("ready") / "checkout")
     checkout.run_here("results/slow/policy/math/seed0/model.json")
     return checkout
@@ -69,7 +69,7 @@ def ready(packages, tmp_path_factory) -> Checkout:
 
 @pytest.fixture(scope="session")
 def undisturbed(ready, tmp_path_factory) -> dict[str, bytes]:
-    """Weights of the runs when nothing happens to them, by regime."""
+    """Weights of runs without interruption, by regime."""
     checkout = ready.copy(tmp_path_factory.mktemp("undisturbed") / "checkout", None)
     checkout.run_here(checkout.model("brief"), checkout.model("long"))
     return {regime: checkout.weights(regime) for regime in ("brief", "long")}

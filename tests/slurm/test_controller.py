@@ -1,4 +1,4 @@
-"""Whoever waits for the jobs may die, and what it asks may be away."""
+"""The controller may be killed while it waits for jobs, and SLURM may stop answering it."""
 
 import signal
 import time
@@ -16,7 +16,7 @@ def test_the_controller_is_killed_and_run_again(checkout, cluster, undisturbed):
     assert [row[0] for row in cluster.squeue()] == [job]
     assert checkout.start("--wait", target="long").end() == 0
     assert checkout.weights("long") == undisturbed["long"]
-    assert len(checkout.attempts("long")) == 1, "the job that lived on did the work"
+    assert len(checkout.attempts("long")) == 1, "the job survived its controller and did the work"
 
 
 def test_interrupted_by_hand(checkout, cluster):
@@ -27,12 +27,12 @@ def test_interrupted_by_hand(checkout, cluster):
     wait_until(lambda: not cluster.squeue(), 20, "an empty queue")
 
 
-def test_slurms_own_daemons_go_away_and_come_back(checkout, cluster, undisturbed):
+def test_slurms_daemons_stop_and_restart(checkout, cluster, undisturbed):
     run = checkout.start(target="long")
     checkout.wait_for("long", 100)
     for daemon in ("slurmctld", "slurmdbd"):
         cluster.stop(daemon)
-        time.sleep(5)  # several looks at the jobs
+        time.sleep(5)  # several checks of the jobs
         cluster.start(daemon)
     assert run.end() == 0, run.text
     assert checkout.weights("long") == undisturbed["long"]

@@ -1,4 +1,4 @@
-"""Whatever happens to a training on a cluster, it goes on, and ends with the weights that it would have had."""
+"""Whatever interrupts a training on a cluster, it resumes and ends with the weights of an undisturbed one."""
 
 import os
 import re
@@ -15,7 +15,7 @@ TERMINATED = "received SIGTERM"
 
 
 def assert_undisturbed(checkout: Checkout, undisturbed: dict[str, bytes], *ends: str) -> None:
-    """The same bytes, and nothing done twice: attempts that ended so, each going on where the one before it saved."""
+    """The weights have the same bytes, and the attempts ended as expected, each resuming where the last one saved."""
     assert checkout.weights("long") == undisturbed["long"]
     made = checkout.attempts("long")
     assert [re.sub(r".*: (.+);.*", r"\1", attempt["end"]) for attempt in made] == [*ends, "finished"]
@@ -57,7 +57,7 @@ def test_cancelled_from_outside(setting, checkout, request, undisturbed):
 
 
 def test_out_of_time(checkout, undisturbed):
-    """The run stops by itself before its time is up; here it is held up, whatever the machine's speed."""
+    """The run stops by itself before its time is up. Here it is suspended, so that machine speed does not matter."""
     run = checkout.start(target="long", options=(*TRAIN, "train:runtime=1"))
     checkout.wait_for("long", 300)
     trainer = checkout.trainer()
@@ -69,7 +69,7 @@ def test_out_of_time(checkout, undisturbed):
 
 
 def test_ended_at_its_time_limit(checkout, undisturbed):
-    """Held up past it, the run cannot stop in time: it saves in the seconds between SLURM's SIGTERM and SIGKILL."""
+    """Suspended beyond its limit, the run cannot stop in time: it saves between SLURM's SIGTERM and SIGKILL."""
     run = checkout.start(target="long", options=(*TRAIN, "train:runtime=1"))
     checkout.wait_for("long", 300)
     os.kill(checkout.trainer(), signal.SIGSTOP)

@@ -1,4 +1,4 @@
-"""What a job asks of SLURM: sbatch here is a script that writes down how it is called."""
+"""What a job requests from SLURM. Here sbatch is a script that records its arguments."""
 
 import subprocess
 import sys
@@ -19,7 +19,7 @@ rule train:
 """
 
 
-def test_what_the_profile_asks_of_sbatch(tmp_path, monkeypatch):
+def test_the_options_that_the_profile_gives_to_sbatch(tmp_path, monkeypatch):
     """Our profile, and a site's on top of it, through Snakemake and its executor to the command line of sbatch."""
     (tmp_path / "Snakefile").write_text(SNAKEFILE)
     (tmp_path / "site.yaml").write_text("slurm-requeue: true\nset-resources:\n  train: {gpu: 8, runtime: 600}\n")
@@ -34,13 +34,13 @@ def test_what_the_profile_asks_of_sbatch(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     profiles = ["--profile", str(ROOT / "workflow/profiles/slurm"), "--profile", "site.yaml"]
     command = [sys.executable, "-m", "snakemake", *profiles, "--slurm-status-command", "squeue"]
-    said = tmp_path / "said.txt"
-    with open(said, "w") as file, subprocess.Popen(command, cwd=tmp_path, stderr=file) as snakemake:
+    output = tmp_path / "output.txt"
+    with open(output, "w") as file, subprocess.Popen(command, cwd=tmp_path, stderr=file) as snakemake:
         while snakemake.poll() is None and len(list(calls.glob("*[0-9]"))) < 2:
             time.sleep(0.1)
         snakemake.kill()
     found = [call.read_text().splitlines() for call in calls.glob("*[0-9]")]
-    assert len(found) == 2, said.read_text()
+    assert len(found) == 2, output.read_text()
     by_comment = {words[words.index("--comment") + 1]: words for words in found}
     gates, train = by_comment["rule_gates"], by_comment["rule_train"]
     assert "--requeue" in gates

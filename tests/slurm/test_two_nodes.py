@@ -1,4 +1,4 @@
-"""A job on two nodes: its processes are where they should be, and find each other."""
+"""A job on two nodes: its processes run on both nodes, and find each other."""
 
 import re
 import subprocess
@@ -17,7 +17,7 @@ def test_the_processes_of_a_job_on_two_nodes_meet(checkout):
         timeout=SECONDS,
     )
     assert done.returncode == 0, done.stderr
-    told = (checkout.folder / "probed.txt").read_text()
-    assert sorted(re.findall(r"rank (\d) of 2 on (\w+)", told)) in (
+    output = (checkout.folder / "probed.txt").read_text()
+    assert sorted(re.findall(r"rank (\d) of 2 on (\w+)", output)) in (
         [("0", first), ("1", second)] for first, second in (("n1", "n2"), ("n1", "n3"), ("n2", "n3"))
-    ), told
+    ), output

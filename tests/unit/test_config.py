@@ -67,9 +67,9 @@ BAD_STUDIES = [
     (
         "tasks.math.protocol.tools",
         {"max_searches": 1, "max_reply_tokens": 9},
-        "tasks.math.protocol.tools: has no tools",
+        "tasks.math.protocol.tools: the task has no tools",
     ),
-    ("tasks.toolqa.protocol.tools", None, "tasks.toolqa.protocol.tools: needs tools"),
+    ("tasks.toolqa.protocol.tools", None, "tasks.toolqa.protocol.tools: the task needs tools"),
     (
         "tasks.toolqa.protocol.tools.retriever",
         "wiki",
@@ -82,7 +82,7 @@ BAD_STUDIES = [
     ("tasks.math.data.train", [{"source": "gsm8k_train"}], "tokenizer: 'words' knows generated texts only"),
     ("tasks.math.sampling.group", 1, "tasks.math.sampling.group: "),
     ("tasks.math.moe.regimes", ["far"], "tasks.math.moe.regimes: 'far' is not among"),
-    ("tasks.math.moe.regimes", ["near"], "'near' is a regime of policies with experts and of ones without"),
+    ("tasks.math.moe.regimes", ["near"], "regime 'near' is used for policies with experts and for policies without"),
     ("tasks.math.moe.methods", ["gspo"], "reference: 'grpo' is not among tasks.math.moe.methods"),
     ("tasks.math.moe.experts.chosen", 9, "chosen: expected at most 8, the number of experts, got 9"),
     ("tasks.math.methods", ["grpo", "grpo_r2"], "'grpo_r2' replays routing, which needs experts"),
@@ -93,7 +93,7 @@ BAD_STUDIES = [
     (
         "tasks.math.model",
         {"hub": "a/b", "revision": "0" * 40},
-        "tasks.math: a published model starts as it is: set warm_start and sft to null",
+        "tasks.math: a published model is used as it is: set warm_start and sft to null",
     ),
     ("architecture.num_attention_heads", 3, "architecture: hidden_size must be"),
     ("checkpoint_every", None, "checkpoint_every: Field required"),

@@ -35,7 +35,7 @@ class Checkout:
 
     @property
     def environment(self) -> dict[str, str]:
-        """That of a shell in which this checkout is installed."""
+        """The environment of a shell in which this checkout is installed."""
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         return {**os.environ, "PATH": path, "PYTHONPATH": str(self.folder / "src")}
 
@@ -89,7 +89,7 @@ def sparse(tmp_path_factory) -> Checkout:
 
 @pytest.fixture
 def checkout(finished, tmp_path) -> Checkout:
-    """A copy of the finished smoke study, to be edited. It has moved, which must not matter either."""
+    """A copy of the finished smoke study, for the test to edit. Its new folder must not matter."""
     return finished.copy(tmp_path / "moved")
 
 
@@ -100,7 +100,7 @@ def clone(finished, tmp_path) -> Checkout:
 
 
 def run_study(folder: Path, study: str, mirror: Path | None = None) -> Checkout:
-    import torch  # noqa: F401  (the study's jobs need it; without it, better now than in the middle of a study)
+    import torch  # noqa: F401  (the study's jobs need it: fail here rather than in the middle of a study)
 
     checkout = Checkout(copy_project(ROOT, folder))
     shutil.copy(ROOT / f"tests/workflow/{study}.yaml", folder / f"config/{study}.yaml")

@@ -17,13 +17,13 @@ def section(title: str) -> str:
 
 
 def explained(text: str) -> set[str]:
-    """Names in the first column of its tables, variants written out."""
+    """Names in the first column of its tables, with braces expanded."""
     cells = re.findall(r"^\| `([^`]+)` \|", text, re.MULTILINE)
     return {name for cell in cells for name in variants(cell)}
 
 
 def variants(cell: str) -> list[str]:
-    """Of a name with braces, as a shell expands it."""
+    """The expansions of a name with braces, as in a shell."""
     parts = re.split(r"\{([^}]*)\}", cell)
     choices = (part.split(",") if i % 2 else [part] for i, part in enumerate(parts))
     return ["".join(chosen) for chosen in product(*choices)]

@@ -26,8 +26,8 @@ PAGE = Path("reports/smoke/index.html")
 
 
 @pytest.fixture
-def place(checkout, monkeypatch):
-    """A finished study to be spoilt, as the working directory."""
+def checkout(checkout, monkeypatch):
+    """A finished study for the test to change, as the working directory."""
     monkeypatch.chdir(checkout.folder)
     return checkout
 
@@ -51,7 +51,7 @@ def edit(path: Path, **facts) -> None:
 
 
 def reseal(path: Path, **facts) -> None:
-    """A record as if it had been written with other facts."""
+    """Seal a record again after it was edited."""
     old = json.loads(path.read_text())
     write_json(path, sealed({**{key: old[key] for key in old if key != "sha256"}, **facts}))
 
@@ -66,13 +66,13 @@ def scores_of_another_run() -> None:
 
 
 def scores_of_another_study() -> None:
-    """Made by a study of the same runs, and moved here with their records."""
+    """Scores of a study with the same runs, copied here with their records."""
     text = RECORD.read_text().replace("results/smoke/", "results/other/")
     reseal(RECORD, **{key: value for key, value in json.loads(text).items() if key in ("inputs", "outputs")})
 
 
 def another_policy() -> None:
-    """Trained and recorded again, and not evaluated."""
+    """A policy that was trained and recorded again, but not evaluated."""
     edit(RUN / "model.json", rollouts=99)
     outputs = json.loads((RUN / "run.json").read_text())["outputs"]
     reseal(RUN / "run.json", outputs={**outputs, str(RUN / "model.json"): digest(RUN / "model.json")})
@@ -97,7 +97,7 @@ SPOILT = {
 
 
 @pytest.mark.parametrize("spoil", SPOILT)
-def test_scores_that_fail_a_check_are_a_named_gap(spoil, place):
+def test_scores_that_fail_a_check_are_a_named_gap(spoil, checkout):
     change, fault = SPOILT[spoil]
     before = analysed()
     assert before["gaps"] == []
@@ -119,7 +119,7 @@ def test_scores_that_fail_a_check_are_a_named_gap(spoil, place):
     assert others[0] == others[1]
 
 
-def test_the_page_names_every_gap_and_shows_the_rest(place):
+def test_the_page_names_every_gap_and_shows_the_rest(checkout):
     better_scores()
     (RESULTS / "data/toolqa/run.json").write_text("{")
     (RESULTS / "policy/math/seed0/run.json").write_text('{"schema": "smoothgates.run", "schema_version": 1}')
@@ -137,14 +137,14 @@ def test_the_page_names_every_gap_and_shows_the_rest(place):
     assert not re.search(r"\bnan\b", page, re.IGNORECASE)
 
 
-def test_a_method_without_any_score_is_a_gap_and_no_figure_fails(place):
+def test_a_method_without_any_score_is_a_gap_and_no_figure_fails(checkout):
     for seed in (0, 1):
         (RESULTS / f"evaluate/math/near/erf/seed{seed}/heldout.run.json").unlink()
     assert len(analysed()["gaps"]) == 2
     assert "There is nothing to compare with grpo." in reported()
 
 
-def test_an_analysis_needs_the_reference(place):
+def test_an_analysis_needs_the_reference(checkout):
     for seed in (0, 1):
         (RESULTS / f"evaluate/math/near/grpo/seed{seed}/heldout.run.json").unlink()
     before = COMPARISONS.read_bytes()
@@ -159,7 +159,7 @@ def test_an_analysis_needs_the_reference(place):
     "path",
     ["comparisons.json", "scores.parquet", "learning.parquet", "curves.parquet", "run.json", "gates/catalogue.json"],
 )
-def test_an_edited_analysis_is_refused_and_the_old_page_stays(path, place):
+def test_an_edited_analysis_is_refused_and_the_old_page_stays(path, checkout):
     file = RESULTS / "analysis" / path
     file.write_bytes(file.read_bytes().replace(b"0", b"1", 1))
     before = {path: path.read_bytes() for path in Path("reports").rglob("*") if path.is_file()}
@@ -178,9 +178,9 @@ CHANGED = [
 
 
 @pytest.mark.parametrize(("file", "old", "new"), CHANGED)
-def test_an_analysis_of_an_earlier_version_of_the_study_is_refused(file, old, new, place):
+def test_an_analysis_of_an_earlier_version_of_the_study_is_refused(file, old, new, checkout):
     """The page describes the current study: its seeds, regimes, methods and benchmarks."""
-    place.edit(file, old, new) if old in Path(file).read_text() else place.edit(
+    checkout.edit(file, old, new) if old in Path(file).read_text() else checkout.edit(
         file, "reference:", f"{new}\nreference:"
     )
     with pytest.raises(BadInput, match=f"^{COMPARISONS}: spec: is not the study's current one: delete"):
@@ -200,9 +200,9 @@ def test_an_analysis_of_an_earlier_version_of_the_study_is_refused(file, old, ne
         ),
     ],
 )
-def test_runs_of_an_earlier_version_of_the_study_are_gaps(file, old, new, fault, missing, place):
+def test_runs_of_an_earlier_version_of_the_study_are_gaps(file, old, new, fault, missing, checkout):
     """They would look like runs of the current study."""
-    place.edit(file, old, new)
+    checkout.edit(file, old, new)
     gaps = analysed()["gaps"]
     assert {gap["method"] for gap in gaps} == missing
     assert [gap["seed"] for gap in gaps] == [0, 1]
@@ -211,13 +211,13 @@ def test_runs_of_an_earlier_version_of_the_study_are_gaps(file, old, new, fault,
 
 
 @pytest.mark.parametrize(("file", "old", "new"), [CHANGED[2], CHANGED[4]])
-def test_an_analysis_needs_runs_of_the_current_study(file, old, new, place):
-    place.edit(file, old, new)
+def test_an_analysis_needs_runs_of_the_current_study(file, old, new, checkout):
+    checkout.edit(file, old, new)
     with pytest.raises(BadInput, match=r"spec: was (trained|evaluated) with a spec other than the study's"):
         analysed()
 
 
-def test_scores_of_other_data_or_of_another_start_are_gaps(place):
+def test_scores_of_other_data_or_of_another_start_are_gaps(checkout):
     """The start of one seed is made again, but not the runs from it; then the data are made again too."""
     start = RESULTS / "policy/math/seed1"
     edit(start / "model.json", losses=[0.5])
@@ -234,7 +234,7 @@ def test_scores_of_other_data_or_of_another_start_are_gaps(place):
         analysed()
 
 
-def test_scores_that_changed_after_they_were_analysed_are_refused(place):
+def test_scores_that_changed_after_they_were_analysed_are_refused(checkout):
     """This includes scores that were left out and have been restored."""
     original = SCORE.read_bytes()
     better_scores()
@@ -246,7 +246,7 @@ def test_scores_that_changed_after_they_were_analysed_are_refused(place):
         reported()
 
 
-def test_the_page_says_nothing_of_another_study(place):
+def test_the_page_has_no_facts_about_another_study(checkout):
     """Facts about the laptop study are in its file only. All figures have one scale."""
     page = reported()
     for word in ("106k", "laptop", "lag4", "reuse16", "1 regimes"):
@@ -254,14 +254,14 @@ def test_the_page_says_nothing_of_another_study(place):
     assert page.count("<svg ") == page.count('<svg style="--natural: ') > 3
 
 
-def test_a_missing_score_is_distinguished_from_a_changed_one(place):
+def test_a_missing_score_is_distinguished_from_a_changed_one(checkout):
     """`make report` cannot make a score again; `make study` does, after the analysis is deleted too."""
     SCORE.unlink()
     with pytest.raises(BadInput, match=rf"{SCORE}: is gone since .*: delete {COMPARISONS} too and run `make study`"):
         reported()
 
 
-def test_figures_belong_to_their_page(place, monkeypatch):
+def test_figures_belong_to_their_page(checkout, monkeypatch):
     """A report that fails half-way leaves the old page and figures, and no new file."""
     before = {path: path.read_bytes() for path in Path("reports").rglob("*") if path.is_file()}
     for path in before:
@@ -279,24 +279,24 @@ def test_figures_belong_to_their_page(place, monkeypatch):
     assert not list(Path("reports/smoke").glob(".*"))
 
 
-def test_a_report_that_fails_keeps_the_old_page_and_is_not_done(place):
-    """Snakemake takes a page that it kept for a finished one: the record beside it says otherwise."""
+def test_a_report_that_fails_keeps_the_old_page_and_is_not_done(checkout):
+    """Snakemake would take the old page for a finished one, but its record is missing."""
     old, compared = PAGE.read_bytes(), COMPARISONS.read_bytes()
     edit(COMPARISONS, summaries=[])
     only = ["--config", "study=smoke", "--allowed-rules", "report", "--", str(PAGE)]
-    done = place.snakemake(*only, ok=False)
+    done = checkout.snakemake(*only, ok=False)
     assert done.returncode == 1
     assert PAGE.read_bytes() == old
     lines = Path("logs/smoke/report.log").read_text().splitlines()
     assert lines[-1].startswith(f"error: {COMPARISONS}: does not match the digest in its record")
-    assert place.pending()["report"] == 1
+    assert checkout.pending()["report"] == 1
     COMPARISONS.write_bytes(compared)
-    place.snakemake("--config", "study=smoke")
+    checkout.snakemake("--config", "study=smoke")
     assert PAGE.read_bytes() == old
-    assert place.pending() == {}
+    assert checkout.pending() == {}
 
 
-def test_jobs_and_the_report_read_the_same_records(place):
+def test_jobs_and_the_report_read_the_same_records(checkout):
     study = load_study("smoke")
     listed = results_of(Jobs(study).paths, study.analyse_spec(), study.report_spec())
     found = set(map(record_of, listed))

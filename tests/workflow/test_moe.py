@@ -1,4 +1,4 @@
-"""A study with experts: they have a warm start of their own, and the report shows where their tokens go."""
+"""A study with experts: policies with experts have their own warm start, and the report shows their routing."""
 
 import json
 

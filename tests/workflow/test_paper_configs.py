@@ -1,4 +1,4 @@
-"""The papers' studies: each would run as it is, and its rehearsal runs to its report."""
+"""The papers' studies: a dry run of each passes, and its rehearsal runs up to its report."""
 
 import json
 import shutil
@@ -15,7 +15,7 @@ PAPERS = sorted(path.stem for path in CONFIG.glob("*.yaml") if "\nmodel:" in pat
 
 @pytest.mark.parametrize("name", PAPERS)
 def test_a_paper_study_would_run(name, papers):
-    """Every run of it, with nothing fetched, and no results but those of rehearsals in the way."""
+    """A dry run lists every run, without fetching anything."""
     study = load_study(name, papers.folder / "config")
     runs = sum(len(task.regimes) * len(task.methods) for task in study.config.tasks.values()) * len(study.config.seeds)
     found = papers.pending(study=name)
@@ -27,7 +27,7 @@ def test_a_paper_study_would_run(name, papers):
 @pytest.mark.papers
 @pytest.mark.parametrize("name", PAPERS)
 def test_a_rehearsal_of_a_paper_study_runs_to_its_report(name, papers, monkeypatch, tmp_path):
-    """Without a hub, a mirror or anything cached; and its page says what it is."""
+    """It needs no hub, mirror or cache, and its page says that it is a rehearsal."""
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("HF_HOME", str(tmp_path))
     rehearsal = f"{name}_rehearsal_cpu"
@@ -49,5 +49,5 @@ def test_a_rehearsal_of_a_paper_study_runs_to_its_report(name, papers, monkeypat
     assert all(method in page for method in study.methods)
     assert "A rehearsal, not a result." in page
     assert papers.pending(study=rehearsal) == {}
-    assert not (papers.folder / "results" / name).exists(), "a rehearsal leaves nothing to the study itself"
+    assert not (papers.folder / "results" / name).exists(), "a rehearsal makes no results of the study itself"
     shutil.rmtree(results)

@@ -1,4 +1,4 @@
-"""`pending` lists what Snakemake would run, and says why in words that point at what was edited."""
+"""`pending` lists the jobs that Snakemake would run, with reasons that name what was edited."""
 
 import re
 import subprocess

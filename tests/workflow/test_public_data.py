@@ -1,4 +1,4 @@
-"""Public data through every rule: prepare, index, rollout, reward, evaluation, report, with an untrained policy."""
+"""A study of public data runs through every rule, from prepare to report, with an untrained policy."""
 
 import json
 
@@ -17,7 +17,7 @@ def test_benchmarks_are_answered_and_judged(task, benchmark, rows, public):
     final = json.loads((folder / f"{benchmark}.json").read_text())["final"]
     samples = pd.read_parquet(folder / "samples.parquet", filters=[("benchmark", "==", benchmark)])
     assert (final["problems"], final["samples"], len(samples)) == (8, 2, 16)
-    assert final["score"] == samples["correct"].mean() == 0  # an untrained policy solves nothing, by no judge's mistake
+    assert final["score"] == samples["correct"].mean() == 0  # an untrained policy solves nothing
     assert (samples["reason"].isin(["truncated", "unparsable", "wrong"])).all()
     assert samples["prompt"].str.len().min() > 60
     assert samples["answer"].str.len().min() > 0
@@ -34,7 +34,7 @@ def test_rewards_are_those_of_the_papers(public):
 
 
 def test_components_of_rewards_are_kept(public):
-    """F1 beside exact match, format beside answer: by sample and in the mean."""
+    """F1 as well as exact match, format as well as answer: for each sample and as means."""
     results = public.folder / "results/public/evaluate"
     for task, benchmark, names in (
         ("math", "gsm8k", {"answer", "format"}),

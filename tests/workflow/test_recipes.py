@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 BLOCKS: dict[str, str] = {}
-"""Code of the page by the place that it is for; what is for one place stands together."""
+"""Code of the page by the title of its blocks. Blocks with the same title are joined."""
 for title, text in re.findall(
     r'^ *```\w+ title="([^"]+)"\n(.*?)^ *```$', Path("docs/add.md").read_text(), re.DOTALL | re.MULTILINE
 ):
@@ -19,13 +19,13 @@ STUDY = Path("tests/workflow/smoke.yaml").read_text()
 
 
 def python(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
-    """A stage by hand, with the copy's own code."""
+    """Run a stage with the copy's own code."""
     command = [sys.executable, "-m", "smoothgates", *arguments]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, env={"PYTHONPATH": "src", "PATH": ""})
 
 
 def write(folder: Path, title: str) -> None:
-    """A new file, as the page has it."""
+    """Write the file of a code block."""
     path = folder / title
     path.parent.mkdir(exist_ok=True)
     path.write_text(BLOCKS[title])
@@ -74,9 +74,9 @@ def test_a_benchmark_is_prepared(clone, study):
 
 
 def test_a_figure_is_drawn(checkout):
-    """A new figure is one file's affair, and reaches the page with its caption."""
-    source, place = "src/smoothgates/report/figures.py", '        "gates": (gates_figure'
-    checkout.edit(source, place, BLOCKS[f"{source}, in page_figures"] + place)
+    """A new figure takes one file, and is on the page with its caption."""
+    source, anchor = "src/smoothgates/report/figures.py", '        "gates": (gates_figure'
+    checkout.edit(source, anchor, BLOCKS[f"{source}, in page_figures"] + anchor)
     checkout.edit(source, "\n\ndef scores_figure", f"\n\n{BLOCKS[source]}\n\ndef scores_figure")
     checkout.snakemake("report", "--config", "study=smoke", "--allowed-rules", "report")
     assert (checkout.folder / "reports/smoke/figures/lengths.svg").is_file()
@@ -84,4 +84,4 @@ def test_a_figure_is_drawn(checkout):
     assert page.count('<figure id="lengths">') == 1
     assert "<figcaption>lengths</figcaption>" in page
     for name in ("scores", "learning", "gates"):
-        assert page.count(f'<figure id="{name}">') == 1, "a figure with a place of its own is not shown again"
+        assert page.count(f'<figure id="{name}">') == 1, "a figure in its own section is not shown again"

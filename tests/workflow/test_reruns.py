@@ -1,4 +1,4 @@
-"""What runs again: exactly what depends on what changed, and nothing for what only looks changed."""
+"""A change reruns exactly the jobs that depend on it. A change without effect reruns nothing."""
 
 import json
 import re
@@ -45,7 +45,7 @@ def test_reordering_the_config_triggers_nothing(checkout):
 
 
 def backwards(content):
-    """Every mapping in reverse; lists as they are, for their order means something."""
+    """Reverse every mapping. Lists stay as they are, because their order matters."""
     if isinstance(content, dict):
         return {key: backwards(value) for key, value in reversed(content.items())}
     return [backwards(item) for item in content] if isinstance(content, list) else content
@@ -56,14 +56,14 @@ def test_editing_a_temperature_reruns_its_method_alone(checkout):
     assert checkout.pending() == {"train": 2, "evaluate": 1, "analyse": 1, "report": 1, "all": 1}
 
 
-def test_reformatting_and_documenting_the_source_anew_triggers_nothing(checkout):
+def test_changing_layout_and_docstrings_of_the_source_triggers_nothing(checkout):
     for file in checkout.folder.glob("src/smoothgates/**/*.py"):
         file.write_text(reformatted(file.read_text(encoding="utf-8")), encoding="utf-8")
     assert checkout.pending() == {}
 
 
 def add_code(checkout, file):
-    """A change that runs: what the file's jobs make may be other than before."""
+    """A change of code: the jobs of this file may now make something else."""
     with open(checkout.folder / "src/smoothgates" / file, "a", encoding="utf-8") as source:
         source.write("\n\nNEW = 1\n")
 
@@ -74,7 +74,7 @@ def test_editing_a_gate_reruns_its_methods_alone(checkout):
     assert checkout.pending() == {"check_gate": 1, "train": 2, "evaluate": 1} | after
 
 
-def test_a_gate_that_is_not_what_it_says_is_refused_and_nothing_is_trained_with_it(checkout):
+def test_a_gate_that_fails_its_check_is_refused_and_its_methods_are_not_trained(checkout):
     """Its weight is no longer the derivative of its value. The other gate's runs are as they were."""
     checkout.edit("src/smoothgates/gates/erf.py", "(-0.5 *", "(-0.4 *")
     model = checkout.folder / "results/smoke/train/math/near/erf/seed0/model.json"
@@ -89,7 +89,7 @@ def test_a_gate_that_is_not_what_it_says_is_refused_and_nothing_is_trained_with_
 
 
 @pytest.mark.parametrize("command", ["-m smoothgates plan --study smoke", "-m snakemake -n --config study=smoke"])
-def test_a_file_of_the_gates_that_is_no_gate_is_one_line(command, checkout):
+def test_a_module_without_a_gate_in_gates_is_reported_in_one_line(command, checkout):
     (checkout.folder / "src/smoothgates/gates/mine.py").write_text("VALUE = 1\n")
     words = [sys.executable, *command.split()]
     done = subprocess.run(
@@ -100,7 +100,7 @@ def test_a_file_of_the_gates_that_is_no_gate_is_one_line(command, checkout):
 
 
 def test_editing_a_verifier_reruns_the_stages_that_can_reach_it(checkout):
-    """Those of its own task that judge: data and warm starts stay."""
+    """These are the judging stages of its own task: data and warm starts stay."""
     add_code(checkout, "tasks/toolqa/rewards.py")
     assert checkout.pending() == {"train": 2, "evaluate": 2, "analyse": 1, "report": 1, "all": 1}
 

@@ -1,4 +1,4 @@
-"""What happens to results after a study: checked, pruned, archived, adopted; for real, through the command line."""
+"""Results of a finished study are verified, pruned, archived and adopted through the command line."""
 
 import json
 import os
@@ -31,14 +31,14 @@ def smoothgates(checkout, *words: str, ok: bool = True) -> subprocess.CompletedP
 
 
 def not_done(checkout) -> dict[str, int]:
-    """Jobs that are not as they should be, by rule."""
+    """The number of jobs that are not done or not current, by rule."""
     jobs = json.loads(smoothgates(checkout, "verify", "--json", ok=False).stdout)["jobs"]
     counts = {rule: sum(row.values()) - row.get("done", 0) for rule, row in jobs.items()}
     return {rule: count for rule, count in counts.items() if count}
 
 
 def without_records(checkout, folder: Path):
-    """A fresh copy of the project with results and reports, copied in no order that makes sense to Snakemake."""
+    """A fresh copy of the project with results and reports. Their file times are in an arbitrary order."""
     moved = checkout.copy(folder)
     shutil.rmtree(folder / ".snakemake")
     for i, path in enumerate(sorted(folder.rglob("*"), reverse=True)):
@@ -106,7 +106,7 @@ def test_the_report_is_rebuilt_from_an_archive(finished, tmp_path):
     assert smoothgates(unpacked, "verify").stdout.endswith("Nothing is wrong.\n")
 
 
-def test_adopted_results_are_snakemakes_own(finished, tmp_path):
+def test_snakemake_treats_adopted_results_as_its_own(finished, tmp_path):
     copy = without_records(finished, tmp_path / "copy")
     assert copy.pending(), "what adopting is for"
     smoothgates(copy, "adopt")
@@ -135,7 +135,7 @@ def test_damaged_or_stale_results_are_not_adopted(finished, tmp_path):
     assert not (copy.folder / ".snakemake").exists()
 
 
-def test_a_stopped_run_keeps_what_it_goes_on_from(checkout, monkeypatch):
+def test_a_stopped_run_keeps_the_checkpoints_that_it_resumes_from(checkout, monkeypatch):
     monkeypatch.chdir(checkout.folder)
     study = load_study("smoke")
     job = next(job for job in jobs_of(study) if job.name == "math/near/erf/seed0")
@@ -153,7 +153,7 @@ def test_a_stopped_run_keeps_what_it_goes_on_from(checkout, monkeypatch):
     assert list(Path("work").iterdir()) == []
 
 
-def test_pruned_checkpoints_are_named_where_they_are_missed(checkout):
+def test_pruned_checkpoints_are_named_when_a_stage_needs_them(checkout):
     manifest = f"results/smoke/{RUN}/model.json"
     assert "would free" in smoothgates(checkout, "prune", "--checkpoints").stdout
     smoothgates(checkout, "prune", "--checkpoints", "--yes")

@@ -1,4 +1,4 @@
-"""A small study through the DAG: it finishes, it is cached, and what changes reruns exactly what depends on it."""
+"""A small study runs to its end through the DAG, its results are cached, and bad input is one line."""
 
 import json
 import re
@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 
-def test_the_report_needs_nothing_beside_it(finished):
+def test_the_report_is_self_contained(finished):
     page = (finished.folder / "reports/smoke/index.html").read_text()
     assert not re.search(r'(src|href)="(?!#)', page.replace('xlink:href="#', "").replace('xmlns:xlink="', ""))
     assert "@import" not in page
@@ -20,7 +20,7 @@ def test_the_report_needs_nothing_beside_it(finished):
     assert (finished.folder / "reports/smoke/tables/scores.tex").read_text().startswith(r"\begin{tabular}")
 
 
-def test_scores_say_what_they_are(finished):
+def test_scores_name_their_run_and_have_a_curve_and_samples(finished):
     path = finished.folder / "results/smoke/evaluate/math/near/erf/seed1/heldout.json"
     scores = json.loads(path.read_text())
     assert scores["schema"] == "smoothgates.scores"
@@ -105,7 +105,7 @@ def test_two_studies_of_one_name_do_not_share_results(finished, clone, tmp_path)
         f"error: {other}: results/smoke belongs to config/smoke.yaml, a study of the same name: rename one of them",
     )
     clone.snakemake("-n", "--config", "study=smoke")
-    assert not (clone.folder / "results").exists(), "looking leaves nothing"
+    assert not (clone.folder / "results").exists(), "a dry run writes no results"
     assert json.loads((finished.folder / "results/smoke/study.json").read_text())["file"] == "config/smoke.yaml"
 
 
@@ -119,7 +119,7 @@ def test_the_same_seed_gives_the_same_bytes(checkout):
     )
     for name, content in before.items():
         assert (run / name).read_bytes() == content
-    assert checkout.pending() == {}, "identical content must not reach evaluation"
+    assert checkout.pending() == {}, "identical content must not rerun evaluation"
 
 
 def test_a_damaged_data_file_is_named(checkout):

@@ -1,4 +1,4 @@
-"""What a person at the terminal meets: stopped, killed and doubled studies, folders of any name."""
+"""At a terminal: studies that are stopped, killed or started twice, and folders of any name."""
 
 import os
 import re
@@ -12,12 +12,12 @@ import pytest
 
 
 class Started:
-    """A study at work, in a process group of its own as on a terminal."""
+    """A running study in its own process group, as on a terminal."""
 
     def __init__(self, checkout):
         self.folder = checkout.folder
         command = [sys.executable, "-m", "snakemake", "--profile", "workflow/profiles/local", "--cores", "2"]
-        with open(self.folder / "said", "wb") as file:
+        with open(self.folder / "output.txt", "wb") as file:
             self.process = subprocess.Popen(
                 [*command, "--config", "study=smoke"],
                 cwd=self.folder,
@@ -30,22 +30,22 @@ class Started:
 
     def until_it_trains(self) -> "Started":
         while not list(self.folder.glob("work/*/lease.json")):
-            assert self.process.poll() is None, self.said()
+            assert self.process.poll() is None, self.output()
             time.sleep(0.2)
         return self
 
     def end(self, number: signal.Signals) -> int:
-        """Send a signal to all of its processes; the exit code."""
+        """Send a signal to all of its processes. Return the exit code."""
         os.killpg(self.process.pid, number)
         return self.process.wait(120)
 
-    def said(self) -> str:
-        return (self.folder / "said").read_text()
+    def output(self) -> str:
+        return (self.folder / "output.txt").read_text()
 
 
 @pytest.fixture
 def endless(checkout):
-    """A study of which only trainings are left, and these never end."""
+    """A study that has only trainings left to do, which never end."""
     checkout.edit("config/smoke.yaml", "rollouts: 3,", "rollouts: 90000,")
     started = []
 
@@ -59,7 +59,7 @@ def endless(checkout):
             each.end(signal.SIGKILL)
 
 
-def test_a_study_at_work_is_named_a_killed_one_is_cleared_and_ctrl_c_says_to_go_on(endless):
+def test_a_running_study_is_named_a_killed_one_is_cleared_and_ctrl_c_says_how_to_resume(endless):
     start, checkout = endless
     first = start()
     refused = checkout.snakemake("--config", "study=smoke", ok=False)
@@ -68,45 +68,45 @@ def test_a_study_at_work_is_named_a_killed_one_is_cleared_and_ctrl_c_says_to_go_
     assert re.fullmatch(
         rf"error: results/smoke: process {first.process.pid} on \S+ \(since .*\) is at work on .*", last
     )
-    assert checkout.pending(), "a dry run is no second one"
-    assert checkout.folder.joinpath(".snakemake/locks").exists(), "nor does it clear anything"
+    assert checkout.pending(), "a dry run is not refused"
+    assert checkout.folder.joinpath(".snakemake/locks").exists(), "a dry run clears no locks"
     first.end(signal.SIGKILL)
 
     shutil.rmtree(checkout.folder / "work")
     second = start()
-    assert f"cleared the lock of process {first.process.pid}" in second.said()
+    assert f"cleared the lock of process {first.process.pid}" in second.output()
     assert second.end(signal.SIGINT) == 75
-    told = second.said().splitlines()
-    assert told[-1] == "stopped: run me again to resume"
+    lines = second.output().splitlines()
+    assert lines[-1] == "stopped: run me again to resume"
     assert re.search(
-        r"^stopped train/\S+: try again: stopped at update \d+ .* SIGINT; run me again$", second.said(), re.M
+        r"^stopped train/\S+: try again: stopped at update \d+ .* SIGINT; run me again$", second.output(), re.M
     )
-    assert "--spec" not in second.said()
-    assert "WorkflowError" not in second.said()
+    assert "--spec" not in second.output()
+    assert "WorkflowError" not in second.output()
 
 
-def test_folders_of_any_name_hold_checkout_and_study(finished, tmp_path):
-    """The shell meets the checkout's path in every job."""
+def test_checkout_and_study_may_be_in_folders_of_any_name(finished, tmp_path):
+    """The checkout's path is in the shell command of every job."""
     folder = tmp_path / "it's mein Ordner ü; touch PWNED"
     moved = finished.copy(folder)
-    study = folder / "meine Studien ü/probe.yaml"
+    study = folder / "meine Studien ü/mine.yaml"
     study.parent.mkdir()
     shutil.copy(folder / "config/smoke.yaml", study)
     study.write_text(study.read_text().replace("method_table: methods.yaml\n", ""))
-    moved.snakemake("--config", "study=meine Studien ü/probe.yaml", "--until", "gates")
-    assert (folder / "results/probe/analysis/gates/catalogue.json").is_file()
+    moved.snakemake("--config", "study=meine Studien ü/mine.yaml", "--until", "gates")
+    assert (folder / "results/mine/analysis/gates/catalogue.json").is_file()
     assert not list(tmp_path.rglob("PWNED"))
 
 
 @pytest.mark.parametrize("name", ["a {x}", "a:b"])
-def test_a_checkouts_path_that_would_be_read_as_something_else_is_refused_in_one_line(name, clone, tmp_path):
+def test_a_checkout_with_braces_or_colons_in_its_path_is_refused_in_one_line(name, clone, tmp_path):
     done = clone.copy(tmp_path / name).snakemake("--list-rules", ok=False)
     assert done.returncode == 2
     assert f"/{name}: expected a folder without braces and colons" in done.stderr.splitlines()[-1]
 
 
 def test_a_checkout_does_not_run_with_the_package_of_another_one(clone):
-    """The jobs would run this checkout's code, and the digests would be those of the other's."""
+    """The jobs would run this checkout's code, with the digests of the other's."""
     command = [sys.executable, "-m", "snakemake", "--list-rules"]
     environment = {name: value for name, value in clone.environment.items() if name != "PYTHONPATH"}
     done = subprocess.run(command, cwd=clone.folder, env=environment, capture_output=True, text=True)

@@ -153,7 +153,7 @@ class Study(Record):
             raise ValueError("expected one of `architecture` and `model`")
         for name, task in self.tasks.items():
             if self.model_of(name) and (task.warm_start or task.sft):
-                raise ValueError(f"tasks.{name}: a published model starts as it is: set warm_start and sft to null")
+                raise ValueError(f"tasks.{name}: a published model is used as it is: set warm_start and sft to null")
         return self
 
     @model_validator(mode="after")
@@ -198,7 +198,7 @@ class Study(Record):
     def _regimes_of_experts_apart(self) -> "Study":
         dense = {regime for task in self.tasks.values() for regime in task.regimes}
         if shared := sorted(dense & set(self.moe_regimes)):
-            raise ValueError(f"tasks: '{shared[0]}' is a regime of policies with experts and of ones without")
+            raise ValueError(f"tasks: regime '{shared[0]}' is used for policies with experts and for policies without")
         return self
 
     @property
@@ -229,7 +229,7 @@ def _check_task(name: str, task: TaskConfig, tokenizer: str | None) -> None:
             raise ValueError(f"tasks.{name}.data: source '{part.source}' is generated: say how many `rows`")
     tools = task.protocol.tools
     if bool(tools) != (known.environment is not None):
-        raise ValueError(f"tasks.{name}.protocol.tools: {'has no tools' if tools else 'needs tools'}")
+        raise ValueError(f"tasks.{name}.protocol.tools: {'the task has no tools' if tools else 'the task needs tools'}")
     used = {part.source for part in (*task.data.train, *task.data.benchmarks.values())}
     public = sorted(used - known.generators.keys())
     if public and tokenizer == "words":

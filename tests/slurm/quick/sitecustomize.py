@@ -1,4 +1,4 @@
-"""Snakemake's plugin looks at its jobs ever less often and no option says otherwise. In these tests: every second."""
+"""Let Snakemake's plugin check its jobs every second. By default the pauses grow, and no option prevents that."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""A finished study, made up: every file that its jobs would leave, with true records and content that means nothing."""
+"""A made-up finished study: every file that its jobs would write, with true records and arbitrary content."""
 
 import shutil
 from pathlib import Path
@@ -29,7 +29,7 @@ class Made:
         return load_study(self.name)
 
     def make(self, job: Job) -> None:
-        """What a job would leave."""
+        """Write the files of a job."""
         for record in job.records:
             folder = Path(record).parent
             declared = [Path(path) for path in job.writes if record_of(path) == record != path]
@@ -78,7 +78,7 @@ class Made:
         write_json(path, sealed(facts))
 
     def amend(self, record: str, **facts) -> None:
-        """A record as if it had been written with other facts."""
+        """Rewrite a record with other facts, sealed again."""
         old = read_manifest(Path(record), RunRecord)
         write_json(Path(record), sealed({**{key: old[key] for key in old if key != "sha256"}, **facts}))
 
@@ -107,7 +107,7 @@ def template(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def made(template, tmp_path, monkeypatch) -> Made:
-    """A copy to be spoilt; it is the working directory."""
+    """A copy for the test to change. It is the working directory."""
     shutil.copytree(template, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     return Made()

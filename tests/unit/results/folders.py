@@ -1,4 +1,4 @@
-"""What tests of prune share: folders of the made-up study, and work directories."""
+"""Helpers of the tests of prune: folders of the made-up study, and work directories."""
 
 import os
 import time
@@ -12,13 +12,13 @@ SECOND = RUN.with_name("seed1")
 
 
 def age(*paths: Path, seconds: float = 2 * QUIET) -> None:
-    """As if nothing had changed for so long."""
+    """Set the modification times of these paths back by this many seconds."""
     for path in paths:
         os.utime(path, (time.time() - seconds,) * 2, follow_symlinks=False)
 
 
 def work(name: str, *results: str | Path) -> Path:
-    """A work directory for these results, in which nothing has changed for a while."""
+    """Make a work directory for these results. Nothing in it has changed for a while."""
     folder = Path("work") / name
     file = folder / "checkpoints/model.safetensors"
     file.parent.mkdir(parents=True)

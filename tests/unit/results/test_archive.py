@@ -1,4 +1,4 @@
-"""An archive holds what a report is made from, says what it lacks, and is the same for the same content."""
+"""An archive has the sources of a report, lists what it lacks, and has the same bytes for the same content."""
 
 import hashlib
 import json
@@ -41,7 +41,7 @@ def pack(project, out: str = "out.tar.gz", **options) -> dict[str, bytes]:
         }
 
 
-def test_it_holds_source_results_and_report_without_weights(project):
+def test_an_archive_has_source_results_and_report_without_weights(project):
     found = pack(project)
     assert {"Snakefile", "src/smoothgates/mine.py", "config/smoke.yaml", "config/methods.yaml"} <= found.keys()
     assert {f"{RUN}/model.json", f"{RUN}/metrics.parquet", f"{RUN}/run.json"} <= found.keys()
@@ -51,13 +51,13 @@ def test_it_holds_source_results_and_report_without_weights(project):
     assert len([name for name in pack(project, weights=True) if "weights/" in name or "checkpoints/" in name]) == 18
 
 
-def test_its_sums_are_those_of_sha256sum(project, tmp_path):
+def test_the_checksums_are_those_of_sha256sum(project, tmp_path):
     found = pack(project, weights=True)
     listed = [line.split("  ") for line in found.pop(archive.SUMS).decode().splitlines()]
     assert [[hashlib.sha256(content).hexdigest(), name] for name, content in sorted(found.items())] == listed
 
 
-def test_unpacked_it_verifies_and_knows_what_it_lacks(project, tmp_path, monkeypatch):
+def test_an_unpacked_archive_verifies_and_lists_what_it_lacks(project, tmp_path, monkeypatch):
     pack(project)
     with tarfile.open("out.tar.gz") as tar:
         tar.extractall(tmp_path / "elsewhere", filter="data")
@@ -78,7 +78,7 @@ def test_equal_content_gives_equal_bytes(project):
     assert Path("a.tar.gz").read_bytes() == Path("b.tar.gz").read_bytes()
 
 
-def test_it_says_when_and_of_what_it_was_made(project, capsys):
+def test_an_archive_states_its_version_and_what_is_stale(project, capsys):
     project.edit("config/methods.yaml", "erf:        {gate: erf, tau: [10, 12]}", "erf: {gate: erf, tau: [9, 12]}")
     shutil.rmtree("reports")
     version = json.loads(pack(project)[archive.VERSION])
@@ -93,14 +93,14 @@ def test_it_says_when_and_of_what_it_was_made(project, capsys):
     assert version["stale"][0] in out
 
 
-def test_damage_is_refused(project):
+def test_damaged_results_are_refused(project):
     Path(f"{RUN}/weights/model.safetensors").write_bytes(b"")
     with pytest.raises(BadInput, match="does not match the digest in its record"):
         archive.run(project.study, Path("out.tar.gz"))
     assert not list(Path().glob("*out.tar.gz*"))
 
 
-def test_foreign_files_stay_at_home(project):
+def test_foreign_files_are_not_archived(project):
     for name in ("results/smoke/diary.txt", f"{RUN}/.model.json.4711"):
         Path(name).write_text("mine")
     assert not [name for name in pack(project) if "diary" in name or "4711" in name]
@@ -110,7 +110,7 @@ def git(*words: str) -> None:
     subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", *words], check=True)
 
 
-def test_with_git_it_holds_what_git_keeps_and_the_studys_own_files(project):
+def test_with_git_it_has_tracked_files_and_those_of_the_study(project):
     """`config/.env` is where people keep keys."""
     for name in ("NOTICE", "huge.bin", "config/.env", "config/other.yaml", "src/smoothgates/draft.py"):
         Path(name).write_text(name)
@@ -123,14 +123,14 @@ def test_with_git_it_holds_what_git_keeps_and_the_studys_own_files(project):
     assert not found.keys() & {"huge.bin", "config/.env", "config/other.yaml", "src/smoothgates/draft.py"}
 
 
-def test_without_git_it_holds_nothing_hidden(project):
+def test_without_git_it_has_no_hidden_files(project):
     for name in ("config/.env", "src/.secret/key", ".netrc"):
         Path(name).parent.mkdir(exist_ok=True)
         Path(name).write_text(name)
     assert not [name for name in pack(project) if any(part[0] == "." for part in Path(name).parts)]
 
 
-def test_code_that_jobs_use_and_git_does_not_know_is_named(project, monkeypatch):
+def test_untracked_code_that_jobs_use_is_named(project, monkeypatch):
     git("init", "-q")
     git("add", "Snakefile")
     monkeypatch.setattr(archive, "imported_by", lambda *_: ["src/smoothgates/mine.py"])
@@ -166,8 +166,8 @@ def test_results_may_be_on_another_disk(project, tmp_path_factory):
 
 
 @pytest.mark.parametrize("table", ["methods.yaml", "../tables/mine.yaml", "{home}/tables/mine.yaml"])
-def test_a_study_of_elsewhere_comes_with_its_table(table, project, tmp_path_factory, monkeypatch, capsys):
-    """And the report of it is in order where the archive is unpacked."""
+def test_a_study_from_another_folder_is_archived_with_its_table(table, project, tmp_path_factory, monkeypatch, capsys):
+    """Its report can be rebuilt in the unpacked archive."""
     home = tmp_path_factory.mktemp("home")
     table = table.format(home=home)
     for name, source in (("own/smoke.yaml", "config/smoke.yaml"), (Path("own", table), "config/methods.yaml")):
@@ -185,8 +185,8 @@ def test_a_study_of_elsewhere_comes_with_its_table(table, project, tmp_path_fact
     assert (audit.findings, {state for _, state in audit.states}) == ([], {"done"})
 
 
-def test_it_is_a_workflow_run_crate(project, tmp_path):
-    """What the profile demands of a crate, read by the library for it."""
+def test_an_archive_is_a_workflow_run_crate(project, tmp_path):
+    """It meets the demands of the profile, as the library for crates reads it."""
     found = pack(project)
     with tarfile.open("out.tar.gz") as tar:
         tar.extractall(tmp_path / "unpacked", filter="data")
@@ -215,14 +215,14 @@ def test_it_is_a_workflow_run_crate(project, tmp_path):
     assert all(crate.dereference(each.id) for each in [*run["object"], *run["result"]])
 
 
-def test_a_study_of_which_nothing_ran_is_no_archive(project):
+def test_a_study_without_results_is_not_archived(project):
     shutil.rmtree("results")
     shutil.rmtree("reports")
     with pytest.raises(BadInput, match="results/smoke: nothing to archive"):
         archive.run(project.study, Path("out.tar.gz"))
 
 
-def test_what_may_be_run_may_still_be_run(project):
+def test_executable_files_stay_executable(project):
     pack(project)
     with tarfile.open("out.tar.gz") as tar:
         modes = {Path(entry.name).name: entry.mode for entry in tar.getmembers()}

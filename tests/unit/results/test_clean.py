@@ -1,4 +1,4 @@
-"""clean deletes what one study has left, all of it, and nothing else."""
+"""clean deletes all files of one study, and nothing else."""
 
 import platform
 import shutil
@@ -21,7 +21,7 @@ ROOTS = [Path("results/smoke"), Path("logs/smoke"), Path("reports/smoke")]
 
 
 @pytest.fixture
-def left(made):
+def two_studies(made):
     """A study with logs, and another one beside it."""
     for path in (Path("logs/smoke/train/a.log"), Path("results/other/file"), Path("logs/other.log")):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -35,7 +35,7 @@ def rest():
 
 
 @pytest.mark.parametrize("study", ["smoke", "config/smoke.yaml"])
-def test_all_of_a_study_goes_and_nothing_else(study, left, capsys):
+def test_all_files_of_a_study_are_deleted_and_no_others(study, two_studies, capsys):
     before = rest()
     clean.run(study)
     assert all(root.exists() for root in ROOTS)
@@ -50,21 +50,21 @@ def test_all_of_a_study_goes_and_nothing_else(study, left, capsys):
 
 
 @pytest.mark.parametrize("study", ["", " ", ".", "..", "other", "results/other", "config/other.yaml", "/"])
-def test_what_is_no_study_is_refused(study, left):
-    """Whatever a folder of this name may hold."""
+def test_a_name_without_a_study_is_refused(study, two_studies):
+    """Even if a folder of results has this name."""
     with pytest.raises(BadInput, match="expected a"):
         clean.run(study, yes=True)
     assert Path("results/other/file").exists()
 
 
-def test_a_study_whose_file_is_broken_is_cleaned_all_the_same(left):
+def test_a_study_with_an_invalid_file_is_cleaned_too(two_studies):
     Path("config/smoke.yaml").write_text("{")
     clean.run("smoke", yes=True)
     assert not ROOTS[0].exists()
 
 
-def test_results_of_another_study_of_the_same_name_stay(left):
-    """Their own file may be broken: whose they are is known all the same."""
+def test_results_of_another_study_of_the_same_name_stay(two_studies):
+    """Their own file may be invalid: the owner is known all the same."""
     other = Path("elsewhere/smoke.yaml")
     other.parent.mkdir()
     other.write_text("seeds: [0]\n")
@@ -77,7 +77,7 @@ def test_results_of_another_study_of_the_same_name_stay(left):
     assert all(root.exists() for root in ROOTS)
 
 
-def test_what_git_keeps_stays(left, capsys):
+def test_what_git_keeps_stays(two_studies, capsys):
     kept, stray = Path("reports/smoke/deep/kept.md"), Path("reports/smoke/deep/stray.md")
     kept.parent.mkdir()
     for path in (kept, stray):
@@ -90,7 +90,7 @@ def test_what_git_keeps_stays(left, capsys):
     assert "left  reports/smoke: files that git tracks" in capsys.readouterr().out
 
 
-def test_links_go_and_what_they_lead_to_stays(left, tmp_path_factory, capsys):
+def test_links_are_deleted_and_their_targets_stay(two_studies, tmp_path_factory, capsys):
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     (elsewhere / "precious").write_text("")
     shutil.rmtree("results/smoke")
@@ -103,7 +103,7 @@ def test_links_go_and_what_they_lead_to_stays(left, tmp_path_factory, capsys):
 
 
 @pytest.mark.parametrize("who", ["trainer", "snakemake", "controller"])
-def test_a_study_that_somebody_is_at_is_refused(who, left):
+def test_a_study_that_is_running_is_refused(who, two_studies):
     folder = Path("work/0123456789abcdef")
     if who == "trainer":
         at = Lease(folder, 0)

@@ -1,4 +1,4 @@
-"""Results belong to one study's file: another one of the same name is refused, and nobody else."""
+"""Results belong to one study's file: another file of the same name is refused, and no other."""
 
 import shutil
 from pathlib import Path
@@ -19,7 +19,7 @@ def other(made, tmp_path_factory) -> Path:
     return file
 
 
-def test_another_file_of_the_same_name_is_refused_before_anything_ran(other):
+def test_another_file_of_the_same_name_is_refused_before_any_run(other):
     with pytest.raises(
         BadInput, match=rf"^{other}: results/smoke belongs to config/smoke.yaml, a study of the same name"
     ):
@@ -37,7 +37,7 @@ def test_results_stay_with_the_file_that_made_them(suffix, other):
         own_study(f"studies/smoke{suffix}.yaml")
 
 
-def test_a_study_that_moved_takes_its_results_along(other):
+def test_a_study_whose_file_moved_keeps_its_results(other):
     shutil.move("config", "studies")
     mark(own_study("studies/smoke.yaml"))
     shutil.move("studies", "own")
@@ -49,7 +49,7 @@ def test_a_study_that_moved_takes_its_results_along(other):
         own_study("studies/smoke.yaml")
 
 
-def test_a_checkout_that_moved_is_the_same(made, tmp_path_factory, monkeypatch):
+def test_a_moved_checkout_keeps_its_results(made, tmp_path_factory, monkeypatch):
     mark(made.study)
     copy = shutil.copytree(".", tmp_path_factory.mktemp("copy") / "checkout")
     monkeypatch.chdir(copy)
@@ -57,7 +57,7 @@ def test_a_checkout_that_moved_is_the_same(made, tmp_path_factory, monkeypatch):
     own_study(str(copy / "config/smoke.yaml"))
 
 
-def test_a_copy_that_says_the_same_is_the_same_study(made, tmp_path_factory):
+def test_a_file_with_equal_content_is_the_same_study(made, tmp_path_factory):
     folder = shutil.copytree("config", tmp_path_factory.mktemp("copy") / "config")
     own_study(str(folder / "smoke.yaml"))
     (folder / "methods.yaml").write_text((folder / "methods.yaml").read_text().replace("tau: [10, 12]", "tau: [9, 12]"))
@@ -65,7 +65,7 @@ def test_a_copy_that_says_the_same_is_the_same_study(made, tmp_path_factory):
         own_study(str(folder / "smoke.yaml"))
 
 
-def test_the_mark_is_no_stranger_and_looking_leaves_none(made):
+def test_the_mark_is_not_foreign_and_reading_writes_none(made):
     own_study("smoke")
     assert not Path("results/smoke/study.json").exists()
     mark(made.study)

@@ -1,4 +1,4 @@
-"""prune frees what nobody needs, says how much, and touches nothing else."""
+"""prune deletes what no job needs, reports the size, and touches nothing else."""
 
 import os
 import platform
@@ -20,7 +20,7 @@ DEAD = 2**22 + 1
 """Above the largest id of a process."""
 
 
-def test_nothing_goes_unless_told_to(made, capsys):
+def test_nothing_is_deleted_without_yes(made, capsys):
     work("gone", RUN / "model.json")
     before = everything()
     prune.run(made.study, checkpoints=True, foreign=True)
@@ -30,7 +30,7 @@ def test_nothing_goes_unless_told_to(made, capsys):
     assert everything() == before
 
 
-def test_a_run_that_is_made_again_while_prune_looks_keeps_its_new_checkpoints(made, monkeypatch, capsys):
+def test_a_run_that_is_repeated_during_prune_keeps_its_new_checkpoints(made, monkeypatch, capsys):
     looked, again = prune.verify, made.job("train", "math/near/erf/seed0")
 
     def meanwhile(*arguments, **options):
@@ -46,8 +46,8 @@ def test_a_run_that_is_made_again_while_prune_looks_keeps_its_new_checkpoints(ma
     assert "its run has been repeated meanwhile" in capsys.readouterr().out
 
 
-def test_files_that_vanish_while_prune_looks_are_no_fault(made, monkeypatch):
-    """Everything of the study goes, at whatever moment."""
+def test_files_that_vanish_during_prune_are_no_fault(made, monkeypatch):
+    """Here all files of the study vanish."""
     for path in (RUN / "stray", temporary(RUN / "model.json")):
         path.write_text("")
     work("0123456789abcdef", RUN / "model.json")
@@ -64,8 +64,8 @@ def test_files_that_vanish_while_prune_looks_are_no_fault(made, monkeypatch):
     assert everything() == {Path("config/methods.yaml"), Path("config/smoke.yaml")}
 
 
-def test_temporary_files_go_when_their_process_is_gone(made):
-    """Those of this host after an hour, those of others after a day; a file of anybody else's never."""
+def test_temporary_files_are_deleted_once_their_process_has_ended(made):
+    """Those of this host after an hour, those of others after a day. Files with other names stay."""
     names = {
         f".model.json.{DEAD}@{platform.node()}.smoothgates": 2 * QUIET,
         f".new.json.{DEAD}@{platform.node()}.smoothgates": 0,
@@ -87,7 +87,7 @@ def test_temporary_files_go_when_their_process_is_gone(made):
     assert not folder.exists()
 
 
-def test_foreign_files_go_only_when_asked(made):
+def test_foreign_files_are_deleted_only_with_the_option(made):
     stray = Path("results/smoke/notes.txt")
     stray.write_text("mine")
     prune.run(made.study, yes=True)
@@ -97,14 +97,14 @@ def test_foreign_files_go_only_when_asked(made):
     assert verify(made.study).findings == []
 
 
-def test_a_result_without_a_record_is_not_taken_for_a_foreign_file(made):
+def test_a_result_without_a_record_is_not_deleted_as_foreign(made):
     (RUN / "run.json").unlink()
     before = everything()
     prune.run(made.study, yes=True, foreign=True)
     assert everything() == before
 
 
-def test_checkpoints_go_and_are_not_missed(made):
+def test_pruned_checkpoints_are_not_reported_as_missing(made):
     before = everything()
     prune.run(made.study, yes=True, checkpoints=True)
     gone, new = before - everything(), everything() - before
@@ -119,7 +119,7 @@ def test_checkpoints_go_and_are_not_missed(made):
 
 
 @pytest.mark.parametrize("spoil", ["heldout.json", "heldout.run.json", "samples.parquet/heldout.parquet"])
-def test_checkpoints_stay_where_scores_are_not_right(spoil, made):
+def test_checkpoints_stay_unless_their_scores_are_current(spoil, made):
     (Path("results/smoke/evaluate/math/near/erf/seed1") / spoil).unlink()
     prune.run(made.study, yes=True, checkpoints=True)
     assert (RUN / "checkpoints/rollout0001/model.safetensors").exists()
@@ -144,7 +144,7 @@ def test_links_are_not_followed(made, tmp_path_factory):
 
 
 def test_what_git_keeps_stays(made):
-    """As where a study has the name of a folder of released reports."""
+    """This happens if a study has the name of a folder of released reports."""
     strays = [Path("reports/smoke/kept.md"), Path("reports/smoke/stray.md")]
     for path in strays:
         path.write_text("")
@@ -162,7 +162,7 @@ def test_results_on_another_disk_are_pruned_too(made, tmp_path_factory):
     assert not (RUN / "checkpoints/rollout0001").exists()
 
 
-def test_nothing_behind_a_link_is_removed(made, tmp_path_factory):
+def test_nothing_behind_a_link_is_deleted(made, tmp_path_factory):
     disk = tmp_path_factory.mktemp("disk") / "erf"
     shutil.move(RUN.parent, disk)
     RUN.parent.symlink_to(disk)
@@ -174,7 +174,7 @@ def test_nothing_behind_a_link_is_removed(made, tmp_path_factory):
 
 
 @pytest.mark.parametrize("path", ["results", "config/smoke.yaml", "results/../config/smoke.yaml", "/etc/hostname"])
-def test_what_is_elsewhere_is_refused(path, made):
+def test_paths_outside_the_study_are_refused(path, made):
     before = everything()
     with pytest.raises(BadInput, match="outside"):
         removal.remove([removal.removal(Path(path), "")], [Path("results"), Path("reports"), Path("work")])

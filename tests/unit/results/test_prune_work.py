@@ -1,4 +1,4 @@
-"""prune removes a work directory only if its mark says that it is this study's, and no run resumes from it."""
+"""prune deletes a work directory only if its mark names this study, and no run resumes from it."""
 
 import itertools
 import json
@@ -28,7 +28,7 @@ def name_of(made, seed: int) -> str:
     return work_of(made.study, made.job("train", f"math/near/erf/seed{seed}"))
 
 
-def test_a_directory_is_named_by_what_its_inputs_are_and_not_by_their_order(made):
+def test_the_name_of_a_work_directory_depends_on_its_named_inputs_not_their_order(made):
     """Trainer and prune name it by one function: a name of prune's own would make live checkpoints look unneeded."""
     job = made.job("train", "math/near/erf/seed0")
     turned = replace(job, inputs=dict(reversed(job.inputs.items())))
@@ -43,7 +43,7 @@ def unfinish(run: Path = RUN) -> None:
 
 
 def die_at_work(folder: Path, host: str) -> None:
-    """A trainer on that host is killed there."""
+    """Kill a trainer on this host while it holds the lease of a folder."""
     if (child := os.fork()) == 0:
         platform.node = lambda: host
         Lease(folder, 0)
@@ -63,7 +63,7 @@ def test_work_of_an_unfinished_run_stays(made, capsys):
 
 
 @pytest.mark.parametrize(
-    ("result", "said"),
+    ("result", "message"),
     [
         ("results/other/train/math/near/erf/seed0/model.json", "for the study other: prune that study"),
         ("/elsewhere/results/smoke/train/math/near/erf/seed0/model.json", "is outside of this checkout"),
@@ -72,16 +72,16 @@ def test_work_of_an_unfinished_run_stays(made, capsys):
     ],
 )
 @pytest.mark.parametrize("ours", [(), (RUN / "model.json",)])
-def test_work_of_anybody_else_stays_and_is_told(result, said, ours, made, capsys):
-    """Wherever their study's file is, and also where this study has a part in it."""
+def test_work_directories_of_others_stay_and_are_reported(result, message, ours, made, capsys):
+    """Wherever the file of the other study is, and also if this study uses the directory too."""
     foreign = work("0123456789abcdef", result, *ours)
     prune.run(made.study, yes=True)
     assert foreign.exists()
-    assert said in capsys.readouterr().out
+    assert message in capsys.readouterr().out
 
 
-def test_a_folder_that_was_not_made_by_a_trainer_stays(made, capsys):
-    """Also one that is no folder of work directories at all, and a copy that somebody made of one."""
+def test_folders_that_no_trainer_made_stay(made, capsys):
+    """This includes a copy of a work directory, and a folder that is no folder of work directories at all."""
     made_by_us = work("0123456789abcdef", RUN / "model.json")
     shutil.copytree(made_by_us, "work/backup")
     damaged = work("fedcba9876543210", RUN / "model.json")
@@ -100,7 +100,7 @@ def test_a_folder_that_was_not_made_by_a_trainer_stays(made, capsys):
     assert "left  config: it has no mark that says" in capsys.readouterr().out
 
 
-def test_work_of_a_checkout_that_has_moved_is_its_own(made, tmp_path, monkeypatch):
+def test_a_moved_checkout_owns_its_work_directories(made, tmp_path, monkeypatch):
     folder = work("0123456789abcdef", RUN / "model.json")
     shutil.copytree(tmp_path, tmp_path / "moved")
     monkeypatch.chdir(tmp_path / "moved")
@@ -109,7 +109,7 @@ def test_work_of_a_checkout_that_has_moved_is_its_own(made, tmp_path, monkeypatc
     assert (tmp_path / folder).exists()
 
 
-def test_work_stays_while_nobody_can_tell_which_run_goes_on_from_it(made, capsys):
+def test_work_stays_while_it_is_unknown_which_run_resumes_from_it(made, capsys):
     """Its name depends on data that will be made again, to the same bytes or not."""
     shutil.rmtree("results/smoke/data/math")
     unfinish()
@@ -121,7 +121,7 @@ def test_work_stays_while_nobody_can_tell_which_run_goes_on_from_it(made, capsys
 
 
 @pytest.mark.parametrize("kind", ["holder", "elsewhere", "nonsense"])
-def test_work_that_somebody_is_at_stays(kind, made, capsys):
+def test_work_in_use_stays(kind, made, capsys):
     """A trainer renews its lease every few seconds, wherever it runs."""
     busy = work("0123456789abcdef", RUN / "model.json")
     holder = Lease(busy, 0) if kind == "holder" else None
@@ -138,7 +138,7 @@ def test_work_that_somebody_is_at_stays(kind, made, capsys):
 
 
 def test_work_of_a_suspended_trainer_stays(made):
-    """It renews nothing, however long, and goes on where it was."""
+    """It does not renew its lease, for any length of time, and may still continue."""
     folder = work("0123456789abcdef", RUN / "model.json")
     with Lease(folder, 0) as holder:
         age(folder / "lease.json", folder)
@@ -147,8 +147,8 @@ def test_work_of_a_suspended_trainer_stays(made):
     assert (folder / "checkpoints/model.safetensors").exists()
 
 
-def test_a_clock_that_jumps_ends_nobody(made, monkeypatch):
-    """The age of a lease is told by the clock of the disk that it lies on."""
+def test_a_jump_of_the_clock_ends_no_lease(made, monkeypatch):
+    """The age of a lease is measured with the clock of its disk."""
     folder = work("0123456789abcdef", RUN / "model.json")
     die_at_work(folder, "elsewhere")
     now = time.time()
@@ -158,7 +158,7 @@ def test_a_clock_that_jumps_ends_nobody(made, monkeypatch):
 
 
 @pytest.mark.parametrize("facts", [{"token": "../../x"}, {"pid": "1"}, {"pid": None}, {"token": 5}])
-def test_a_lease_that_nobody_can_have_written_is_somebodys(facts, made):
+def test_an_invalid_lease_counts_as_held(facts, made):
     folder = work("0123456789abcdef", RUN / "model.json")
     die_at_work(folder, platform.node())
     lease = folder / "lease.json"
@@ -168,8 +168,8 @@ def test_a_lease_that_nobody_can_have_written_is_somebodys(facts, made):
 
 
 @pytest.mark.parametrize("host", [platform.node(), "elsewhere"])
-def test_work_of_the_dead_goes(host, made):
-    """At once where their host is ours, and else when nothing has changed for a while."""
+def test_work_of_a_dead_trainer_is_deleted(host, made):
+    """At once if it ran on this host, otherwise when nothing has changed for a while."""
     dead = work("0123456789abcdef", RUN / "model.json")
     die_at_work(dead, host)
     if host == "elsewhere":
@@ -178,8 +178,8 @@ def test_work_of_the_dead_goes(host, made):
     assert list(Path("work").iterdir()) == []
 
 
-def test_a_prune_that_is_killed_at_any_moment_leaves_what_the_next_one_removes(made):
-    """To the last, what is left says what it is for."""
+def test_the_next_prune_removes_what_a_killed_one_left(made):
+    """The mark is deleted last, so the next prune still knows whose work directory it is."""
     audit = prune.verify(made.study, thorough=False)
     moment, ended = 0, False
     while not ended:
@@ -193,7 +193,7 @@ def test_a_prune_that_is_killed_at_any_moment_leaves_what_the_next_one_removes(m
 
 
 def killed_at(moment: int, act) -> int:
-    """Exit code of a process that does this and is killed before it deletes, links or renames for the n-th time."""
+    """Exit code of a child that calls `act` and is killed before it deletes, links or renames for the n-th time."""
     if (child := os.fork()) == 0:
         made = itertools.count(1)
 
@@ -208,7 +208,7 @@ def killed_at(moment: int, act) -> int:
 
 
 @pytest.mark.parametrize("act", ["start", "work and stop", "finish"])
-def test_what_a_trainer_does_while_prune_looks_is_not_lost(act, made, monkeypatch, capsys):
+def test_the_work_of_a_trainer_during_prune_is_not_lost(act, made, monkeypatch, capsys):
     folder = work("0123456789abcdef", RUN / "model.json")
     looked, held = prune.verify, []
 
@@ -233,21 +233,21 @@ def test_what_a_trainer_does_while_prune_looks_is_not_lost(act, made, monkeypatc
         trainer.__exit__(None, None, None)
 
 
-def test_a_trainer_that_comes_while_its_directory_goes_waits_and_makes_it_anew(made, monkeypatch):
+def test_a_trainer_that_starts_while_its_directory_is_deleted_waits_and_makes_it_again(made, monkeypatch):
     folder, children = work("0123456789abcdef", RUN / "model.json"), []
 
     def meanwhile(emptied):
         if (child := os.fork()) == 0:
-            sys.stderr = os.fdopen(told, "w")  # the trainer says that it waits
+            sys.stderr = os.fdopen(write_end, "w")  # the trainer prints that it waits
             trainer = WorkDir(emptied, RUN / "model.json", wait=60)
             trainer.starts_from(0)
             os._exit(0 if trainer.lease.waited and not trainer.earlier else 1)
         children.append(child)
-        os.close(told)
-        os.read(waits, 1)
+        os.close(write_end)
+        os.read(read_end, 1)
         empty_workdir(emptied)
 
-    waits, told = os.pipe()
+    read_end, write_end = os.pipe()
     monkeypatch.setattr(work_directories, "empty_workdir", meanwhile)
     prune.run(made.study, yes=True)
     assert os.waitstatus_to_exitcode(os.waitpid(children[0], 0)[1]) == 0

@@ -1,4 +1,4 @@
-"""verify finds whatever is not what its record says, names the first cause, and nothing else."""
+"""verify finds every file that does not match its record, names the first cause, and reports nothing else."""
 
 import json
 import os
@@ -37,7 +37,7 @@ def test_nothing_is_wrong_with_a_finished_study(made, capsys):
     assert capsys.readouterr().out.endswith("Nothing is wrong.\n")
 
 
-def test_what_is_not_there_is_not_done_yet_and_no_fault(made):
+def test_missing_results_are_not_done_yet_and_no_fault(made):
     shutil.rmtree("results")
     shutil.rmtree("reports")
     audit = verify(made.study)
@@ -59,7 +59,7 @@ def test_a_single_flipped_byte_is_found_in_every_file(made):
     assert verify(made.study).findings == []
 
 
-def test_what_was_made_from_damage_follows(made):
+def test_results_made_from_damaged_files_follow(made):
     weights = RUN / "weights/model.safetensors"
     weights.write_bytes(b"")
     audit = verify(made.study)
@@ -72,7 +72,7 @@ def test_what_was_made_from_damage_follows(made):
     }
 
 
-def test_a_file_that_is_gone_or_cannot_be_read_is_damage(made):
+def test_missing_and_unreadable_files_are_damaged(made):
     (RUN / "metrics.parquet").unlink()
     weights = RUN / "weights/model.safetensors"
     weights.unlink()
@@ -84,14 +84,14 @@ def test_a_file_that_is_gone_or_cannot_be_read_is_damage(made):
 
 
 @pytest.mark.parametrize("name", ["weights/model.safetensors", "metrics.parquet", "run.json"])
-def test_a_pipe_in_place_of_a_file_is_damage_and_nobody_waits_for_its_writer(name, made):
+def test_a_pipe_instead_of_a_file_is_damaged_and_does_not_block(name, made):
     (RUN / name).unlink()
     os.mkfifo(RUN / name)
     assert [(kind, path) for kind, path, _ in found(verify(made.study))] == [("damaged", str(RUN / name))]
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[1", '{"schema": "smoothgates.run", "schema_version": 1}', "\udcff"])
-def test_a_record_that_is_none_is_damage(text, made):
+def test_a_file_that_is_no_record_is_a_damaged_one(text, made):
     (RUN / "run.json").write_bytes(text.encode(errors="surrogateescape"))
     assert [(kind, path) for kind, path, _ in found(verify(made.study))] == [("damaged", str(RUN / "run.json"))]
 
@@ -103,7 +103,7 @@ def test_another_temperature_makes_its_method_stale(made, capsys):
         "train math/near/erf/seed0": "stale",
         "train math/near/erf/seed1": "stale",
         "evaluate math/near/erf/heldout": "follows",
-        "analyse": "stale",  # both are told what the runs are told
+        "analyse": "stale",  # the specs of both contain the digests of the runs' specs
         "report": "stale",
     }
     assert show.run(made.study) == 1
@@ -111,12 +111,12 @@ def test_another_temperature_makes_its_method_stale(made, capsys):
 
 
 @pytest.mark.parametrize("what", ["code", "lock"])
-def test_other_code_and_other_packages_make_stale(what, made):
+def test_changed_code_and_packages_make_results_stale(what, made):
     made.amend(f"{RUN}/run.json", **{f"{what}_sha256": "0" * 64})
     assert found(verify(made.study)) == [("stale", str(RUN / "run.json"), f"changed since: {what}")]
 
 
-def test_other_data_are_the_one_cause(made, capsys):
+def test_changed_data_are_the_only_cause_named(made, capsys):
     job = made.job("prepare", "math")
     Path(job.writes[0]).write_text("other data")
     made.record(Path(job.records[0]), job, [], [Path(job.writes[0])])
@@ -129,7 +129,7 @@ def test_other_data_are_the_one_cause(made, capsys):
     assert capsys.readouterr().out.count("\nstale    ") == 5, "one line a rule"
 
 
-def test_an_input_that_is_gone_is_named(made):
+def test_a_missing_input_is_named(made):
     data = "results/smoke/data/math/manifest.json"
     Path(data).unlink()
     audit = verify(made.study)
@@ -137,7 +137,7 @@ def test_an_input_that_is_gone_is_named(made):
     assert {finding.why for finding in audit.findings} == {f"changed since: input {data}"}
 
 
-def test_another_seed_is_to_be_run_and_the_tables_are_stale(made):
+def test_a_new_seed_is_not_done_and_makes_the_tables_stale(made):
     made.edit("config/smoke.yaml", "seeds: [0, 1]", "seeds: [0, 1, 2]")
     audit = verify(made.study)
     assert states(audit)["train math/near/erf/seed2"] == "not yet"
@@ -172,8 +172,8 @@ def test_results_of_another_study_are_foreign(made):
 
 
 @pytest.mark.parametrize("path", ["../../outside", f"{RUN}/../outside", "/outside", "config/methods.yaml"])
-def test_no_record_accounts_for_files_elsewhere(path, made):
-    """An archive would take them along, and unpack them there."""
+def test_a_record_that_lists_files_outside_its_folder_is_damaged(path, made):
+    """An archive would contain these files, and unpack them outside its folder."""
     outputs = read_record(RUN / "run.json")["outputs"]
     made.amend(f"{RUN}/run.json", outputs={**outputs, path: digest(Path("config/methods.yaml"))})
     why = f"outputs: {path} is not below its folder"
@@ -182,7 +182,7 @@ def test_no_record_accounts_for_files_elsewhere(path, made):
         archive.run(made.study, Path("out.tar.gz"), weights=True)
 
 
-def test_what_a_killed_process_left_is_no_fault(made):
+def test_temporary_files_of_a_killed_process_are_no_fault(made):
     leftover = RUN / ".model.json.4711@elsewhere.smoothgates"
     folder = Path("reports/smoke/.new.4711@elsewhere.smoothgates")
     leftover.write_text("{")
@@ -193,8 +193,8 @@ def test_what_a_killed_process_left_is_no_fault(made):
     assert (audit.leftovers, audit.findings) == ([str(folder), str(leftover)], [])
 
 
-def test_what_an_unfinished_run_has_written_is_its_own(made):
-    """Snakemake takes away what it knows before it starts a job again, and no more."""
+def test_files_of_an_unfinished_run_are_not_foreign(made):
+    """Snakemake deletes only the declared outputs before it starts a job again."""
     (RUN / "model.json").unlink()
     (RUN / "metrics.parquet").unlink()
     (RUN / "checkpoints/half").write_text("")
@@ -210,7 +210,7 @@ def test_links_are_not_followed(made, tmp_path_factory):
     assert found(verify(made.study)) == [("foreign", "results/smoke/link", "no job makes it")]
 
 
-def test_what_was_pruned_is_no_damage(made):
+def test_pruned_checkpoints_are_no_damage(made):
     shutil.rmtree(RUN / "checkpoints")
     assert len(found(verify(made.study))) == 1
     write_json(RUN / PRUNED, pruned_note(RUN / "run.json", ["checkpoints/rollout0001"]))
@@ -246,7 +246,7 @@ def test_json_has_everything(made, capsys):
     ],
 )
 def test_nothing_but_a_checkpoint_may_be_left_out(folders, made):
-    """Metrics and final weights are never gone on purpose."""
+    """Metrics and final weights are never left out on purpose."""
     (RUN / "metrics.parquet").unlink()
     note = {**pruned_note(RUN / "run.json", []), "folders": folders}
     write_json(RUN / PRUNED, note)
@@ -264,7 +264,7 @@ def test_a_checkpoint_that_is_a_link_is_not_left_out(made, tmp_path_factory):
 
 
 def test_missing_metrics_are_always_a_fault(made):
-    """Whatever note there is of checkpoints that were pruned."""
+    """Even if pruned.json says that checkpoints were pruned."""
     shutil.rmtree(RUN / "checkpoints")
     write_json(RUN / PRUNED, pruned_note(RUN / "run.json", ["checkpoints/rollout0001"]))
     (RUN / "metrics.parquet").unlink()
