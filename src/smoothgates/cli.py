@@ -76,7 +76,6 @@ def policy(
     env: Env = None,
 ) -> None:
     """Train a policy on demonstrations, or fetch a published policy."""
-    _single_thread()
     from smoothgates.stages import policy as stage
 
     stage.run(spec, data, out, start, mirror, env)
@@ -123,7 +122,6 @@ def evaluate(
     env: Env = None,
 ) -> None:
     """Evaluate every kept checkpoint of some runs on a benchmark."""
-    _single_thread()
     from smoothgates.stages import evaluate as stage
 
     stage.run(spec, data, model, out, index, env)
@@ -280,12 +278,6 @@ def probe(seconds: Annotated[int, typer.Option(min=1, help="Seconds to wait for 
 
 
 app.add_typer(commands.app)
-
-
-def _single_thread() -> None:
-    import torch
-
-    torch.set_num_threads(1)
 
 
 REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG)

@@ -3,6 +3,8 @@
 from contextlib import ExitStack, closing
 from pathlib import Path
 
+import torch
+
 from smoothgates.errors import BadInput
 from smoothgates.evaluate.benchmark import load_benchmark
 from smoothgates.evaluate.checkpoints import score_run
@@ -28,6 +30,7 @@ def run(
 
     The samples go to samples.parquet/ beside the scores, a data set with one file for each benchmark.
     """
+    torch.set_num_threads(1)  # sums over threads differ in their last bits
     if len(models) != len(outs):
         raise BadInput(f"--out: expected one for each --model ({len(models)}), got {len(outs)}")
     spec = parse_spec(EvaluateSpec, spec_text)

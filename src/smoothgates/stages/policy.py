@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import torch
+
 from smoothgates.data.examples import read_examples
 from smoothgates.io.files import digest, write_json
 from smoothgates.io.manifests.data import DataManifest
@@ -33,6 +35,7 @@ def run(
 
     `start`: manifest of the policy to continue from. `mirror`: folder of published models, used instead of the hub.
     """
+    torch.set_num_threads(1)  # sums over threads differ in their last bits
     spec = parse_spec(PolicySpec, spec_text)
     execution = Execution("policy", spec, (f"tasks.{spec.task}",), [data, start], env=env)
     folder, losses = out.parent / "weights", []
