@@ -11,6 +11,7 @@ from reformatting import reformatted
 from smoothgates.gates import GATES
 from smoothgates.provenance import code_closure
 from smoothgates.provenance.code_closure import NOT_COUNTED, SOURCE, code_of, imported_by, skeleton
+from smoothgates.tasks import NAMES, judging_parts
 
 FILES = sorted((SOURCE / "smoothgates").rglob("*.py"))
 CONTROL = ("tasks.math",)
@@ -82,6 +83,52 @@ def test_stages_do_not_depend_on_what_they_do_not_use():
 def test_the_spec_of_a_stage_is_code_of_that_stage_alone(spec, users):
     stages = {path.stem for path in (SOURCE / "smoothgates/stages").glob("[a-z]*.py")}
     assert {stage for stage in stages if f"specs/{spec}.py" in names(stage, *JUDGED)} == users
+
+
+STAGES = [path.stem for path in (SOURCE / "smoothgates/stages").glob("[a-z]*.py")]
+EVERYTHING = (*(f"gates.{gate}" for gate in GATES), *(part for task in NAMES for part in judging_parts(task)))
+
+
+def test_no_result_depends_on_what_is_not_digested():
+    """Docstrings, comments and layout do not count, so no counted code may read them when it runs."""
+    reading = {"__doc__", "getdoc", "getcomments", "getsource", "getsourcelines", "get_docstring"}
+    for path in {path for stage in STAGES for path in code_of(stage, EVERYTHING) if path.endswith(".py")}:
+        for node in ast.walk(ast.parse(Path(path).read_text(encoding="utf-8"))):
+            name = getattr(node, "attr", getattr(node, "id", getattr(node, "name", "")))
+            assert name not in reading, f"{path}: reads {name}"
+
+
+def test_files_beside_the_code_are_digested():
+    """A stage may read them: each one belongs to the code of some stage."""
+    found = (SOURCE / "smoothgates").rglob("*")
+    beside = {path for path in found if path.is_file() and path.suffix not in (".py", ".pyc")}
+    counted = {Path(path).resolve() for stage in STAGES for path in code_of(stage, EVERYTHING)}
+    assert beside <= counted
+
+
+def test_the_command_line_sets_nothing_that_a_result_depends_on():
+    """It is not part of any stage's code. A stage sets torch's threads itself."""
+    tree = ast.parse((SOURCE / "smoothgates/cli.py").read_bytes())
+    assert not {name for name in code_closure._imports(tree, "smoothgates") if name.partition(".")[0] == "torch"}
+
+
+@pytest.mark.parametrize(
+    ("code", "module"),
+    [
+        ("import smoothgates.a.b", "smoothgates.a.b"),
+        ("import smoothgates.a.b as c", "smoothgates.a.b"),
+        ("from smoothgates.a import b", "smoothgates.a.b"),
+        ("from smoothgates.a import *", "smoothgates.a"),
+        ("from . import b", "smoothgates.a.b"),
+        ("from .b import c", "smoothgates.a.b"),
+        ("from ..d.e import f", "smoothgates.d.e"),
+        ("def g():\n    from .b import c", "smoothgates.a.b"),
+        ("if TYPE_CHECKING:\n    from smoothgates.a import b", "smoothgates.a.b"),
+        ("try:\n    from .b import c\nexcept ImportError:\n    c = None", "smoothgates.a.b"),
+    ],
+)
+def test_every_form_of_import_is_followed(code, module):
+    assert module in code_closure._imports(ast.parse(code), "smoothgates.a")
 
 
 def test_modules_that_are_not_counted_are_ones_that_stages_import():

@@ -4,6 +4,7 @@ import ast
 import hashlib
 import os
 from functools import cache
+from importlib.util import resolve_name
 from pathlib import Path
 
 from smoothgates.io.files import digest
@@ -42,18 +43,23 @@ def code_of(stage: str, parts: tuple[str, ...] = ()) -> list[str]:
     NOT_COUNTED. Gates and tasks are found by listing a folder or by name, which no import shows: a stage that uses some
     of them names them as `parts` (`gates.erf`, `tasks.math`), and depends on these alone.
     """
-    return [os.path.relpath(file) for file in _closure(stage, parts, NOT_COUNTED)]
+    return code_behind(f"stages.{stage}", *parts)
+
+
+def code_behind(*modules: str) -> list[str]:
+    """The same for any modules of the package, such as `jobs.dag`."""
+    return [os.path.relpath(file) for file in _closure(modules, NOT_COUNTED)]
 
 
 def imported_by(stage: str, parts: tuple[str, ...] = ()) -> list[str]:
     """All source files that a stage can load: `code_of`, and what is not counted."""
-    return [os.path.relpath(file) for file in _closure(stage, parts, frozenset())]
+    return [os.path.relpath(file) for file in _closure((f"stages.{stage}", *parts), frozenset())]
 
 
 @cache
 def code_digest(stage: str, parts: tuple[str, ...] = ()) -> str:
     """sha256 over digest and path of each file of `code_of`. Paths start at the source folder: a checkout may move."""
-    files = _closure(stage, parts, NOT_COUNTED)
+    files = _closure((f"stages.{stage}", *parts), NOT_COUNTED)
     lines = "".join(f"{_digest(file)}  {file.relative_to(SOURCE).as_posix()}\n" for file in files)
     return hashlib.sha256(lines.encode()).hexdigest()
 
@@ -96,8 +102,8 @@ def _idle(item: ast.AST | str | None) -> bool:
     return isinstance(item, ast.Pass) or (isinstance(item, ast.Expr) and isinstance(item.value, ast.Constant))
 
 
-def _closure(stage: str, parts: tuple[str, ...], left_out: frozenset[str]) -> list[Path]:
-    wanted = [f"{PACKAGE}.stages.{stage}", *(f"{PACKAGE}.{part}" for part in parts)]
+def _closure(modules: tuple[str, ...], left_out: frozenset[str]) -> list[Path]:
+    wanted = [f"{PACKAGE}.{module}" for module in modules]
     passed = {f"{PACKAGE}.{module}" for module in left_out}
     files: set[Path] = set()
     while wanted:
@@ -114,7 +120,7 @@ def _closure(stage: str, parts: tuple[str, ...], left_out: frozenset[str]) -> li
 @cache
 def _file_of(module: str) -> Path | None:
     path = SOURCE.joinpath(*module.split("."))
-    for file in (path.with_suffix(".py"), path / "__init__.py"):
+    for file in (path / "__init__.py", path.with_suffix(".py")):  # in the order in which Python looks
         if module.startswith(PACKAGE) and file.is_file():
             return file
     return None
@@ -134,15 +140,17 @@ def _digest(file: Path) -> str:
 def _module(file: Path) -> tuple[str, tuple[str, ...]]:
     """sha256 of a module's skeleton, and its imports. Both from one parse, which takes most of the time."""
     tree = ast.parse(file.read_bytes())
-    return hashlib.sha256(_text_of(tree).encode()).hexdigest(), _imports(tree)
+    package = ".".join(file.parent.relative_to(SOURCE).parts)
+    return hashlib.sha256(_text_of(tree).encode()).hexdigest(), _imports(tree, package)
 
 
-def _imports(tree: ast.Module) -> tuple[str, ...]:
-    """Modules that are imported anywhere in the code. `from a import b` may mean a/b.py or a name in a."""
+def _imports(tree: ast.Module, package: str) -> tuple[str, ...]:
+    """Modules that are imported anywhere in a module of `package`. `from a import b` may mean a/b.py or a name in a."""
     found = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.ImportFrom):
+            module = resolve_name("." * node.level + (node.module or ""), package)
+            found += [module, *(f"{module}.{alias.name}" for alias in node.names)]
     return tuple(found)
