@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from reformatting import reformatted
 
-from smoothgates.jobs.affected import effect_of, run, title
+from smoothgates.jobs.affected import effect_of, run, sentence, title
 from smoothgates.jobs.dag import jobs_of
 from smoothgates.study.loader import load_study
 
@@ -141,13 +141,36 @@ def test_a_lock_affects_the_jobs_that_run_in_its_environment(study, jobs):
 
 
 @pytest.mark.parametrize(
-    "file", ["config/laptop.yaml", "config/methods.yaml", "workflow/rules/train.smk", f"{PACKAGE}/study/loader.py"]
+    "file",
+    [
+        "config/laptop.yaml",
+        "config/methods.yaml",
+        "workflow/rules/train.smk",
+        f"{PACKAGE}/study/loader.py",
+        f"{PACKAGE}/provenance/environments.py",
+    ],
 )
 def test_what_turns_a_study_into_jobs_affects_those_that_it_changes(file, study, jobs, capsys):
     assert effect_of(ROOT / file, study, jobs).direct is None
     run([ROOT / file], "laptop", names=True, as_json=True)
     (found,) = json.loads(capsys.readouterr().out)["files"]
     assert (found["direct"], found["downstream"]) == (None, [])
+
+
+def test_code_of_some_jobs_that_shapes_others_says_both(tree, study, jobs):
+    """A field of the spec of RL is code of its runs, and part of the analysis's spec."""
+    file = f"{PACKAGE}/specs/train.py"
+    effect = effect_of(ROOT / file, study, jobs)
+    assert {job.stage for job in effect.direct} == {"train"}
+    assert sentence(effect, len(jobs)).endswith("; and " + sentence(effect_of(study.file, study, jobs), len(jobs)))
+    with restored([tree.folder / file]):
+        (tree.folder / file).write_text(field((tree.folder / file).read_text(encoding="utf-8")), encoding="utf-8")
+        assert "analyse" in tree.changed()
+
+
+@pytest.mark.parametrize("file", ["study/json_schema.py", "jobs/affected.py", "jobs/snakemake/causes.py"])
+def test_what_only_shows_jobs_or_runs_them_affects_none(file, study, jobs):
+    assert effect_of(ROOT / PACKAGE / file, study, jobs).direct == []
 
 
 def test_other_files_affect_nothing_and_jobs_are_named_on_request(jobs, capsys):

@@ -8,13 +8,16 @@ from functools import cache
 from pathlib import Path
 
 from smoothgates.jobs.dag import Job, jobs_of, listed
-from smoothgates.provenance.code_closure import SOURCE, code_of
+from smoothgates.provenance.code_closure import SOURCE, code_behind, code_of
 from smoothgates.provenance.environments import FOLDER, environment_of
 from smoothgates.study.loader import LoadedStudy, load_study
 
 ROOT = SOURCE.parent
-DAG = [ROOT / "Snakefile", ROOT / "workflow", SOURCE / "smoothgates/study", SOURCE / "smoothgates/jobs"]
-"""The modules that turn a study into jobs."""
+RULES = (
+    *(ROOT / name for name in ("Snakefile", "workflow")),
+    *(SOURCE / f"smoothgates/provenance/{name}.py" for name in ("code_closure", "environments")),
+)
+"""What gives jobs their rules, code digests and environments."""
 
 
 @dataclass(frozen=True)
@@ -23,11 +26,15 @@ class Effect:
 
     path: Path
     direct: list[Job] | None
-    """Jobs that depend on the file itself: as code, as the lock of their environment, or as an input. None if only the
-    change can tell: a config, or code that turns it into jobs, acts on a job through its spec and its rule.
+    """Jobs that depend on the file itself: as code, as the lock of their environment, or as an input. None if there are
+    none and the file shapes the DAG.
     """
     downstream: list[Job]
     """Jobs that read the outputs of `direct`. They run again only if these outputs change."""
+    shapes_dag: bool
+    """Whether the file is a config, or code that turns it into jobs. It then acts on jobs through their specs and rules
+    too, and only the change can tell on which.
+    """
 
 
 def run(paths: list[Path], study_name: str, names: bool, as_json: bool) -> None:
@@ -50,8 +57,6 @@ def run(paths: list[Path], study_name: str, names: bool, as_json: bool) -> None:
 def effect_of(path: Path, study: LoadedStudy, jobs: list[Job]) -> Effect:
     """The effect of a change of a file on these jobs, which are all jobs of the study."""
     file = path.resolve()
-    if file in (study.file.resolve(), study.table.resolve()) or any(file.is_relative_to(part) for part in DAG):
-        return Effect(path, None, [])
     direct = [
         job
         for job in jobs
@@ -59,7 +64,15 @@ def effect_of(path: Path, study: LoadedStudy, jobs: list[Job]) -> Effect:
         or file == (FOLDER / f"{environment_of(job.stage, study.config.device)}.lock").resolve()
         or file in map(Path.resolve, map(Path, listed(job.sources)))
     ]
-    return Effect(path, direct, followers(direct, jobs))
+    shapes_dag = file in shaping(study) or any(file.is_relative_to(part) for part in RULES)
+    return Effect(path, direct or (None if shapes_dag else []), followers(direct, jobs), shapes_dag)
+
+
+@cache
+def shaping(study: LoadedStudy) -> frozenset[Path]:
+    """The files from which Python makes the jobs of a study."""
+    code = code_behind("jobs.dag", *(f"tasks.{task}" for task in study.config.tasks))
+    return frozenset(map(Path.resolve, (study.file, study.table, *map(Path, code))))
 
 
 @cache
@@ -80,10 +93,11 @@ def followers(changed: Iterable[Job], jobs: list[Job]) -> list[Job]:
 
 
 def sentence(effect: Effect, every: int) -> str:
+    altered = "the jobs whose spec or rule the change alters; `make pending` lists them after it"
     if effect.direct is None:
-        return "the jobs whose spec or rule the change alters; `make pending` lists them after it"
+        return altered
     after = f"; if their results change, also {counted(effect.downstream)}" if effect.downstream else ""
-    return f"{counted(effect.direct)} of {every} jobs{after}"
+    return f"{counted(effect.direct)} of {every} jobs{after}{f'; and {altered}' if effect.shapes_dag else ''}"
 
 
 def counted(jobs: Iterable[Job]) -> str:
