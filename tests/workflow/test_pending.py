@@ -38,3 +38,10 @@ def test_a_study_that_is_missing_is_one_line(clone):
     command = [sys.executable, "-m", "smoothgates", "pending", "--study", "nosuch"]
     done = subprocess.run(command, cwd=clone.folder, env=clone.environment, capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (2, "", "error: config/nosuch.yaml: no such file\n")
+
+
+def test_a_folder_that_is_no_checkout_is_one_line(clone, tmp_path):
+    command = [sys.executable, "-m", "smoothgates", "pending", "--study", str(clone.folder / "config/smoke.yaml")]
+    done = subprocess.run(command, cwd=tmp_path, env=clone.environment, capture_output=True, text=True)
+    error = "error: workflow/profiles/local: no such folder: expected the folder of a checkout as working directory\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", error)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from smoothgates.errors import BadInput
 from smoothgates.jobs.dag import Job, Jobs, made_by
+from smoothgates.jobs.snakemake.profile import local_profile
 from smoothgates.provenance.integrity import read_record
 from smoothgates.study.loader import LoadedStudy, load_study
 
@@ -44,13 +45,11 @@ def run(study_name: str) -> int:
     from snakemake.cli import main
     from snakemake.logging import logger
 
-    study = load_study(study_name)
+    study, profile = load_study(study_name), local_profile()
     reasons = Reasons()
     logger.addFilter(reasons)
     try:
-        main(
-            ["--profile", "workflow/profiles/local", "--config", f"study={study_name}", "--dry-run", "--quiet", "host"]
-        )
+        main([*profile, "--config", f"study={study_name}", "--dry-run", "--quiet", "host"])
     except SystemExit as end:
         if end.code:
             return int(end.code)

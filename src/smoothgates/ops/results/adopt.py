@@ -5,6 +5,7 @@ that a spec has changed, and the times would make it repeat much of the study. `
 """
 
 from smoothgates.errors import BadInput
+from smoothgates.jobs.snakemake.profile import local_profile
 from smoothgates.ops.results.show import in_short
 from smoothgates.ops.results.verify import verify
 from smoothgates.ops.touch import touch
@@ -25,7 +26,7 @@ def run(study: LoadedStudy) -> int:
     # Only outputs that no finished job reads: Snakemake touches the files that they were made from as well.
     read = {path for job in done for path in job.reads}
     last = [path for job in done for path in job.writes if path not in read]
-    code = touch(study.path, last, "--profile", "workflow/profiles/local", "--forceall")
+    code = touch(study.path, last, *local_profile(), "--forceall")
     if code == 0:
         print(f"adopted {len(done)} jobs of {len(audit.states)}")
     return code
