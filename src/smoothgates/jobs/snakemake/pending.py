@@ -86,7 +86,7 @@ def table(found: list[tuple[Job, str]]) -> str:
     for job, reason in found:
         rows[job.rule, reason].append(job.name)
     if not rows:
-        return "nothing to do: every result is up to date"
+        return "nothing to do"
     cells = [HEAD, *((rule, str(len(names)), reason, min(names)) for (rule, reason), names in rows.items())]
     cells.append(("total", str(len(found)), "", ""))
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
