@@ -74,10 +74,6 @@ class LoadedStudy:
         """Whether the policies of an arm have experts where the study's own have none."""
         return regime in self.config.moe_regimes or method == WARM_START_MOE
 
-    def methods_of(self, task: str) -> list[str]:
-        """Every method that a task runs in some regime."""
-        return list(dict.fromkeys(chain(*(block.methods for block in self.config.tasks[task].blocks))))
-
     def arms(self, task: str) -> list[tuple[str, str]]:
         """Every (regime, method) of a task, its controls included."""
         chosen = self.config.tasks[task]

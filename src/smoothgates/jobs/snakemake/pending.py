@@ -5,6 +5,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from smoothgates.errors import BadInput
+from smoothgates.io import text
 from smoothgates.jobs.dag import Job, Jobs, made_by
 from smoothgates.jobs.snakemake.profile import local_profile
 from smoothgates.provenance.integrity import read_record
@@ -89,8 +90,4 @@ def table(found: list[tuple[Job, str]]) -> str:
         return "nothing to do"
     cells = [HEAD, *((rule, str(len(names)), reason, min(names)) for (rule, reason), names in rows.items())]
     cells.append(("total", str(len(found)), "", ""))
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    return "\n".join(
-        f"{rule:<{widths[0]}}  {count:>{widths[1]}}  {reason:<{widths[2]}}  {name}".rstrip()
-        for rule, count, reason, name in cells
-    )
+    return "\n".join(text.table(cells, left=(0, 2, 3)))
