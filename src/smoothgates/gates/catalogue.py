@@ -1,4 +1,4 @@
-"""The catalogue of gates: one row a gate, their curves as numbers, and the table of docs/gates.md."""
+"""The catalogue of gates: one row per gate, their curves as numbers, and the table of docs/gates.md."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -41,7 +41,7 @@ def curve_rows(tau: tuple[float, ...], clip: float) -> list[dict[str, Any]]:
 
 
 def catalogue() -> list[dict[str, Any]]:
-    """Return one row a gate: what its file says, and which of the four conditions of 2602.19345 hold.
+    """Return one row per gate: what its file says, and which of the four conditions of 2602.19345 hold.
 
     Raises BadInput naming the gate if one of its formulas fails.
     """
