@@ -25,7 +25,7 @@ from smoothgates.specs.optimizer import Adam
 from smoothgates.specs.rollout import Protocol
 from smoothgates.specs.train import EngineConfig, Regime, Sampling, TrainSpec
 from smoothgates.study.loader import load_study
-from smoothgates.train import step
+from smoothgates.train import accumulate, step
 from smoothgates.train.accumulate import old_logprobs
 from smoothgates.train.engine.engine import Sequences
 from smoothgates.train.engine.torch_engine import TorchEngine
@@ -182,3 +182,10 @@ def test_first_ratios_are_one_to_the_last_bit(way, dtype, policy, sparse):
         assert logged["log_ratio_max"] == 0
         assert logged["eur"] == 1
         assert logged["grad_norm"] > 0
+
+
+def test_an_update_makes_its_diagnostics_once(policy, monkeypatch):
+    made_from = []
+    monkeypatch.setattr(accumulate, "update_diagnostics", lambda terms: made_from.append(terms) or {})
+    made(policy, rollout_of(policy), spec_of(METHODS["grpo"], WAYS["one at a time"]), torch.arange(ROWS))
+    assert [len(terms.valid) for terms in made_from] == [ROWS]

@@ -8,7 +8,7 @@ def value(ratio: Values, tau: Scale, positive: Sign) -> Values:
 
 
 def weight(ratio: Values, tau: Scale, positive: Sign) -> Values:
-    return 1 / (1 + (tau * (ratio - 1)).square())
+    return (1 + (tau * (ratio - 1)).square()).reciprocal()
 
 
 GATE = Gate(

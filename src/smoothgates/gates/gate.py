@@ -75,15 +75,16 @@ def one_sided(gate: Gate) -> Gate:
     """
 
     def gated(ratio: Values, positive: Sign) -> Values:
-        """The ratio where the gate acts, elsewhere 1, at which f′ = 1."""
+        """The ratio where the gate acts, elsewhere 1."""
         return between(ratio, by_sign(positive, 1.0, -math.inf), by_sign(positive, math.inf, 1.0))
 
     def value(ratio: Values, scale: Scale, positive: Sign) -> Values:
-        inside = gated(ratio, positive)
-        return gate.value(inside, scale, positive) + (ratio - inside)
+        free = gate.value(ratio.new_ones(()), scale, positive) + (ratio - 1)
+        acts = gated(ratio, positive).eq_(ratio)
+        return free.lerp(gate.value(ratio, scale, positive), acts)
 
     def weight(ratio: Values, scale: Scale, positive: Sign) -> Values:
-        return gate.weight(gated(ratio, positive), scale, positive)
+        return gate.weight(gated(ratio, positive), scale, positive)  # f′(1) = 1
 
     formula = f"{gate.formula} where the PPO clip acts, f(1) + (r − 1) elsewhere"
     return replace(gate, formula=formula, value=value, weight=weight, admissible=False)

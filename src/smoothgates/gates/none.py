@@ -10,7 +10,7 @@ GATE = Gate(
     source="importance-weighted policy gradient",
     parameter="none",
     value=lambda ratio, scale, positive: ratio,
-    weight=lambda ratio, scale, positive: ratio * 0 + 1,
+    weight=lambda ratio, scale, positive: ratio.new_ones(ratio.shape),
     half_width=lambda scale: math.inf,
     admissible=False,
 )

@@ -66,7 +66,7 @@ def _quantiles(values: Tensor, chosen: Tensor) -> Tensor:
     rank = chosen.index_select(1, order).cumsum(dim=1)  # how many of the row's values are among the first
     place = rank.new_tensor(list(QUANTILES.values())) * (rank[:, -1:] - 1)
     last = len(values) - 1
-    low, high = (values[torch.searchsorted(rank, at + 1).clamp(max=last)] for at in (place.floor(), place.ceil()))
+    low, high = (values.take(torch.searchsorted(rank, at + 1).clamp(max=last)) for at in (place.floor(), place.ceil()))
     found = low.lerp(high, place.frac().to(values.dtype))
     return found.where(rank[:, -1:] > 0, found.new_tensor(torch.nan))
 

@@ -52,8 +52,9 @@ def policy_loss(
     if isinstance(denominator, Tensor):
         denominator = denominator.clamp(min=1)
     with torch.no_grad():
-        # Products with masks of ones and zeros: on a CPU they take a twentieth of the time of `where`.
-        valid = mask.to(logp.dtype)
+        # Products with ones and zeros in place: on a CPU they take a twentieth of the time of `where`. Conversion of
+        # bytes takes a sixth of that of bool.
+        valid = mask.view(torch.uint8).to(logp.dtype)
         length = valid.sum(dim=1, keepdim=True)
         advantage = advantage if advantage.dim() == 2 else advantage.unsqueeze(1)
         known = mask if advantage.shape == mask.shape else length > 0
@@ -75,11 +76,13 @@ def policy_loss(
         if method.ratio == "sequence":
             # The tokens of a row share one ratio, so each gets the mean of their slopes.
             slope = (slope * valid).sum(dim=1, keepdim=True) / length.clamp(min=1)
-        slope = slope * share * inside
+        slope = slope * inside
+        slope *= share
         if gate.detached:
             value = slope * logp.nan_to_num(0, 0, 0)
         else:
-            value = gate.value(argument, scale, positive) * factor * share * valid
+            value = gate.value(argument, scale, positive) * factor * valid
+            value *= share
         terms = TokenTerms(log_ratio, argument, weight, advantage, valid, inside)
     surrogate = (slope * logp).sum()  # for its gradient; its own value may be NaN, from masked positions
     surrogate.detach().copy_(value.sum())  # the value that the papers print: f(r)·Â

@@ -1,0 +1,88 @@
+"""Costs of the loss and its diagnostics, counted in operations as times depend on the machine; their values."""
+
+import math
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from smoothgates.methods.table import load_methods
+from smoothgates.objective import policy_loss, update_diagnostics
+from smoothgates.objective.diagnostics import QUANTILES
+
+METHODS = load_methods("config/methods.yaml")
+ROWS, TOKENS = 6, 40
+SLOW = {"where", "masked_fill", "masked_select", "nonzero", "index", "isfinite", "isnan", "logical_not", "bitwise_not"}
+"""Operations that a CPU does one token at a time, in five to thirty times the time of a product."""
+
+
+class Operations(TorchDispatchMode):
+    """Names of the operations with an argument or a result that has a value for each token."""
+
+    def __enter__(self):
+        self.names = []
+        return super().__enter__()
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        out = operation(*args, **(kwargs or {}))
+        tensors = [each for each in (*args, *(out if isinstance(out, tuple) else [out])) if torch.is_tensor(each)]
+        if any(tensor.numel() >= ROWS * TOKENS for tensor in tensors):
+            self.names.append(operation.overloadpacket.__name__)
+        return out
+
+
+@pytest.fixture(scope="module")
+def batch():
+    generator = torch.Generator().manual_seed(0)
+    old = -torch.rand(ROWS, TOKENS, generator=generator)
+    logp = old + 0.3 * torch.randn(ROWS, TOKENS, generator=generator)
+    lengths = torch.randint(1, TOKENS, (ROWS, 1), generator=generator)
+    return logp.requires_grad_(), old, torch.randn(ROWS, generator=generator), torch.arange(TOKENS) < lengths
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_the_loss_uses_no_slow_operation(name, batch):
+    with Operations() as used:
+        loss, _ = policy_loss(*batch, METHODS[name], 4.0)
+        torch.autograd.grad(loss, batch[0])
+    assert {"sub", "nan_to_num", "mul"} <= set(used.names)
+    assert not SLOW & set(used.names)
+
+
+def test_diagnostics_sort_once_and_select_nothing(batch):
+    _, terms = policy_loss(*batch, METHODS["grpo"])
+    with Operations() as used:
+        update_diagnostics(terms)
+    assert used.names.count("sort") == 1
+    assert not SLOW & set(used.names)
+
+
+@pytest.mark.parametrize("name", ["grpo", "gspo", "sapo", "erf_one_sided", "grpo_sg_inside"])
+@pytest.mark.parametrize("signs", ["both", "positive", "none"])
+def test_diagnostics_are_what_their_definitions_say(name, signs, batch):
+    """Computed again from the tokens of each sign, selected one by one."""
+    logp, old, advantage, mask = batch
+    advantage = {"both": advantage, "positive": advantage.abs() + 1, "none": advantage}[signs]
+    mask = mask & (signs != "none")
+    logp = logp.detach().clone()
+    logp[0, 0] = old[0, 0] + 30
+    _, terms = policy_loss(logp, old, advantage, mask, METHODS[name])
+    found = update_diagnostics(terms)
+    positive = (advantage > 0).unsqueeze(1)
+    for suffix, chosen in {"": mask, "_pos": mask & positive, "_neg": mask & ~positive}.items():
+        lr, r, f, inside = (
+            getattr(terms, key).expand(ROWS, TOKENS)[chosen].double()
+            for key in ("log_ratio", "ratio", "weight", "inside")
+        )
+        expected = {
+            "eur": f.mean(),
+            "phi": (r * f).mean(),
+            "ess": (r * f).sum() ** 2 / (len(f) * (r * f).square().sum()),
+            "attenuated": (f < 0.5).double().mean(),
+            "clamped": 1 - inside.mean(),
+            **{f"log_ratio_{key}": lr.quantile(at) if len(lr) else math.nan for key, at in QUANTILES.items()},
+        }
+        if not suffix:
+            expected |= {"kl": (lr.exp() - 1 - lr).mean(), "log_ratio_max": lr.abs().max() if len(lr) else 0.0}
+        expected = {key + suffix: float(value) for key, value in expected.items()}
+        assert {key: found[key].item() for key in expected} == pytest.approx(expected, rel=1e-6, abs=1e-6, nan_ok=True)
