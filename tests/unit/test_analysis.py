@@ -1,6 +1,7 @@
 """Statistics against scipy and by hand; findings never claim more than the data."""
 
 import math
+import random
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from smoothgates.analysis.compare import comparisons, summaries
-from smoothgates.analysis.statistics import drawdown, holm, paired_t_p, sign_flip_p, smallest_p, t_interval
+from smoothgates.analysis.statistics import MOST_EXACT, drawdown, holm, paired_t_p, sign_flip_p, smallest_p, t_interval
 from smoothgates.report.findings import findings
 from smoothgates.report.tables import answers_table
 
@@ -36,6 +37,18 @@ def test_sign_flip_is_scipys_permutation_test(values):
         (np.array(values),), lambda x, axis: np.sum(x, axis=axis), permutation_type="samples", n_resamples=np.inf
     )
     assert sign_flip_p(values) == pytest.approx(theirs.pvalue, abs=1e-9)
+
+
+def test_sign_flip_is_exact_for_thirty_seeds_and_normal_for_hundreds():
+    """All patterns of thirty signs would take minutes, and those of hundreds for ever."""
+    assert sign_flip_p([0.1] * 30) == 2 * 0.5**30
+    assert sign_flip_p([0.1, -0.1] * 15) == 1
+    generator = random.Random(0)
+    for count in (MOST_EXACT, MOST_EXACT + 1, 1000):
+        differences = [generator.gauss(1 / math.sqrt(count)) for _ in range(count)]
+        drawn = [abs(sum(generator.choice((-d, d)) for d in differences)) for _ in range(4000)]
+        share = sum(total >= abs(sum(differences)) for total in drawn) / len(drawn)
+        assert sign_flip_p(differences) == pytest.approx(share, abs=0.05)
 
 
 @given(numbers)

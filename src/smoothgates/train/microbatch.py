@@ -37,18 +37,21 @@ def tokens(batch: list[int], lengths: list[int], packed: bool) -> int:
 def lightest_first(rows: list[int], lengths: list[int], ranks: int) -> list[list[int]]:
     """Assign each row, from the longest to the shortest, to the rank with the fewest tokens so far."""
     shares: list[list[int]] = [[] for _ in range(ranks)]
+    spent = [0] * ranks
     for row in rows:
-        min(shares, key=lambda share: tokens(share, lengths, packed=True)).append(row)
+        rank = spent.index(min(spent))
+        shares[rank].append(row)
+        spent[rank] += lengths[row]
     return shares
 
 
 def padded(rows: list[int], lengths: list[int], budget: int) -> list[list[int]]:
     """Fill micro-batches with neighbouring rows, padded to the first and longest."""
-    batches = []
-    while rows:
-        count = max(1, budget // lengths[rows[0]])
-        batches.append(rows[:count])
-        rows = rows[count:]
+    batches, first = [], 0
+    while first < len(rows):
+        count = max(1, budget // lengths[rows[first]])
+        batches.append(rows[first : first + count])
+        first += count
     return batches
 
 
