@@ -101,7 +101,8 @@ def sampling_seconds(load: Load, rollouts: Rollouts, machine: Machine, devices: 
     computed = alive * forward_flops(shape, context) / (machine.flops * machine.decoding)
     prompts = ceil(rollouts.prompts / devices) * load.prompt * forward_flops(shape, load.prompt / 2)
     prefill = prompts / (machine.flops * machine.training)
-    return rollouts.times * (prefill + passes * (max(read, computed) + machine.pass_seconds))
+    judged = mine * machine.completion_seconds
+    return rollouts.times * (prefill + passes * (max(read, computed) + machine.pass_seconds) + judged)
 
 
 def syncing_seconds(load: Load, machine: Machine) -> float:
