@@ -29,7 +29,7 @@ from smoothgates.provenance.run_record import spec_digest
 from smoothgates.study.loader import LoadedStudy, load_study
 
 NAME = "cpu"
-FITTED = ("training", "decoding", "pass_seconds", "completion_seconds", "start_seconds")
+FITTED = ("training", "decoding", "pass_seconds", "update_seconds", "completion_seconds", "start_seconds")
 """The constants that are fitted. `tflops` only gives the shares their unit."""
 STAGES = ("policy", "train", "evaluate")
 """The stages whose load has the fitted constants: those that use a policy."""

@@ -16,7 +16,7 @@ from smoothgates.study.loader import load_study
 
 ROOT = Path(__file__).parents[2]
 MACHINE = load_machines(ROOT / "config/machines.yaml")[NAME]
-PLANTED = MACHINE.model_copy(update=dict(zip(FITTED, (0.7, 0.1, 0.003, 0.0008, 0.4))))
+PLANTED = MACHINE.model_copy(update=dict(zip(FITTED, (0.7, 0.1, 0.003, 0.02, 0.0008, 0.4))))
 
 
 @pytest.fixture(scope="module")

@@ -131,7 +131,8 @@ def training_seconds(load: Load, machine: Machine, devices: int) -> float:
     sent *= WIDTH[engine.dtype] * shape.parameters * (1 - 1 / devices) / machine.link
     moved, rate = OFFLOADED
     stepped = moved * shape.parameters / devices / rate if engine.offload else 0.0
-    return load.updates * (max(computed, sent) + stepped + passes * steps * machine.pass_seconds)
+    fixed = passes * steps * machine.pass_seconds + machine.update_seconds
+    return load.updates * (max(computed, sent) + stepped + fixed)
 
 
 def memory(load: Load, machine: Machine, devices: int) -> float:
