@@ -1,10 +1,14 @@
 """Shared by all rules. The study and its jobs, from which the rules take inputs, outputs and parameters."""
 
+import gc
 import shlex
 import sys
-from functools import cache
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
+
+# A DAG is millions of objects that live to the end. By default Python looks through them for garbage again and again.
+gc.set_threshold(100_000)
 
 CHECKOUT = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).resolve().parents[1]
 
@@ -62,7 +66,8 @@ wildcard_constraints:
     seed=r"\d+",
 
 
-@cache
+# Snakemake asks for the inputs of all jobs, and later for the parameters of one job after the other.
+@lru_cache(maxsize=64)
 def _job(rule, wildcards):
     return JOBS.of(rule, dict(wildcards))
 
