@@ -28,6 +28,7 @@ if package is None or Path(package.origin).resolve().parents[1] != CHECKOUT / "s
     sys.exit(2)
 
 from smoothgates.errors import BadInput
+from smoothgates.jobs.snakemake.rounds import plan_one_at_a_time
 from smoothgates.jobs.snakemake.run import refuse, watched
 from smoothgates.provenance.code_closure import code_digest
 from smoothgates.provenance.environments import environment_of, lock_digest
@@ -45,6 +46,7 @@ except BadInput as error:
 
 if workflow.is_main_process:
     workflow.execute = watched(workflow, STUDY.name)
+    plan_one_at_a_time()
 
 LOGS, OUTPUTS, TASKS = JOBS.paths.logs, JOBS.outputs, STUDY.config.tasks
 
