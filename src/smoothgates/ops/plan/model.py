@@ -12,6 +12,9 @@ Training. The longer of two times: the arithmetic, or the communication between 
 gathered three times for each micro-batch, otherwise gradients are summed once for each update. An optimiser in main
 memory adds its own time.
 
+Fixed costs. A pass, an update and the start of a job have one whatever their size, and so has the judging of each
+completion. tests/bench/fit.py fits these and the rates of CPUs to finished studies.
+
 Memory. Weights, and in single precision gradients, Adam's two moments and, with bf16, master weights: 18 bytes for each
 parameter. The ZeRO stage decides which of these are divided among the ranks. Add the larger of two: activations and
 logits of a micro-batch, or the sampler. vLLM takes its share, and frees it while the policy trains.
