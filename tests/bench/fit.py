@@ -95,7 +95,8 @@ def write(machine: Machine, path: Path = MACHINES) -> None:
     """Put the fitted constants into the machine's entry, and leave every other line as it is."""
     head, entry, rest = re.split(rf"^({NAME}:\n(?:[ ].*\n)*)", path.read_text(), maxsplit=1, flags=re.MULTILINE)
     for name in FITTED:
-        entry = re.sub(rf"^  {name}: .*$", f"  {name}: {float(f'{getattr(machine, name):.3g}')}", entry, flags=re.M)
+        number = np.format_float_positional(getattr(machine, name), 3, unique=False, fractional=False, trim="0")
+        entry = re.sub(rf"^  {name}: .*$", f"  {name}: {number}", entry, flags=re.MULTILINE)  # YAML reads 2e-5 as text
     write_atomically(path, (head + entry + rest).encode())
 
 
