@@ -7,7 +7,9 @@ import logging
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -15,6 +17,7 @@ from smoothgates.errors import BadInput
 from smoothgates.io.files import guarded
 from smoothgates.jobs.snakemake.causes import Causes
 from smoothgates.jobs.snakemake.exclusive import FOLDER, LOCKS, alone
+from smoothgates.jobs.snakemake.rounds import plan_round
 from smoothgates.jobs.snakemake.run import check_writable
 from smoothgates.ops.controller_lock import ControllerLock
 
@@ -154,3 +157,26 @@ def test_other_messages_stay_as_they_are(here):
         record = logging.makeLogRecord({"msg": text})
         assert Causes().filter(record)
         assert record.msg == text
+
+
+def test_the_scheduler_plans_one_round_at_a_time():
+    """Else each finished job adds rounds that never end."""
+    rounds = []
+    scheduler = SimpleNamespace(_open_jobs=SimpleNamespace(release=lambda: rounds.append(time.monotonic())))
+    began = time.monotonic()
+    for number in (1, 2):
+        for _ in range(3):
+            plan_round(scheduler, 0.05)
+        while len(rounds) < number:
+            time.sleep(0.01)
+    assert rounds[1] - began >= 0.1, "the second was planned after the first"
+
+
+def test_snakemake_ends_without_waiting_for_a_round():
+    script = """
+from types import SimpleNamespace
+from smoothgates.jobs.snakemake.rounds import JobScheduler, plan_one_at_a_time
+plan_one_at_a_time()
+JobScheduler._schedule_reevalutation(SimpleNamespace(_open_jobs=SimpleNamespace(release=None)), 3600)
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=600)

@@ -1,10 +1,14 @@
 """Shared by all rules. The study and its jobs, from which the rules take inputs, outputs and parameters."""
 
+import gc
 import shlex
 import sys
-from functools import cache
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
+
+# A DAG is millions of objects that live to the end. By default Python looks through them for garbage again and again.
+gc.set_threshold(100_000)
 
 CHECKOUT = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).resolve().parents[1]
 
@@ -24,6 +28,7 @@ if package is None or Path(package.origin).resolve().parents[1] != CHECKOUT / "s
     sys.exit(2)
 
 from smoothgates.errors import BadInput
+from smoothgates.jobs.snakemake.rounds import plan_one_at_a_time
 from smoothgates.jobs.snakemake.run import refuse, watched
 from smoothgates.provenance.code_closure import code_digest
 from smoothgates.provenance.environments import environment_of, lock_digest
@@ -41,6 +46,7 @@ except BadInput as error:
 
 if workflow.is_main_process:
     workflow.execute = watched(workflow, STUDY.name)
+    plan_one_at_a_time()
 
 LOGS, OUTPUTS, TASKS = JOBS.paths.logs, JOBS.outputs, STUDY.config.tasks
 
@@ -62,7 +68,8 @@ wildcard_constraints:
     seed=r"\d+",
 
 
-@cache
+# Snakemake asks for the inputs of all jobs, and later for the parameters of one job after the other.
+@lru_cache(maxsize=64)
 def _job(rule, wildcards):
     return JOBS.of(rule, dict(wildcards))
 

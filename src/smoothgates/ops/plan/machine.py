@@ -40,6 +40,10 @@ class Machine(Record):
     """Share of both bandwidths."""
     pass_seconds: NonNegativeFloat
     """Fixed cost of one pass through the policy, such as launching kernels."""
+    update_seconds: NonNegativeFloat = 0.0
+    """Fixed cost of one update beside its passes: batch, optimiser, diagnostics."""
+    completion_seconds: NonNegativeFloat = 0.0
+    """Work on one completion outside the policy: its text, its reward, its tools. GPUs' jobs do it on other cores."""
     start_seconds: NonNegativeFloat
     """Start-up of a job that its run record does not include: scheduling, interpreter, imports."""
     engine_seconds: NonNegativeFloat = 0.0

@@ -12,6 +12,9 @@ Training. The longer of two times: the arithmetic, or the communication between 
 gathered three times for each micro-batch, otherwise gradients are summed once for each update. An optimiser in main
 memory adds its own time.
 
+Fixed costs. A pass, an update and the start of a job have one whatever their size, and so has the judging of each
+completion. tests/bench/fit.py fits these and the rates of CPUs to finished studies.
+
 Memory. Weights, and in single precision gradients, Adam's two moments and, with bf16, master weights: 18 bytes for each
 parameter. The ZeRO stage decides which of these are divided among the ranks. Add the larger of two: activations and
 logits of a micro-batch, or the sampler. vLLM takes its share, and frees it while the policy trains.
@@ -101,7 +104,8 @@ def sampling_seconds(load: Load, rollouts: Rollouts, machine: Machine, devices: 
     computed = alive * forward_flops(shape, context) / (machine.flops * machine.decoding)
     prompts = ceil(rollouts.prompts / devices) * load.prompt * forward_flops(shape, load.prompt / 2)
     prefill = prompts / (machine.flops * machine.training)
-    return rollouts.times * (prefill + passes * (max(read, computed) + machine.pass_seconds))
+    judged = mine * machine.completion_seconds
+    return rollouts.times * (prefill + passes * (max(read, computed) + machine.pass_seconds) + judged)
 
 
 def syncing_seconds(load: Load, machine: Machine) -> float:
@@ -130,7 +134,8 @@ def training_seconds(load: Load, machine: Machine, devices: int) -> float:
     sent *= WIDTH[engine.dtype] * shape.parameters * (1 - 1 / devices) / machine.link
     moved, rate = OFFLOADED
     stepped = moved * shape.parameters / devices / rate if engine.offload else 0.0
-    return load.updates * (max(computed, sent) + stepped + passes * steps * machine.pass_seconds)
+    fixed = passes * steps * machine.pass_seconds + machine.update_seconds
+    return load.updates * (max(computed, sent) + stepped + fixed)
 
 
 def memory(load: Load, machine: Machine, devices: int) -> float:
