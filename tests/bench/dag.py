@@ -1,14 +1,9 @@
-"""The DAG: time and memory of reading the rules, and of dry runs of the laptop study and of ten thousand jobs.
-
-python tests/bench/dag.py
-"""
+"""K6: the DAG: CPU seconds to read the rules, and those and memory of dry runs of a study and of ten thousand jobs."""
 
 import math
-import os
-import subprocess
 import sys
 import tempfile
-import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
@@ -16,46 +11,44 @@ import yaml
 from smoothgates.jobs.dag import jobs_of
 from smoothgates.study.loader import load_study
 
-JOBS = 10_000
+from .harness import Row, run_process, summary
+
+SNAKEMAKE = (sys.executable, "-m", "snakemake")
+PROFILE = ("--profile", "workflow/profiles/local")
 
 
-def measure(study: str, *arguments: str) -> tuple[float, float]:
-    """Seconds and peak MiB of a Snakemake command."""
-    command = [sys.executable, "-m", "snakemake", "--profile", "workflow/profiles/local", "--config", f"study={study}"]
-    began = time.perf_counter()
-    process = subprocess.Popen([*command, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise SystemExit(f"{' '.join(arguments)}: exit status {status}")
-    return time.perf_counter() - began, usage.ru_maxrss / 1024
-
-
-def grown(folder: Path) -> Path:
-    """The laptop study with enough seeds for ten thousand jobs."""
-    content = yaml.safe_load(Path("config/laptop.yaml").read_text())
-    each = [len(jobs_of(load_study(str(write(folder, content, seeds))))) for seeds in (1, 2)]
-    return write(folder, content, math.ceil((JOBS - each[0]) / (each[1] - each[0])) + 1)
-
-
-def write(folder: Path, content: dict, seeds: int) -> Path:
-    path = folder / "grown.yaml"
-    table = str(Path("config/methods.yaml").resolve())
-    path.write_text(yaml.safe_dump({**content, "seeds": list(range(seeds)), "method_table": table}))
-    return path
-
-
-def main() -> None:
+def measure(study: str = "laptop", jobs: int = 10_000, repeats: int = 3) -> Iterator[Row]:
+    """`jobs`: how many the larger dry run has, of the same study with more seeds."""
     with tempfile.TemporaryDirectory() as name:
-        study = grown(Path(name))
-        rows = [
-            ("read the rules", 0, measure("laptop", "--list-rules")),
-            ("dry run", len(jobs_of(load_study("laptop"))), measure("laptop", "--dry-run")),
-            ("dry run", len(jobs_of(load_study(str(study)))), measure(str(study), "--dry-run")),
-        ]
-    print(f"{'':<16}{'jobs':>8}{'seconds':>10}{'MiB':>8}")
-    for what, jobs, (seconds, mib) in rows:
-        print(f"{what:<16}{jobs or '':>8}{seconds:>10.1f}{mib:>8.0f}")
+        folder = Path(name)
+        empty = folder / "Snakefile"
+        empty.write_text("rule all:\n")
+        config = ("--config", f"study={study}")
+        ours, bare = [], []
+        for _ in range(repeats):
+            bare.append(run_process([*SNAKEMAKE, "--snakefile", str(empty), "--list-rules"])[0])
+            ours.append(run_process([*SNAKEMAKE, *PROFILE, *config, "--list-rules"])[0])
+        rules = [a - b for a, b in zip(ours, bare, strict=True)]
+        what = "read the rules: CPU seconds beyond those of a Snakefile without any"
+        yield summary(rules, part="K6", what=what, unit="s", target="<= 0.5")
+
+        big = str(grown(folder, study, jobs))
+        for each, limits in ((study, ("", "")), (big, ("<= 25", "<= 400"))):
+            seconds, _, mib = run_process([*SNAKEMAKE, *PROFILE, "--config", f"study={each}", "--dry-run"])
+            what = f"dry run of {len(jobs_of(load_study(each))):,} jobs"
+            yield summary([seconds], part="K6", what=what, unit="s", target=limits[0])
+            yield summary([mib], part="K6", what=f"{what}: peak memory", unit="MiB", target=limits[1])
 
 
-if __name__ == "__main__":
-    main()
+def grown(folder: Path, study: str, jobs: int) -> Path:
+    """The study with enough seeds for so many jobs."""
+    loaded = load_study(study)
+    content = yaml.safe_load(loaded.file.read_text()) | {"method_table": str(loaded.table.resolve())}
+
+    def with_seeds(count: int) -> Path:
+        larger = folder / "grown.yaml"
+        larger.write_text(yaml.safe_dump(content | {"seeds": list(range(count))}))
+        return larger
+
+    one, two = (len(jobs_of(load_study(str(with_seeds(count))))) for count in (1, 2))
+    return with_seeds(math.ceil((jobs - one) / (two - one)) + 1)

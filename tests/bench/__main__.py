@@ -1,0 +1,36 @@
+"""Measure all parts, or those that are named: `python -m tests.bench k2 k5`.
+
+Prints a table and, as its last line, the same as JSON. A measurement of all parts rewrites docs/performance.md. A part
+that fails has its error in the table, and the exit code is 1.
+"""
+
+import argparse
+import json
+import os
+import sys
+from dataclasses import asdict
+
+from .page import text_table, write
+from .parts import PARTS
+from .runner import FAILED, alone, facts, measured
+
+
+def main(words: list[str] | None = None) -> int:
+    """Measure, print and write. Returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("parts", nargs="*", choices=[part.lower() for part in PARTS])
+    asked = [part.upper() for part in parser.parse_args(words).parts] or list(PARTS)
+    os.environ["OMP_NUM_THREADS"] = "1"  # a part that measures two threads says so itself
+    rows = [row for part in asked for row in measured(part)]
+    line = json.dumps(
+        {"schema_version": 1, **alone(facts), "rows": [{**asdict(row), "reached": row.reached} for row in rows]}
+    )
+    print(text_table(rows))
+    if asked == list(PARTS):
+        write(line)
+    print(line)
+    return int(any(row.note.startswith(FAILED) for row in rows))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
