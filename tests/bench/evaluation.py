@@ -1,4 +1,4 @@
-"""K7: CPU seconds to evaluate a run with one seed: its last policy and its checkpoints, in one process for all seeds."""
+"""K7: CPU seconds to evaluate a run with one seed: its last policy and its checkpoints. All seeds share a process."""
 
 import json
 import shutil

@@ -27,7 +27,7 @@ APART = 1e-4
 
 
 def measure(
-    tokens: int = 4096, timed: int = 1024, hidden: int = 64, vocabulary: int = 151_936, repeats: int = 3
+    tokens: int = 4096, timed: int = 512, hidden: int = 64, vocabulary: int = 151_936, repeats: int = 3
 ) -> Iterator[Row]:
     """Peak memory for some tokens, each way in its own process; then the time for fewer, all ways in turns."""
     ways = {kind: way for kind, way in WAYS.items() if kind not in NEEDED or find_spec(NEEDED[kind])}

@@ -8,7 +8,9 @@ from .harness import Row, run_process, summary
 COMMANDS = {
     "import torch": "import torch",
     "imports of a training": "import smoothgates.cli, smoothgates.stages.train, smoothgates.train.run.attempt",
-    "imports of transformers' Qwen2 and torch.optim": "import torch; from transformers import Qwen2ForCausalLM; torch.optim.AdamW([torch.ones(1)])",
+    "imports of transformers' Qwen2 and torch.optim": (
+        "import torch; from transformers import Qwen2ForCausalLM; torch.optim.AdamW([torch.ones(1)])"
+    ),
 }
 
 
