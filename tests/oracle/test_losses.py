@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from smoothgates.objective import policy_loss
+from smoothgates.objective import policy_loss, update_diagnostics
 from smoothgates.study import load_methods
 
 from .fixture import LOSSES, MEAN_WEIGHT, METHODS_YAML, NAN, batch
@@ -35,8 +35,8 @@ def test_loss_and_gradient_match_with_any_values_at_masked_positions(name, garba
 
 @pytest.mark.parametrize("name", MEAN_WEIGHT)
 def test_mean_gate_weight_matches(name, methods):
-    _, diagnostics = policy_loss(**batch(), method=methods[name])
-    assert diagnostics["eur"].item() == pytest.approx(MEAN_WEIGHT[name], abs=1e-6)
+    _, terms = policy_loss(**batch(), method=methods[name])
+    assert update_diagnostics(terms)["eur"].item() == pytest.approx(MEAN_WEIGHT[name], abs=1e-6)
 
 
 def test_garbage_in_masked_per_token_advantages_changes_nothing(methods):

@@ -7,7 +7,7 @@ import torch
 from rounding import ulps
 
 from smoothgates.methods.table import load_methods
-from smoothgates.objective import policy_loss
+from smoothgates.objective import policy_loss, update_diagnostics
 
 METHODS = load_methods("config/methods.yaml")
 HOSTILE = [-100.0, -25.0, 25.0, 89.0, 100.0, 1e30, math.inf, -math.inf, math.nan]
@@ -18,9 +18,9 @@ def run(log_ratio, advantage, mask, method, logp=None):
     logp = torch.full_like(log_ratio, -0.7) if logp is None else torch.tensor(logp)
     old = logp - log_ratio
     logp.requires_grad_()
-    loss, diagnostics = policy_loss(logp, old, torch.tensor(advantage), torch.tensor(mask), METHODS[method])
+    loss, terms = policy_loss(logp, old, torch.tensor(advantage), torch.tensor(mask), METHODS[method])
     loss.backward()
-    return loss.item(), logp.grad, diagnostics
+    return loss.item(), logp.grad, update_diagnostics(terms)
 
 
 @pytest.mark.parametrize("method", METHODS)

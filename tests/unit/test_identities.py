@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from smoothgates.gates import GATES
 from smoothgates.methods.method import Constant, Method
 from smoothgates.methods.table import load_methods
-from smoothgates.objective import policy_loss, step_denominator
+from smoothgates.objective import policy_loss, step_denominator, update_diagnostics
 
 METHODS = load_methods("config/methods.yaml")
 F64 = torch.float64
@@ -140,7 +140,8 @@ def test_on_policy_every_gate_gives_the_plain_policy_gradient(name, batch):
     plain = Method(gate="none", weights=method.weights, aggregation=method.aggregation)
     loss = loss_and_gradient(on_policy, method)[1]
     torch.testing.assert_close(loss, loss_and_gradient(on_policy, plain)[1], rtol=1e-12, atol=1e-15)
-    _, diagnostics = policy_loss(batch.old_logp, batch.old_logp, batch.advantage, batch.mask, method)
+    _, terms = policy_loss(batch.old_logp, batch.old_logp, batch.advantage, batch.mask, method)
+    diagnostics = update_diagnostics(terms)
     assert diagnostics["eur"].item() == pytest.approx(1, abs=1e-12)
     assert diagnostics["kl"].item() == 0
 

@@ -4,15 +4,17 @@ min(rÂ, clip(r, 1 − ε_low, 1 + ε_high)Â) is min(r, 1 + ε_high)·Â for Â
 max(r, 1 − ε_low)·Â for Â ≤ 0. Equal bounds give GRPO, a wider upper one gives DAPO's clip-higher.
 """
 
-from smoothgates.gates.gate import Gate, Scale, Sign, Values, by_sign
+import math
+
+from smoothgates.gates.gate import Gate, Scale, Sign, Values, between, by_sign
 
 
 def value(ratio: Values, epsilon: Scale, positive: Sign) -> Values:
-    return by_sign(positive, ratio.clamp(max=1 + epsilon), ratio.clamp(min=1 - epsilon))
+    return between(ratio, by_sign(positive, -math.inf, 1 - epsilon), by_sign(positive, 1 + epsilon, math.inf))
 
 
 def weight(ratio: Values, epsilon: Scale, positive: Sign) -> Values:
-    return by_sign(positive, ratio <= 1 + epsilon, ratio >= 1 - epsilon).to(ratio.dtype)
+    return value(ratio, epsilon, positive).eq_(ratio)  # 1 where the clip keeps r, in the type of r
 
 
 GATE = Gate(

@@ -1,5 +1,7 @@
 """The hard clip with a ceiling on r for Â < 0, so that a single token cannot dominate the update."""
 
+import math
+
 from smoothgates.gates import clip
 from smoothgates.gates.gate import Gate, Scale, Sign, Values, by_sign
 
@@ -8,13 +10,11 @@ CEILING = 3.0
 
 
 def value(ratio: Values, epsilon: Scale, positive: Sign) -> Values:
-    clipped = clip.value(ratio, epsilon, positive)
-    return by_sign(positive, clipped, clipped.clamp(max=CEILING))
+    return clip.value(ratio, epsilon, positive).clamp(max=by_sign(positive, math.inf, CEILING))
 
 
 def weight(ratio: Values, epsilon: Scale, positive: Sign) -> Values:
-    clipped = clip.weight(ratio, epsilon, positive)
-    return by_sign(positive, clipped, clipped * (ratio <= CEILING))
+    return value(ratio, epsilon, positive).eq_(ratio)
 
 
 GATE = Gate(

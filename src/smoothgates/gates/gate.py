@@ -5,6 +5,7 @@ f(r)·Â. Its derivative f′ is the gate's *weight*. The factor that reaches th
 ∇r = r·∇log π.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
@@ -52,11 +53,18 @@ class Gate:
         return ratio * self.weight(ratio, scale, positive)
 
 
-def by_sign(positive: Sign, if_positive: Values, otherwise: Values) -> Values:
-    """Choose elementwise by the sign of the advantage (Â = 0 counts as not positive)."""
+def by_sign(positive: Sign, if_positive: Scale, otherwise: Scale) -> Scale:
+    """Choose by the sign of the advantage (Â = 0 counts as not positive)."""
+    if isinstance(positive, bool):
+        return if_positive if positive else otherwise
     import torch  # here, so that the Snakefile can import the gates without loading torch
 
-    return torch.where(torch.as_tensor(positive), if_positive, otherwise)
+    return torch.where(positive, if_positive, otherwise)
+
+
+def between(ratio: Values, low: Scale, high: Scale) -> Values:
+    """Clamp ratios to bounds that broadcast; faster than one call with both."""
+    return ratio.clamp(min=low).clamp(max=high)
 
 
 def one_sided(gate: Gate) -> Gate:
@@ -66,16 +74,16 @@ def one_sided(gate: Gate) -> Gate:
     corrective gradient, as under PPO's pessimistic minimum.
     """
 
-    def acts(ratio: Values, positive: Sign) -> Values:
-        return by_sign(positive, ratio > 1, ratio < 1)
+    def gated(ratio: Values, positive: Sign) -> Values:
+        """The ratio where the gate acts, elsewhere 1, at which f′ = 1."""
+        return between(ratio, by_sign(positive, 1.0, -math.inf), by_sign(positive, math.inf, 1.0))
 
     def value(ratio: Values, scale: Scale, positive: Sign) -> Values:
-        free = gate.value(ratio * 0 + 1, scale, positive) + (ratio - 1)
-        return free.where(~acts(ratio, positive), gate.value(ratio, scale, positive))
+        inside = gated(ratio, positive)
+        return gate.value(inside, scale, positive) + (ratio - inside)
 
     def weight(ratio: Values, scale: Scale, positive: Sign) -> Values:
-        inside = gate.weight(ratio, scale, positive)
-        return inside.where(acts(ratio, positive), inside * 0 + 1)
+        return gate.weight(gated(ratio, positive), scale, positive)
 
     formula = f"{gate.formula} where the PPO clip acts, f(1) + (r − 1) elsewhere"
     return replace(gate, formula=formula, value=value, weight=weight, admissible=False)

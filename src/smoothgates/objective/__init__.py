@@ -2,6 +2,7 @@
 
 from smoothgates.objective.advantage import group_advantages
 from smoothgates.objective.aggregate import step_denominator
+from smoothgates.objective.diagnostics import update_diagnostics
 from smoothgates.objective.loss import policy_loss
 
-__all__ = ["group_advantages", "policy_loss", "step_denominator"]
+__all__ = ["group_advantages", "policy_loss", "step_denominator", "update_diagnostics"]

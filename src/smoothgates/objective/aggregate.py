@@ -14,15 +14,14 @@ if TYPE_CHECKING:
     from smoothgates.methods.method import Method
 
 
-def token_shares(mask: Tensor, method: "Method", dtype: torch.dtype = torch.float32) -> Tensor:
-    """Return the share (B, T) of each token in its sequence; 0 where masked.
+def sequence_share(length: Tensor, method: "Method") -> Tensor:
+    """Return the share (B, 1) of each token in its sequence of `length` (B, 1) tokens.
 
     It is 1/|y_i| for `sequence_mean` (GRPO, GSPO, SAPO), 1 for `token_mean` (DAPO) and for `{constant: C}` (Dr. GRPO).
     """
-    shares = mask.to(dtype)
     if method.aggregation == "sequence_mean":
-        shares = shares / shares.sum(dim=1, keepdim=True).clamp(min=1)
-    return shares
+        return 1 / length.clamp(min=1)
+    return torch.ones_like(length)
 
 
 def step_denominator(mask: Tensor, method: "Method") -> Tensor:

@@ -1,5 +1,7 @@
 """Diagnostics of the ratios in one optimiser step, for all tokens and by the sign of their advantage."""
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
@@ -7,10 +9,24 @@ QUANTILES = {"q01": 0.01, "q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q9
 SIGNS = ("all", "pos", "neg")
 
 
-def update_diagnostics(
-    log_ratio: Tensor, ratio: Tensor, weight: Tensor, advantage: Tensor, mask: Tensor, outside: Tensor
-) -> dict[str, Tensor]:
-    """Return scalars over the valid tokens of a batch. All arguments are (B, T); `weight` is the gate's f′.
+class TokenTerms(NamedTuple):
+    """What the loss computes for each token of a batch. (B, T), or (B, 1) where the tokens of a row share a value."""
+
+    log_ratio: Tensor
+    """log r, within ±20 and 0 where masked."""
+    ratio: Tensor
+    """The gate's argument."""
+    weight: Tensor
+    """The gate's f′."""
+    advantage: Tensor
+    valid: Tensor
+    """1 at valid tokens, else 0; always (B, T)."""
+    inside: Tensor
+    """1 at valid tokens with a finite log r within ±20, else 0."""
+
+
+def update_diagnostics(terms: TokenTerms) -> dict[str, Tensor]:
+    """Return scalars over the valid tokens of a batch.
 
     `eur`: effective update ratio, the token mean of f′ (2602.19345, eq 12, without its grouping by prompt).
     `phi`: mean of φ = r·f′. `ess`: effective sample size (Σφ)²/(NΣφ²), in (0, 1]. `attenuated`: share of tokens with
@@ -20,26 +36,40 @@ def update_diagnostics(
     Names without a suffix are for all tokens, `_pos` for tokens with Â > 0, and `_neg` for Â ≤ 0. A value is NaN if
     there are no such tokens.
     """
+    lr, f, valid = terms.log_ratio, terms.weight, terms.valid
+    positive = (terms.advantage > 0).to(valid.dtype)
+    phi = terms.ratio * f
+    # Sums over the tokens of each sign are one product of matrices, in double precision.
+    chosen = torch.stack([valid, valid * positive, valid * (1 - positive)]).flatten(1).double()
+    columns = [f, phi, phi.square(), f < 0.5, valid - terms.inside, lr.exp() - 1 - lr]
+    sums = chosen @ torch.stack([column.expand_as(valid).flatten().double() for column in columns], dim=1)
+    count = chosen.sum(dim=1, keepdim=True)
+    eur, phi, squares, attenuated, clamped, kl = (sums / count).unbind(dim=1)
+    means = torch.stack([eur, phi, phi.square() / squares, attenuated, clamped], dim=1)
+    table = torch.cat([means, _quantiles(lr.flatten(), chosen)], dim=1)
+    names = ["eur", "phi", "ess", "attenuated", "clamped", *(f"log_ratio_{q}" for q in QUANTILES)]
     result: dict[str, Tensor] = {}
-    valid = mask.bool()
-    for sign, chosen in zip(SIGNS, (valid, valid & (advantage > 0), valid & (advantage <= 0)), strict=True):
+    for sign, row in zip(SIGNS, table.to(lr.dtype), strict=True):
         suffix = "" if sign == "all" else f"_{sign}"
-        lr, r, f = log_ratio[chosen], ratio[chosen], weight[chosen]
-        phi = r * f
-        result |= {
-            f"eur{suffix}": f.mean(),
-            f"phi{suffix}": phi.mean(),
-            f"ess{suffix}": phi.sum().square() / (lr.numel() * phi.square().sum()),
-            f"attenuated{suffix}": (f < 0.5).to(f.dtype).mean(),
-            f"clamped{suffix}": outside[chosen].to(f.dtype).mean(),
-        }
-        points = lr.new_tensor(list(QUANTILES.values()))
-        quantiles = torch.quantile(lr, points) if lr.numel() else torch.full_like(points, torch.nan)
-        result |= {f"log_ratio_{q}{suffix}": v for q, v in zip(QUANTILES, quantiles, strict=True)}
+        result |= {f"{name}{suffix}": value for name, value in zip(names, row.unbind(), strict=True)}
         if sign == "all":
-            result |= {"kl": (lr.exp() - 1 - lr).mean(), "log_ratio_max": lr.abs().amax() if lr.numel() else f.sum()}
+            result |= {"kl": kl[0].to(lr.dtype), "log_ratio_max": lr.abs().amax()}
     return result
 
 
-DIAGNOSTICS = tuple(update_diagnostics(*torch.zeros(6, 1, 1).unbind()))
+def _quantiles(values: Tensor, chosen: Tensor) -> Tensor:
+    """Quantiles (S, Q) of the values (N,) that each of S rows of ones and zeros (S, N) chooses: all from one sort.
+
+    They are interpolated linearly, as by `torch.quantile`; NaN if a row chooses none.
+    """
+    values, order = values.sort()
+    rank = chosen.index_select(1, order).cumsum(dim=1)  # how many of the row's values are among the first
+    place = rank.new_tensor(list(QUANTILES.values())) * (rank[:, -1:] - 1)
+    last = len(values) - 1
+    low, high = (values[torch.searchsorted(rank, at + 1).clamp(max=last)] for at in (place.floor(), place.ceil()))
+    found = low.lerp(high, place.frac().to(values.dtype))
+    return found.where(rank[:, -1:] > 0, found.new_tensor(torch.nan))
+
+
+DIAGNOSTICS = tuple(update_diagnostics(TokenTerms(*torch.zeros(6, 1, 1).unbind())))
 """Names of the diagnostics."""

@@ -7,26 +7,26 @@ LOG_RATIO_LIMIT = 20.0
 metric `clamped`. A healthy run never reaches it."""
 
 
-def clamped_log_ratio(logp: Tensor, old_logp: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the log-ratio (B, T), within ±20 and 0 where masked, and which valid tokens (B, T) lie outside ±20.
+def clamped_log_ratio(logp: Tensor, old_logp: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the log-ratio (B, T), within ±20 and 0 where masked, and 1 at valid tokens that lie inside ±20, else 0.
 
-    The mask is applied before the clamp, so that values at masked positions (100, −∞, NaN) reach neither the loss nor,
-    through 0·∞, the gradient. A valid token whose log-ratio is not finite counts as outside, with log r = 0.
+    `valid` (B, T) is 1 at valid tokens, else 0. Values at masked positions (100, −∞, NaN) are made finite before the
+    mask is applied, so that they reach neither the loss nor, through 0·∞, the gradient. A valid token whose log-ratio
+    is not finite counts as outside, with log r = 0.
     """
-    raw = (logp - old_logp).where(mask, logp.new_zeros(()))
-    finite = raw.isfinite()
-    outside = ~finite | (raw.abs() > LOG_RATIO_LIMIT)
-    log_ratio = raw.where(finite, logp.new_zeros(())).clamp(-LOG_RATIO_LIMIT, LOG_RATIO_LIMIT)
-    return log_ratio, outside
+    raw = logp - old_logp
+    log_ratio = raw.nan_to_num(0, 0, 0).clamp_(-LOG_RATIO_LIMIT, LOG_RATIO_LIMIT).mul_(valid)
+    inside = raw.eq_(log_ratio).mul_(valid)
+    return log_ratio, inside
 
 
-def importance_ratio(log_ratio: Tensor, mask: Tensor, level: str) -> Tensor:
-    """Return the ratio (B, T) of a log-ratio (B, T) that is 0 where masked.
+def importance_ratio(log_ratio: Tensor, length: Tensor, level: str) -> Tensor:
+    """Return the ratio of a log-ratio (B, T) that is 0 where masked; `length` (B, 1) counts the valid tokens of rows.
 
-    `token`: exp(log r_it). `sequence` and `sequence_token`: s_i = exp(mean_t log r_it) at every token of the row (GSPO,
-    2507.18071, eq 7 and 14). The last two have the same value, but combine advantages with the gradient differently.
+    `token`: exp(log r_it), (B, T). `sequence` and `sequence_token`: s_i = exp(mean_t log r_it), (B, 1), for every token
+    of the row (GSPO, 2507.18071, eq 7 and 14). The last two have the same value, but combine advantages with the
+    gradient differently.
     """
     if level == "token":
         return log_ratio.exp()
-    length = mask.sum(dim=1, keepdim=True).clamp(min=1)
-    return (log_ratio.sum(dim=1, keepdim=True) / length).exp().expand_as(log_ratio)
+    return (log_ratio.sum(dim=1, keepdim=True) / length.clamp(min=1)).exp()

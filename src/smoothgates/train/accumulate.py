@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from smoothgates.distributed.ranks import Ranks
+from smoothgates.objective.diagnostics import TokenTerms, update_diagnostics
 from smoothgates.policy.routing import no_routes, routing
 from smoothgates.rollout.collect import Rollout
 from smoothgates.specs.train import EngineConfig, TrainSpec
@@ -17,8 +18,8 @@ from smoothgates.train.engine.engine import Engine, Sequences
 from smoothgates.train.microbatch import deal
 from smoothgates.train.routing_replay import RoutingReplay
 
-Loss = Callable[[Tensor, Tensor], tuple[Tensor, dict[str, Tensor]]]
-"""Rows (n,) of a rollout and their log-probabilities (n, w) → the loss, (), and diagnostics, each ()."""
+Loss = Callable[[Tensor, Tensor], tuple[Tensor, TokenTerms]]
+"""Rows (n,) of a rollout and their log-probabilities (n, w) → the loss, (), and what its diagnostics are made of."""
 
 
 def accumulate(
@@ -37,15 +38,15 @@ def accumulate(
         present = batch if len(batch) else rows[:1]
         logp, entropy = replay.score(present, sequences.select(present), len(batch))
         logp, entropy = logp[: len(batch)], entropy[: len(batch)]
-        value, diagnostics = loss(batch, logp)
+        value, terms = loss(batch, logp)
         engine.backward(value, last=i == len(batches) - 1)
         scored.append((batch, logp.detach(), entropy))
     if len(batches) > 1 or engine.ranks.size > 1:
         parts = engine.ranks.gather([tuple(tensor.cpu() for tensor in each) for each in scored])
         rows, logp, entropy = concatenate(parts, int(rollout.lengths[rows].max()))
-        value, diagnostics = loss(rows, logp)
+        value, terms = loss(rows, logp)
     mask = rollout.mask[rows, : entropy.shape[1]].to(entropy.device)
-    metrics = diagnostics | {"loss": value.detach(), "policy_entropy": entropy[mask].mean()}
+    metrics = update_diagnostics(terms) | {"loss": value.detach(), "policy_entropy": entropy[mask].mean()}
     return dict(zip(metrics, torch.stack(list(metrics.values())).tolist(), strict=True)), replay
 
 

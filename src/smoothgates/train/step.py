@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from smoothgates.objective import group_advantages, policy_loss, step_denominator
+from smoothgates.objective.diagnostics import TokenTerms
 from smoothgates.rollout.collect import Actor, Rollout, collect
 from smoothgates.specs.train import Regime, TrainSpec
 from smoothgates.train.accumulate import accumulate, old_logprobs
@@ -63,11 +64,11 @@ def update(engine: Engine, rollout: Rollout, rows: Tensor, spec: TrainSpec, upda
     # Completions of groups without variance are not trained on, but they count here: their gradient is zero.
     denominator = step_denominator(rollout.sampled, method).item() / spec.regime.minibatches
 
-    def loss(chosen: Tensor, logp: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    def loss(chosen: Tensor, logp: Tensor) -> tuple[Tensor, TokenTerms]:
         width, device = logp.shape[1], logp.device
-        token_advantage = advantage[chosen].expand(-1, rollout.mask.shape[1])[:, :width]
-        old_logp, mask = rollout.old_logp[chosen, :width], rollout.mask[chosen, :width]
-        return policy_loss(logp, old_logp.to(device), token_advantage.to(device), mask.to(device), method, denominator)
+        columns = (rollout.old_logp, advantage, rollout.mask)
+        old_logp, own, mask = (each[chosen, :width].to(device) for each in columns)
+        return policy_loss(logp, old_logp, own, mask, method, denominator)
 
     metrics, routing = accumulate(engine, rollout, rows, loss, spec)
     norm = math.nan
