@@ -15,11 +15,18 @@ from .parts import PARTS
 from .runner import FAILED, alone, facts, measured
 
 
+def named(word: str) -> str:
+    """The part of this name. Raises ArgumentTypeError if there is none."""
+    if word.upper() not in PARTS:
+        raise argparse.ArgumentTypeError(f"expected one of {', '.join(PARTS).lower()}, got '{word}'")
+    return word.upper()
+
+
 def main(words: list[str] | None = None) -> int:
     """Measure, print and write. Returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("parts", nargs="*", choices=[part.lower() for part in PARTS])
-    asked = [part.upper() for part in parser.parse_args(words).parts] or list(PARTS)
+    parser.add_argument("parts", nargs="*", type=named, help=" ".join(PARTS).lower())
+    asked = parser.parse_args(words).parts or list(PARTS)
     os.environ["OMP_NUM_THREADS"] = "1"  # a part that measures two threads says so itself
     rows = [row for part in asked for row in measured(part)]
     line = json.dumps(

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from functools import partial
 from statistics import median
-from unittest.mock import patch
 
 import torch
 from torch import Tensor
@@ -13,8 +12,7 @@ from torch.utils._pytree import tree_leaves
 from smoothgates.distributed.ranks import Ranks
 from smoothgates.methods.method import Method
 from smoothgates.methods.table import load_methods
-from smoothgates.objective import policy_loss
-from smoothgates.objective.diagnostics import update_diagnostics
+from smoothgates.objective import policy_loss, update_diagnostics
 from smoothgates.policy.decoder import Decoder
 from smoothgates.seeds import torch_stream
 from smoothgates.specs.train import EngineConfig
@@ -71,21 +69,14 @@ def plain(logp: Tensor, old: Tensor, advantage: Tensor, mask: Tensor) -> None:
 
 def bare(logp: Tensor, old: Tensor, advantage: Tensor, mask: Tensor, method: Method) -> None:
     """A method without diagnostics."""
-    torch.autograd.grad(bare_loss(logp, old, advantage, mask, method), logp)
+    torch.autograd.grad(policy_loss(logp, old, advantage, mask, method)[0], logp)
 
 
 def full(logp: Tensor, old: Tensor, advantage: Tensor, mask: Tensor, method: Method) -> None:
     """A method with them."""
-    loss, found = policy_loss(logp, old, advantage, mask, method)
-    if not isinstance(found, dict):
-        update_diagnostics(found)
+    loss, terms = policy_loss(logp, old, advantage, mask, method)
+    update_diagnostics(terms)
     torch.autograd.grad(loss, logp)
-
-
-def bare_loss(*given: Tensor | Method) -> Tensor:
-    """The loss alone."""
-    with patch.dict(policy_loss.__globals__, update_diagnostics=lambda *_: {}):
-        return policy_loss(*given)[0]
 
 
 def laptop_update(given: tuple[Tensor, ...], method: Method) -> Callable[[], None]:
@@ -99,7 +90,7 @@ def laptop_update(given: tuple[Tensor, ...], method: Method) -> Callable[[], Non
 
     def update() -> None:
         logp, _ = engine.score(ids, starts, lengths)
-        engine.backward(bare_loss(logp, old, advantage, mask, method), last=True)
+        engine.backward(policy_loss(logp, old, advantage, mask, method)[0], last=True)
         engine.step(1.0)
 
     return update

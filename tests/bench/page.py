@@ -21,10 +21,10 @@ HEAD = """# Performance
 `make bench` measures this table anew and rewrites this page; `python -m tests.bench k2` measures one part. The page
 was made on {date} from commit {commit}{dirty}, on {cores} cores of {processor} ({kernels}), with torch {torch}.
 
-Each row is the median of some repeats, after calls that are not counted, with the interquartile range as its spread.
-What is compared takes turns, A B A B, so that drift of the machine affects all alike. Times are CPU seconds on one thread
-where nothing else is said, and seconds on a GPU. A ratio is the row's value divided by that of what stands beside it, in
-the same unit: less is better for times and memory, more for rates.
+Each row is the median of some repeats, after calls that are not counted. Its spread is the interquartile range.
+What is compared takes turns, A B A B, so that drift of the machine affects all alike. Times are CPU seconds on one
+thread where nothing else is said, and seconds on a GPU. A ratio is the row's value divided by that of what stands
+beside it, in the same unit: less is better for times and memory, more for rates.
 
 **What the ratios mean.** On CPUs they rank implementations of one computation on one machine. They say nothing about
 systems: on a GPU, other kernels, transfers and a server for completions decide. K0 to K3 run on a GPU where torch finds

@@ -23,16 +23,16 @@ PARTS = {
     "K1": Part(
         "Gates",
         ("gates",),
-        "The loss of each method of `config/methods.yaml` and its gradient, on the same log-probabilities. Plain policy "
-        "gradient is −r·Â with the same mask, by autograd. The last column says what the ratio is with the diagnostics "
-        "that training records, and how many bytes the arguments and results of torch's operations have.",
+        "The loss of each method of `config/methods.yaml` and its gradient, on the same log-probabilities. Plain "
+        "policy gradient is −r·Â with the same mask, by autograd. The last column says what the ratio is with the "
+        "diagnostics that training records, and how many bytes the arguments and results of torch's operations have.",
     ),
     "K2": Part(
         "Log-probabilities of tokens",
         ("logprobs",),
-        "Forward and backward, from hidden states of width 64, over a vocabulary of 151,936 words. Entropy is included, "
-        "but for Liger, which has none. Peak memory is that of a process of its own, beyond the gradients that all "
-        "return. Values and gradients are compared first: they agree to 10⁻⁴.",
+        "Forward and backward, from hidden states of width 64, over a vocabulary of 151,936 words. Entropy is "
+        "included, but for Liger, which has none. Peak memory is that of a process of its own, beyond the gradients "
+        "that all return. Values and gradients are compared first: they agree to 10⁻⁴.",
     ),
     "K3": Part("One RL step", ("step",), "Ours beside TRL's, on equal work."),
     "K4": Part(
@@ -47,11 +47,16 @@ PARTS = {
         "Ours stores the passages too, and maps its index from files. bm25s by hand keeps its index in memory, and "
         "returns the numbers of passages.",
     ),
-    "K6": Part("Starting a job, and the DAG", ("startup", "dag"), "Processes, with those that they start."),
+    "K6": Part(
+        "Starting a job, and the DAG",
+        ("startup", "overhead"),
+        "CPU seconds of a process that starts, and of Snakemake's own process, without those of its jobs.",
+    ),
     "K7": Part("Evaluation", ("evaluation",), "The whole process, its start included, divided by its runs."),
     "K8": Part(
         "Where each CPU second of a study goes",
         ("study",),
-        "From the `run.json` of each job of the study that was in the checkout, with the share of the whole as a bar.",
+        "From the `run.json` of each job of the finished study that was in the checkout; Snakemake's own seconds from a "
+        "study of as many jobs that do nothing. The bar is the share of the whole.",
     ),
 }
