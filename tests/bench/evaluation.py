@@ -10,7 +10,7 @@ from pathlib import Path
 from smoothgates.stages import policy, prepare
 from smoothgates.study.loader import load_study
 
-from .harness import Row, run_process, summary
+from .harness import Row, cpu_seconds, summary
 
 TASK, REGIME, BENCHMARK = "math", "near", "heldout"
 
@@ -36,7 +36,7 @@ def measure(study: str = "laptop", steps: int = 200, repeats: int = 3) -> Iterat
         command = [sys.executable, "-m", "smoothgates", "evaluate", "--spec", spec.canonical(), "--data", str(data)]
         for seed in range(seeds):
             command += ["--model", str(model), "--out", str(folder / f"scores/{seed}/{BENCHMARK}.json")]
-        found = [run_process(command)[0] / seeds for _ in range(repeats)]
+        found = [cpu_seconds(command) / seeds for _ in range(repeats)]
     what = f"evaluate a run of {TASK} with {1 + len(checkpoints)} policies, {seeds} seeds in a process"
     yield summary(found, part="K7", what=what, unit="s", target="<= 0.6")
 

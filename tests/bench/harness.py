@@ -1,6 +1,6 @@
 """What all parts of the benchmark share: a row of the table, and how times are taken."""
 
-import os
+import resource
 import statistics
 import subprocess
 import time
@@ -21,8 +21,8 @@ class Row:
     unit: str = ""
     median: float | None = None
     """None if it was not measured; `note` says why."""
-    spread: float = 0.0
-    """Interquartile range."""
+    spread: float | None = None
+    """Interquartile range. None for a single value."""
     repeats: int = 0
     against: str = ""
     """What it is compared with."""
@@ -57,10 +57,10 @@ def alternate(functions: Mapping[str, Callable[[], object]], repeats: int, clock
     return times
 
 
-def spread(values: list[float]) -> float:
-    """The interquartile range."""
+def spread(values: list[float]) -> float | None:
+    """The interquartile range. None of a single value."""
     if len(values) < 2:
-        return 0.0
+        return None
     first, _, third = statistics.quantiles(values, n=4, method="inclusive")
     return third - first
 
@@ -93,17 +93,14 @@ def device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def run_process(command: list[str], **options: object) -> tuple[float, float, float]:
-    """Run a command. Return its CPU seconds, with those of its children, its seconds, and its peak memory in MiB.
+def cpu_seconds(command: list[str]) -> float:
+    """CPU seconds of a command, with those of the processes that it waits for.
 
     Raises RuntimeError with the last line of its errors if it fails.
     """
-    began = time.perf_counter()
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, **{**quiet, **options}) as process:
-        said = process.stderr.read()
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise RuntimeError(f"{' '.join(command)}: {said.strip().rpartition(chr(10))[2]}")
-    return usage.ru_utime + usage.ru_stime, time.perf_counter() - began, usage.ru_maxrss / 1024
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"exit status {done.returncode}: {done.stderr.strip().rpartition(chr(10))[2]}")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime

@@ -50,7 +50,7 @@ def cells(row: Row) -> tuple[str, ...]:
     """A row of the table, as text."""
     ratio = "" if row.ratio is None else number(row.ratio)
     measured = "" if row.median is None else f"{number(row.median)} {row.unit}"
-    apart = "" if row.repeats < 2 else f"{number(row.spread)} ({row.repeats})"
+    apart = "" if row.spread is None else f"{number(row.spread)} ({row.repeats})"
     target = row.target.replace("<=", "≤").replace(">=", "≥")
     reached = {None: "", True: " ✓", False: " ✗"}[row.reached]
     return (row.what, measured, apart, row.against, ratio, target + reached, row.note)
@@ -66,7 +66,7 @@ def markdown_table(rows: Iterable[Row]) -> str:
         *most, note = cells(row)
         bar = "█" * round(BAR * row.ratio) if row.part == "K8" and row.ratio is not None else note
         lines.append((*most, bar))
-    return "".join(f"| {' | '.join(line)} |\n".replace("|  |", "| |") for line in lines)
+    return "".join(f"|{'|'.join(f' {text} ' if text else ' ' for text in line)}|\n" for line in lines)
 
 
 def text_table(rows: list[Row]) -> str:

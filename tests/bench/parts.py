@@ -34,7 +34,11 @@ PARTS = {
         "included, but for Liger, which has none. Peak memory is that of a process of its own, beyond the gradients "
         "that all return. Values and gradients are compared first: they agree to 10⁻⁴.",
     ),
-    "K3": Part("One RL step", ("step",), "Ours beside TRL's, on equal work."),
+    "K3": Part(
+        "One RL step",
+        ("beside_trl",),
+        "Ours beside TRL's on equal work, after loss and gradient norm were found equal.",
+    ),
     "K4": Part(
         "Verdicts",
         ("verdicts",),
@@ -56,7 +60,7 @@ PARTS = {
     "K8": Part(
         "Where each CPU second of a study goes",
         ("study",),
-        "From the `run.json` of each job of the finished study that was in the checkout; Snakemake's own seconds from a "
-        "study of as many jobs that do nothing. The bar is the share of the whole.",
+        "From the `run.json` of each job of the finished study that was in the checkout; Snakemake's own seconds from "
+        "a study of as many jobs that do nothing. The bar is the share of the whole.",
     ),
 }

@@ -54,7 +54,7 @@ def measured(part: str) -> list[Row]:
         began = time.monotonic()
         try:
             rows += alone(rows_of, module)
-        except Exception as error:  # whatever it is, the other parts are measured
+        except (Exception, SystemExit) as error:  # whatever it is, the other parts are measured
             said = " ".join(str(error).split())
             rows.append(Row(part, f"tests/bench/{module}.py", note=f"{FAILED}{type(error).__name__}: {said}"))
         print(f"{part} {module}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
