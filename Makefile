@@ -95,8 +95,9 @@ bench: .venv-bench/.ready  ## Measure the speed of the parts beside other code, 
 schema: $(READY)  ## Rewrite workflow/schemas, after changing a config record
 	$(BIN)/python -m smoothgates schema
 
-docs: $(READY)  ## Rewrite docs/gates.md, after changing a gate
+docs: $(READY)  ## Rewrite docs/gates.md and docs/performance.md, after changing a gate or the words of the latter
 	$(BIN)/python -m smoothgates gate-table
+	$(BIN)/python -m tests.bench.page
 
 site: .venv-docs/.ready  ## Build the documentation into site/; a broken link is an error
 	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/python -m mkdocs build --strict --quiet

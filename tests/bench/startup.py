@@ -14,7 +14,7 @@ COMMANDS = {
 }
 
 
-def measure(repeats: int = 5) -> Iterator[Row]:
+def measure(repeats: int = 3) -> Iterator[Row]:
     """Each in a process of its own, in turns; all beside the first."""
     found: dict[str, list[float]] = {name: [] for name in COMMANDS}
     for i in range(repeats + 1):
