@@ -1,7 +1,7 @@
 """Measure all parts, or those that are named: `python -m tests.bench k2 k5`.
 
-Prints a table and, as its last line, the same as JSON. A measurement of all parts rewrites docs/performance.md. A part
-that fails has its error in the table, and the exit code is 1.
+Prints the table of each part and, as its last line, all of them as JSON. A measurement of all parts rewrites
+docs/performance.md. A part that fails has its error in the table, and the exit code is 1.
 """
 
 import argparse
@@ -28,11 +28,12 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("parts", nargs="*", type=named, help=" ".join(PARTS).lower())
     asked = parser.parse_args(words).parts or list(PARTS)
     os.environ["OMP_NUM_THREADS"] = "1"  # a part that measures two threads says so itself
-    rows = [row for part in asked for row in measured(part)]
-    line = json.dumps(
-        {"schema_version": 1, **alone(facts), "rows": [{**asdict(row), "reached": row.reached} for row in rows]}
-    )
-    print(text_table(rows))
+    record, rows = {"schema_version": 1, **alone(facts)}, []
+    for part in asked:
+        found = measured(part)
+        rows += found
+        print(text_table(found), end="\n\n", flush=True)
+    line = json.dumps({**record, "rows": [asdict(row) | {"reached": row.reached} for row in rows]})
     if asked == list(PARTS):
         write(line)
     print(line)
