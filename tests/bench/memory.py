@@ -87,12 +87,12 @@ def child(kind: str, tokens: int, hidden: int, vocabulary: int, chunk: int = CHU
     else:
         Path("/proc/self/clear_refs").write_text("5")  # reset the peak
     clock = time.perf_counter if states.is_cuda else time.process_time
-    before, began = memory("VmRSS"), clock()
+    before, began = resident("VmRSS"), clock()
     logp, entropy = way(states, head, targets, chunk)
     to_states, to_head = torch.autograd.grad((logp * factors).sum(), (states, head))
     if states.is_cuda:
         torch.cuda.synchronize()
-    seconds, extra = clock() - began, memory("VmHWM") - before
+    seconds, extra = clock() - began, resident("VmHWM") - before
     # Checksums that differ if the results do: the product of each vector with a random one.
     generator = torch.Generator().manual_seed(1)
     weights = torch.rand(hidden, generator=generator).double()
@@ -106,7 +106,7 @@ def child(kind: str, tokens: int, hidden: int, vocabulary: int, chunk: int = CHU
     }
 
 
-def memory(key: str) -> float:
+def resident(key: str) -> float:
     """MiB of this process that are resident (VmRSS), or their peak (VmHWM); on a GPU, the same of its tensors."""
     import torch
 

@@ -63,4 +63,10 @@ PARTS = {
         "From the `run.json` of each job of the finished study that was in the checkout; Snakemake's own seconds from "
         "a study of as many jobs that do nothing. The bar is the share of the whole.",
     ),
+    "K9": Part(
+        "Growth",
+        ("growing",),
+        "A small policy, which shows best what is not arithmetic. Memory and time that should not grow are compared at "
+        "a large and a small size.",
+    ),
 }

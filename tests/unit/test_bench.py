@@ -16,6 +16,7 @@ from tests.bench import (
     dag,
     evaluation,
     gates,
+    growing,
     harness,
     logprobs,
     overhead,
@@ -167,6 +168,29 @@ def test_a_step_beside_trl_is_compared_as_a_speed_and_in_memory_as_it_is():
     assert (memory.ratio, memory.reached) == (0.7, False)
 
 
+def test_growth_is_a_straight_line_and_ratios_of_large_to_small():
+    facts = {
+        "tokens": [1024, 4096],
+        "line": {"start": 0.1, "slope": 1e-5, "r2": 0.98},
+        "memory": [
+            {"rows": 128, "update_mib": 10.0},
+            {"rows": 512, "update_mib": 20.0},
+            {"rows": 4096, "update_mib": 11.0},
+        ],
+        "history": [0.002, 0.003],
+        "analysis": {"3": 0.1, "40": 1.0, "400": 12.0},
+    }
+    line, memory, history, analysis = growing.rows(facts)
+    assert line.reached is False
+    assert (memory.median, memory.ratio) == (11.0, 1.1)
+    assert (history.median, history.ratio) == (3.0, 1.5)
+    assert (analysis.what, analysis.against, analysis.ratio) == (
+        "comparing ten methods with 400 seeds",
+        "40 seeds",
+        12.0,
+    )
+
+
 def test_evaluation_is_measured_as_a_process(tmp_path):
     smoke = yaml.safe_load(Path("tests/workflow/smoke.yaml").read_text())
     smoke["method_table"] = str(Path("config/methods.yaml").resolve())
@@ -216,7 +240,7 @@ def test_one_part_is_measured_by_its_name_and_ends_with_a_line_of_json():
 def test_an_unknown_part_is_bad_input():
     done = bench("k99")
     assert done.returncode == 2
-    assert done.stderr.splitlines()[-1].endswith("expected one of k0, k1, k2, k3, k4, k5, k6, k7, k8, got 'k99'")
+    assert done.stderr.splitlines()[-1].endswith("expected one of k0, k1, k2, k3, k4, k5, k6, k7, k8, k9, got 'k99'")
 
 
 def test_the_page_shows_the_committed_measurement():
