@@ -8,6 +8,7 @@ FOUND = $(foreach version,$(PYTHONS),$(shell python$(version) -c 'print("python$
 PYTHON ?= $(firstword $(FOUND) python3)
 BIN := .venv/bin
 SCALE := .venv-scale/bin
+BENCH := .venv-bench/bin
 READY := .venv/.ready
 STUDY ?= laptop
 override STUDY := $(value STUDY)
@@ -88,14 +89,15 @@ parity: scale  ## Compare the losses with TRL's own code
 attack: $(READY)  ## Try to earn math rewards with wrong answers
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.attack
 
-bench: $(READY)  ## Measure the speed of the parts, as ratios to other implementations
-	for part in run memory dag verdicts retrieval; do OMP_NUM_THREADS=1 $(BIN)/python tests/bench/$$part.py || exit; done
+bench: .venv-bench/.ready  ## Measure the speed of the parts beside other code, and rewrite docs/performance.md
+	OMP_NUM_THREADS=1 $(BENCH)/python -m tests.bench
 
 schema: $(READY)  ## Rewrite workflow/schemas, after changing a config record
 	$(BIN)/python -m smoothgates schema
 
-docs: $(READY)  ## Rewrite docs/gates.md, after changing a gate
+docs: $(READY)  ## Rewrite docs/gates.md and docs/performance.md, after changing a gate or the words of the latter
 	$(BIN)/python -m smoothgates gate-table
+	$(BIN)/python -m tests.bench.page
 
 site: .venv-docs/.ready  ## Build the documentation into site/; a broken link is an error
 	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/python -m mkdocs build --strict --quiet
@@ -156,6 +158,15 @@ slurm: $(READY)  ## Install Snakemake's plugin for SLURM, once
 	$(call supported,$(PYTHONS))
 	$(PYTHON) -m venv .venv-docs
 	.venv-docs/bin/$(PIP) --no-deps --require-hashes -r envs/docs.txt
+	touch $@
+
+# .venv, and beside it what the project is compared with: nothing is installed twice.
+.venv-bench/.ready: $(READY) envs/bench.txt
+	$(BIN)/python -m venv .venv-bench
+	$(BENCH)/$(PIP) --no-deps --require-hashes -r envs/bench.txt
+	$(BENCH)/python -c 'import sys, sysconfig; print("import site; site.addsitedir(%r)" % sys.argv[1], \
+		file=open(sysconfig.get_path("purelib") + "/venv.pth", "w"))' \
+		"$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
 	touch $@
 
 scale: .venv-scale/.ready  ## Build .venv-scale, a second environment to try vLLM and DeepSpeed on CPUs, once

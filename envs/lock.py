@@ -3,6 +3,7 @@
 venv.txt             the developers' .venv, without torch
 lock.txt             .venv-lock, which makes these locks
 docs.txt             .venv-docs, which builds the documentation
+bench.txt            what .venv-bench adds to .venv
 scale.txt            the versions of scale.in, without torch
 NAME.lock            the environment NAME. control, train and report have the versions of venv.txt; train-cuda is
                      resolved by itself, because vLLM requires older versions of some packages
@@ -28,6 +29,7 @@ from pathlib import Path
 FOLDER = Path("envs")
 IN_VENV = {"control": ("control", "slurm"), "train": ("train",), "report": ("report",)}
 """Environment → its extras."""
+OF_VENV = ("control", "train", "report", "test")
 ALONE = {"train-cuda": ("train-cuda",)}
 PYTHONS = ("3.11", "3.12", "3.13")
 """The supported versions, which pyproject.toml names too, from the oldest up."""
@@ -39,6 +41,7 @@ EVERYWHERE = tuple(product(PYTHONS, (LINUX, LINUX_ARM, MAC)))
 # files name.
 GPUS = (("3.11", LINUX),)
 SCALE = (("3.11", "x86_64-manylinux_2_31"),)
+BENCH = tuple(product(PYTHONS, (LINUX, LINUX_ARM)))  # Liger requires triton, which macOS has not
 PLATFORM_MARKERS = {
     (LINUX, LINUX_ARM, MAC): [],
     (LINUX, LINUX_ARM): ["sys_platform == 'linux'"],
@@ -55,6 +58,7 @@ HEAD = """\
 """
 WHERE = {
     EVERYWHERE: "Python 3.11 to 3.13 on Linux (glibc 2.28 or newer; x86_64, aarch64) and macOS 14 or newer (arm64)",
+    BENCH: "Python 3.11 to 3.13 on Linux (glibc 2.28 or newer; x86_64, aarch64)",
     GPUS: "Python 3.11 on Linux (glibc 2.28 or newer) on x86_64",
     SCALE: "Python 3.11 on Linux (glibc 2.31 or newer) on x86_64",
 }
@@ -172,15 +176,19 @@ def script(env: str, lock: str) -> str:
 
 
 def main() -> None:
-    venv, lock, docs, scale = (FOLDER / f"{name}.txt" for name in ("venv", "lock", "docs", "scale"))
+    venv, lock, docs, scale, bench = (FOLDER / f"{name}.txt" for name in ("venv", "lock", "docs", "scale", "bench"))
     uv = tomllib.loads(Path("pyproject.toml").read_text())["project"]["optional-dependencies"]["lock"]
     write(lock, dict.fromkeys(EVERYWHERE, uv))
     write(docs, everywhere(("docs",), pins_of(docs), (), EVERYWHERE))
     write(scale, dict.fromkeys(SCALE, pins_of(FOLDER / "scale.in")), "scale.in", apart=("torch==",))
     preferred = [pin for env in IN_VENV for pin in pins_of(FOLDER / f"{env}.lock")]
     pins = everywhere((*sum(IN_VENV.values(), ()), "test"), {*preferred, *pins_of(venv)}, (), EVERYWHERE)
-    own = everywhere(("control", "train", "report", "test"), (), pins[EVERYWHERE[0]], EVERYWHERE)
+    own = everywhere(OF_VENV, (), pins[EVERYWHERE[0]], EVERYWHERE)
     write(venv, own, apart=APART)
+    beside = everywhere(
+        (*OF_VENV, "bench"), pins_of(bench), sorted({pin for each in own.values() for pin in each}), BENCH
+    )
+    write(bench, {target: sorted({*beside[target]} - {*own[target]}) for target in BENCH}, apart=APART)
     for env, extras in (IN_VENV | ALONE).items():
         path = FOLDER / f"{env}.lock"
         held = [] if env in ALONE else sorted({pin for wanted in pins.values() for pin in wanted})

@@ -52,7 +52,7 @@ def asked(env):
 
 
 def test_each_environment_is_an_extra_with_three_files():
-    assert {*PROJECT["optional-dependencies"]} == {*ALL, "slurm", "test", "lock", "docs"}
+    assert {*PROJECT["optional-dependencies"]} == {*ALL, "slurm", "test", "bench", "lock", "docs"}
     for suffix in (".yaml", ".lock", ".post-deploy.sh"):
         assert sorted(path.name for path in ENVS.glob(f"*{suffix}")) == sorted(env + suffix for env in ALL)
 
@@ -66,7 +66,9 @@ def lines(name):
     return [match.groups() for match in found]
 
 
-@pytest.mark.parametrize("name", [*(f"{env}.lock" for env in ALL), "venv.txt", "scale.txt", "lock.txt", "docs.txt"])
+@pytest.mark.parametrize(
+    "name", [*(f"{env}.lock" for env in ALL), *(f"{env}.txt" for env in ("venv", "bench", "scale", "lock", "docs"))]
+)
 def test_whatever_is_installed_has_hashes_and_markers_that_are_understood(name):
     found = lines(name)
     assert len({package for package, *_ in found}) == len(found)
@@ -129,7 +131,7 @@ def test_torch_alone_comes_without_a_hash():
     """The build is the user's choice: where it is, no other package is left without a hash."""
     makefile = (ROOT / "Makefile").read_text()
     installs = re.findall(r"\$\(PIP\)(.*?)(?:;|$)", makefile, re.MULTILINE)
-    assert len(installs) == 11
+    assert len(installs) == 12
     assert {words.split()[-1] for words in installs if "--require-hashes" not in words} == {"$(TORCH)", "."}
     assert all("--no-deps" in words or words.split() == ["$(TORCH)"] for words in installs if "lock.txt" not in words)
     assert "pip install" not in makefile.replace("PIP = python -m pip install", "")
@@ -176,6 +178,15 @@ def test_the_venv_and_its_environments_hold_the_same_versions():
         assert all(name.startswith((*LOCK["APART"], OF_SLURM)) for name in other)
         assert all(name.startswith(OF_SLURM) for name in drift(env))
     assert {normal(Requirement(pin).name) for pin in PROJECT["optional-dependencies"]["test"]} <= venv.keys()
+
+
+def test_bench_adds_to_the_venv_what_the_project_is_compared_with():
+    venv, bench = ({name: version for name, version, _ in lines(f"{env}.txt")} for env in ("venv", "bench"))
+    pins = {
+        normal(pin.name): str(pin.specifier)[2:] for pin in map(Requirement, PROJECT["optional-dependencies"]["bench"])
+    }
+    assert pins.items() <= bench.items()
+    assert not bench.keys() & venv.keys()
 
 
 def test_the_cuda_environment_differs_only_where_pyproject_says_so():
