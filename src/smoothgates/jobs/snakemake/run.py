@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 from snakemake.exceptions import MissingInputException, WorkflowError
@@ -12,6 +13,8 @@ from smoothgates.errors import BadInput
 from smoothgates.io.paths import Paths
 from smoothgates.jobs.snakemake.causes import Causes
 from smoothgates.jobs.snakemake.exclusive import alone
+from smoothgates.prefork.owner import serving
+from smoothgates.provenance.code_closure import SOURCE
 
 Execute = Callable[..., None]
 
@@ -19,23 +22,28 @@ FAILED = "At least one job did not complete successfully"
 """Snakemake's last message, whatever the cause."""
 
 
-def watched(workflow, study: str) -> Execute:
+THREADS = ("OMP", "GOTO", "OPENBLAS", "MKL", "VECLIB", "NUMEXPR")
+"""Snakemake sets *_NUM_THREADS to the threads of a job, and all jobs have one."""
+
+
+def watched(workflow, study: str, device: str = "cpu") -> Execute:
     """A replacement for the method `execute` of a Snakemake workflow.
 
     Only one process at a time may run the study. If jobs fail or stop, their causes are printed last. A dry run takes
-    no lock and prints what Snakemake prints.
+    no lock and prints what Snakemake prints. Jobs on this machine's CPUs are forks of one process.
     """
     execute, causes = workflow.execute, Causes()
 
-    def run(*args, **how) -> None:
+    def run(executor, *args, **how) -> None:
         dry = workflow.output_settings.dryrun or not workflow.execution_settings.lock
         try:
             check_writable(study, dry)
             if dry:
-                return execute(*args, **how)
-            with alone(study):
+                return execute(executor, *args, **how)
+            here = executor.name == "local" and not workflow.deployment_settings.deployment_method
+            with alone(study), serving(job_environment()) if here and device == "cpu" else nullcontext():
                 logger.addFilter(causes)
-                return execute(*args, **how)
+                return execute(executor, *args, **how)
         except MissingInputException as error:
             refuse(missing(str(error)))
         except BadInput as error:
@@ -48,6 +56,12 @@ def watched(workflow, study: str) -> Execute:
         sys.exit(causes.print_causes())
 
     return run
+
+
+def job_environment() -> dict[str, str]:
+    """The environment of the jobs that this process starts."""
+    threads = {f"{library}_NUM_THREADS": "1" for library in THREADS}
+    return {**os.environ, **threads, "PYTHONPATH": str(SOURCE)}
 
 
 def check_writable(study: str, dry: bool = False) -> None:
