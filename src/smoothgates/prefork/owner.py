@@ -10,9 +10,11 @@ from pathlib import Path
 
 from smoothgates.prefork.client import VARIABLE
 
+PROGRAM = Path(__file__).with_name("server.py")
+
 
 @contextmanager
-def serving(environment: Mapping[str, str]) -> Iterator[None]:
+def serving(environment: Mapping[str, str], program: Path = PROGRAM) -> Iterator[None]:
     """Jobs that start within this block, in this environment, find a server.
 
     The server imports nothing before the first job. Its socket has a name, which the kernel gives, but no file.
@@ -26,7 +28,7 @@ def serving(environment: Mapping[str, str]) -> Iterator[None]:
         listener.listen(128)
         name = listener.getsockname()[1:].decode()
         process = subprocess.Popen(
-            [python, Path(__file__).with_name("server.py"), str(listener.fileno())],
+            [python, program, str(listener.fileno())],
             pass_fds=[listener.fileno()],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
