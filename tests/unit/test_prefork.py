@@ -63,9 +63,8 @@ class Jobs:
         for name in ("__init__.py", "__main__.py"):
             shutil.copy(SOURCE / name, package / name)
         program = package / "prefork/server.py"
-        text = program.read_text()
-        start = text.index("LIBRARIES = ")
-        program.write_text(f"{text[:start]}LIBRARIES = {libraries}\n{text[text.index(chr(10), start) :]}")
+        before, main, after = program.read_text().partition("\nif __name__")
+        program.write_text(f"{before}\nLIBRARIES = {libraries}{main}{after}")
         self.stage = package / "cli.py"
         self.stage.write_text(STAGE.format(folder=folder))
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"

@@ -40,5 +40,5 @@ def serving(environment: Mapping[str, str], program: Path = PROGRAM) -> Iterator
     try:
         yield
     finally:
-        del os.environ[VARIABLE]
+        os.environ.pop(VARIABLE, None)
         process.stdin.close()

@@ -19,8 +19,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-LIBRARIES = ("torch", "tokenizers", "safetensors.torch", "jinja2.sandbox", "pydantic.json_schema", "typer._adapters")
-"""What the stages import. Pyarrow is not among them: it starts a thread, and threads do not survive a fork."""
+LIBRARIES = ("torch", "tokenizers", "safetensors.torch", "pyarrow.parquet", "pyarrow.pandas_compat", "jinja2.sandbox")
+LIBRARIES += ("yaml", "pydantic.json_schema", "typer._adapters")
+"""What the stages import, also when they run: pyarrow imports pandas to write an evaluation's samples."""
 OWN = {"_", "SHLVL", "PWD", "OLDPWD", "TMPDIR", "TMP", "TEMP", "TEMPDIR"}
 """Environment variables that may differ from the server's: no library reads them when it is imported."""
 MOST = 1 << 20
@@ -98,11 +99,8 @@ class Server:
         if without(request.environment) != without(self.environment):
             return False
         if self.libraries is None:
-            for name in LIBRARIES:
-                importlib.import_module(name)
+            import_libraries()
             self.libraries = state_of_libraries()
-            gc.collect()
-            gc.freeze()  # a collection in a fork would write to every object, and copy its page
         return self.libraries == state_of_libraries() and threads() == 1
 
     def hear(self, pidfd: int) -> None:
@@ -163,6 +161,16 @@ def receive(connection: socket.socket) -> Request:
 def without(environment: dict[str, str]) -> dict[str, str]:
     """The variables that must be equal."""
     return {name: value for name, value in environment.items() if name not in OWN}
+
+
+def import_libraries() -> None:
+    """Import what the stages import, such that this process still has one thread."""
+    os.environ["JE_ARROW_MALLOC_CONF"] = "background_thread:false"  # pyarrow's allocator has one otherwise
+    for name in LIBRARIES:
+        importlib.import_module(name)
+    del os.environ["JE_ARROW_MALLOC_CONF"]
+    gc.collect()
+    gc.freeze()  # a collection in a fork would write to every object, and copy its page
 
 
 def state_of_libraries() -> list[int]:
