@@ -34,16 +34,16 @@ def watched(workflow, study: str, device: str = "cpu") -> Execute:
     """
     execute, causes = workflow.execute, Causes()
 
-    def run(executor, *args, **how) -> None:
+    def run(*args, **how) -> None:
         dry = workflow.output_settings.dryrun or not workflow.execution_settings.lock
         try:
             check_writable(study, dry)
             if dry:
-                return execute(executor, *args, **how)
-            here = executor.name == "local" and not workflow.deployment_settings.deployment_method
+                return execute(*args, **how)
+            here = how["executor_plugin"].name == "local" and not workflow.deployment_settings.deployment_method
             with alone(study), serving(job_environment()) if here and device == "cpu" else nullcontext():
                 logger.addFilter(causes)
-                return execute(executor, *args, **how)
+                return execute(*args, **how)
         except MissingInputException as error:
             refuse(missing(str(error)))
         except BadInput as error:
