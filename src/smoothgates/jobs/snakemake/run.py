@@ -22,8 +22,8 @@ FAILED = "At least one job did not complete successfully"
 """Snakemake's last message, whatever the cause."""
 
 
-THREADS = ("OMP", "GOTO", "OPENBLAS", "MKL", "VECLIB", "NUMEXPR")
-"""Snakemake sets *_NUM_THREADS to the threads of a job, and all jobs have one."""
+THREADS = [f"{name}_NUM_THREADS" for name in ("OMP", "GOTO", "OPENBLAS", "MKL", "NUMEXPR")] + ["VECLIB_MAXIMUM_THREADS"]
+"""Environment variables that Snakemake sets to the number of threads of a job."""
 
 
 def watched(workflow, study: str, device: str = "cpu") -> Execute:
@@ -59,9 +59,8 @@ def watched(workflow, study: str, device: str = "cpu") -> Execute:
 
 
 def job_environment() -> dict[str, str]:
-    """The environment of the jobs that this process starts."""
-    threads = {f"{library}_NUM_THREADS": "1" for library in THREADS}
-    return {**os.environ, **threads, "PYTHONPATH": str(SOURCE)}
+    """The environment of the jobs with one thread that this process starts."""
+    return {**os.environ, **dict.fromkeys(THREADS, "1"), "PYTHONPATH": str(SOURCE)}
 
 
 def check_writable(study: str, dry: bool = False) -> None:
