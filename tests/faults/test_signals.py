@@ -28,9 +28,15 @@ def expected(long) -> dict[str, str]:
     return undisturbed.result()
 
 
+def environment() -> dict[str, str]:
+    """That of this process. Pytest changes a variable during a test."""
+    return {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
+
+
 def begin(run: Run, *flags: str) -> subprocess.Popen:
+    command = run.command("--save-seconds", "0", "--wait", "0", *flags)
     with open(run.folder / "log", "a") as log:
-        return subprocess.Popen(run.command("--save-seconds", "0", "--wait", "0", *flags), stdout=log, stderr=log)
+        return subprocess.Popen(command, stdout=log, stderr=log, env=environment())
 
 
 def wait_for_checkpoint(run: Run) -> None:
@@ -132,7 +138,7 @@ def forks(monkeypatch, long):
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     clients, start = [], begin
     monkeypatch.setattr(sys.modules[__name__], "begin", lambda *how: clients.append(start(*how)) or clients[-1])
-    with serving(os.environ):
+    with serving(environment()):
         yield
     assert not {each["pid"] for each in long.attempts} & {each.pid for each in clients}
 

@@ -4,6 +4,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +21,7 @@ def serving(environment: Mapping[str, str], program: Path = PROGRAM) -> Iterator
     The server imports nothing before the first job. Its socket has a name, which the kernel gives, but no file.
     """
     python = shutil.which("python", path=environment.get("PATH"))
-    if python is None:
+    if python is None or sys.platform != "linux":  # elsewhere there are no pidfds and no sockets without a file
         yield
         return
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:

@@ -57,6 +57,7 @@ class Server:
         owned = True
         while owned or self.clients:
             heard = {connection.fileno(): pidfd for pidfd, (connection, _) in self.clients.items()}
+            # The listener comes after them: a new connection may get the number of one that is closed.
             wanted = [*self.clients, *heard, *([self.listener.fileno(), self.owner] if owned else [])]
             for ready in wait_for(wanted):
                 if ready == self.owner:
@@ -137,6 +138,8 @@ class Server:
             os.dup2(stream, number)
             os.close(stream)
         os.chdir(request.folder)
+        for name in OWN:
+            os.environ.pop(name, None)
         os.environ.update({name: value for name, value in request.environment.items() if name in OWN})
         tempfile.tempdir = None
         if "numpy.random" in sys.modules:
@@ -184,7 +187,7 @@ def threads() -> int:
 
 
 def wait_for(descriptors: list[int]) -> list[int]:
-    """Those that can be read, or whose other end is closed."""
+    """Those that can be read, or whose other end is closed, in this order."""
     poll = select.poll()
     for descriptor in descriptors:
         poll.register(descriptor, select.POLLIN)
