@@ -4,9 +4,13 @@ import os
 import random
 import signal
 import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
+
+from smoothgates.prefork.owner import serving
 
 from .rig import Run, attempt
 
@@ -24,9 +28,15 @@ def expected(long) -> dict[str, str]:
     return undisturbed.result()
 
 
+def environment() -> dict[str, str]:
+    """That of this process. Pytest changes a variable during a test."""
+    return {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
+
+
 def begin(run: Run, *flags: str) -> subprocess.Popen:
+    command = run.command("--save-seconds", "0", "--wait", "0", *flags)
     with open(run.folder / "log", "a") as log:
-        return subprocess.Popen(run.command("--save-seconds", "0", "--wait", "0", *flags), stdout=log, stderr=log)
+        return subprocess.Popen(command, stdout=log, stderr=log, env=environment())
 
 
 def wait_for_checkpoint(run: Run) -> None:
@@ -120,3 +130,23 @@ def test_a_suspended_trainer_that_lost_its_lease_writes_no_more(long, expected):
     assert "writing stops" in long.log.splitlines()[-1]
     assert long.result() == expected
     assert list(long.work.iterdir()) == []
+
+
+@pytest.fixture
+def forks(monkeypatch, long):
+    """Commands are forks of a server: the signals of these tests reach their clients."""
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    clients, start = [], begin
+    monkeypatch.setattr(sys.modules[__name__], "begin", lambda *how: clients.append(start(*how)) or clients[-1])
+    with serving(environment()):
+        yield
+    assert not {each["pid"] for each in long.attempts} & {each.pid for each in clients}
+
+
+def test_killed_clients(forks, long, expected):
+    test_killed(long, expected)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_to_a_client_stops_the_run(number, forks, long, expected):
+    test_a_signal_stops_the_run(number, long, expected)

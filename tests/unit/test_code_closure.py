@@ -2,6 +2,7 @@
 
 import ast
 import importlib.metadata
+import os
 import tomllib
 from pathlib import Path
 
@@ -9,8 +10,9 @@ import pytest
 from reformatting import reformatted
 
 from smoothgates.gates import GATES
-from smoothgates.provenance import code_closure
+from smoothgates.provenance import code_closure, stat_cache
 from smoothgates.provenance.code_closure import NOT_COUNTED, SOURCE, code_of, imported_by, skeleton
+from smoothgates.provenance.stat_cache import StatCache
 from smoothgates.tasks import NAMES, judging_parts
 
 FILES = sorted((SOURCE / "smoothgates").rglob("*.py"))
@@ -190,10 +192,61 @@ def test_every_supported_python_reads_the_same_code():
     )
 
 
-def test_each_file_is_parsed_once(monkeypatch):
-    """A dry run asks for the digests of thousands of jobs."""
+def start_anew(monkeypatch, cache):
+    """What was parsed is forgotten, as in a new process."""
     code_closure._module.cache_clear()
     code_closure.code_digest.cache_clear()
+    monkeypatch.setattr(code_closure, "PARSED", StatCache(cache, Path(code_closure.__file__)))
+
+
+def test_the_next_process_parses_only_what_has_changed(tmp_path, monkeypatch):
+    parts, cache = ("gates.erf", *JUDGED), tmp_path / "cache.json"
+    monkeypatch.setattr(stat_cache, "SETTLED", -(10**18))
+    start_anew(monkeypatch, tmp_path / "nowhere/cache.json")
+    expected = code_closure.code_digest("train", parts)
+    start_anew(monkeypatch, cache)
+    assert code_closure.code_digest("train", parts) == expected
+    parsed, parse = [], code_closure._parse
+    monkeypatch.setattr(code_closure, "_parse", lambda file: parsed.append(file) or parse(file))
+    start_anew(monkeypatch, cache)
+    assert code_closure.code_digest("train", parts) == expected
+    assert parsed == []
+
+
+def test_a_changed_file_is_made_anew(tmp_path, monkeypatch):
+    file, maker, path = (tmp_path / name for name in ("file", "maker", "cache.json"))
+    maker.touch()
+
+    def get(text=None):
+        """What a new process finds in the file."""
+        if text:
+            file.write_text(text)
+        cache = StatCache(path, maker)
+        found = cache.get(file, lambda file: [file.read_text()])
+        cache.save()
+        return found
+
+    assert get("a") == ["a"]
+    assert not path.exists(), "another change might follow at the same time"
+    monkeypatch.setattr(stat_cache, "SETTLED", -(10**18))
+    assert get("b") == ["b"]
+    kept = path.read_bytes()
+    before = file.stat()
+    file.write_text("c")
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert get() == ["c"], "of the same size and the same time of change"
+    monkeypatch.setattr(StatCache, "save", lambda cache: None)
+    file.with_name("other").write_text("d")
+    file.with_name("other").replace(file)
+    assert get() == ["d"]
+    for damaged in (kept[:-9], b"[]", b"{}"):
+        path.write_bytes(damaged)
+        assert get() == ["d"]
+
+
+def test_each_file_is_parsed_once(monkeypatch):
+    """A dry run asks for the digests of thousands of jobs."""
+    start_anew(monkeypatch, Path("nowhere/cache.json"))
     parsed, parse = [], ast.parse
     monkeypatch.setattr(code_closure.ast, "parse", lambda code: parsed.append(code) or parse(code))
     parts = [("gates.erf", *JUDGED), ("gates.clip", *JUDGED), JUDGED]

@@ -8,7 +8,7 @@ import pytest
 
 SOURCE = Path(__file__).parents[2] / "src/smoothgates"
 FLOORS = (
-    ("errors", "seeds"),
+    ("errors", "prefork", "seeds"),
     ("gates", "io"),
     ("distributed", "methods", "provenance", "retrieval"),
     ("objective", "tasks"),

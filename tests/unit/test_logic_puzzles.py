@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smoothgates.io.files import read_parquet
+from smoothgates.io.files import parquet_rows
 from smoothgates.tasks.logic import english
 from smoothgates.tasks.logic.prompts import PROMPTS
 from smoothgates.tasks.logic.puzzles import KINDS, generate_puzzles
@@ -72,7 +72,7 @@ def test_the_solver_finds_the_one_solution_of_every_public_row(name):
 
 @pytest.mark.parametrize("people", [3, 4, 5, 6, 7])
 def test_the_solver_finds_the_one_solution_of_every_row_of_logic_rl(people):
-    found = read_parquet(DATA / "orig" / f"kk_{people}ppl_train.parquet")
+    found = list(parquet_rows(DATA / "orig" / f"kk_{people}ppl_train.parquet"))
     assert len(found) == 900
     for row in found:
         assert solve(ast.literal_eval(row["statements"])) == [tuple(row["solution"])]
@@ -96,7 +96,7 @@ def test_every_public_question_is_what_its_statements_say_in_our_english(name):
 
 def test_the_prompt_is_that_of_logic_rl_to_the_letter():
     prompt = PROMPTS["logic_rl"]
-    for row in read_parquet(DATA / "orig" / "kk_3ppl_train.parquet"):
+    for row in parquet_rows(DATA / "orig" / "kk_3ppl_train.parquet"):
         turns = [("system", prompt.system), ("user", prompt.ask(row["quiz"]))]
         chat = "".join(f"<|im_start|>{role}\n{text}<|im_end|>\n" for role, text in turns)
         assert chat + "<|im_start|>assistant\n" + prompt.prefill == row["prompt"][0]["content"]

@@ -94,16 +94,21 @@ def checkout(finished, tmp_path) -> Checkout:
 
 
 @pytest.fixture
-def clone(finished, tmp_path) -> Checkout:
-    """A new copy of the same project, in which nothing has run."""
-    return Checkout(copy_project(finished.folder, tmp_path / "clone"))
+def clone(tmp_path) -> Checkout:
+    """A new copy of the project with the smoke study, in which nothing has run."""
+    return new_checkout(tmp_path / "clone", "smoke")
+
+
+def new_checkout(folder: Path, study: str) -> Checkout:
+    copy_project(ROOT, folder)
+    shutil.copy(ROOT / f"tests/workflow/{study}.yaml", folder / f"config/{study}.yaml")
+    return Checkout(folder)
 
 
 def run_study(folder: Path, study: str, mirror: Path | None = None) -> Checkout:
     import torch  # noqa: F401  (the study's jobs need it: fail here rather than in the middle of a study)
 
-    checkout = Checkout(copy_project(ROOT, folder))
-    shutil.copy(ROOT / f"tests/workflow/{study}.yaml", folder / f"config/{study}.yaml")
+    checkout = new_checkout(folder, study)
     if mirror:
         (folder / "mirror").symlink_to(mirror)
     checkout.snakemake("--config", f"study={study}")

@@ -45,7 +45,7 @@ except BadInput as error:
     refuse(str(error))
 
 if workflow.is_main_process:
-    workflow.execute = watched(workflow, STUDY.name)
+    workflow.execute = watched(workflow, STUDY.name, STUDY.config.device)
     plan_one_at_a_time()
 
 LOGS, OUTPUTS, TASKS = JOBS.paths.logs, JOBS.outputs, STUDY.config.tasks

@@ -1,6 +1,7 @@
 """Runs a benchmark: samples answers to its problems, keeps them all, and summarises them with standard errors."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +20,7 @@ class Benchmark:
 
     spec: EvaluateSpec
     task_setup: TaskSetup
-    examples: list[Example]
+    examples: Sequence[Example]
 
     def samples(self, actor: Actor, budget: SamplingBudget, temperature: float) -> list[dict]:
         """One row for each sample. Every policy gets the same random stream, so that only the policies differ."""

@@ -170,14 +170,20 @@ def parquet_rows(path: Path) -> Iterator[dict]:
         yield from batch.to_pylist()
 
 
-def read_parquet(path: Path) -> list[dict]:
-    """All rows of a parquet file. Raises BadInput."""
+def read_columns(path: Path) -> dict[str, list]:
+    """All columns of a parquet file, as Python values. Raises BadInput.
+
+    Rows as dictionaries take six times as long.
+    """
+    import pyarrow.parquet as pq
+
     try:
-        return list(parquet_rows(path))
+        table = pq.ParquetFile(path).read(use_threads=False)
     except FileNotFoundError:
         raise BadInput(f"{path}: no such file") from None
     except (OSError, ValueError) as error:
         raise BadInput(f"{path}: cannot be read as parquet ({error})") from None
+    return {name: table[name].to_pylist() for name in table.column_names}
 
 
 def digest(path: Path) -> str:

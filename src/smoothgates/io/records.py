@@ -18,9 +18,7 @@ NAME = r"^[a-z0-9_]+$"
 class Record(BaseModel):
     """An immutable record. Unknown keys, infinite numbers and values of another type, such as '1e-6', are errors."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     def canonical(self) -> str:
         """JSON with sorted keys and no spaces, so that equal records give equal text. Stages take it as `--spec`."""

@@ -1,5 +1,7 @@
 """Compact policies with random weights, and the tokenizers that fit their task."""
 
+from collections.abc import Sequence
+
 from tokenizers import Tokenizer
 
 from smoothgates.policy.decoder import Decoder
@@ -14,7 +16,9 @@ TOKENIZER_EXAMPLES = 3000
 """Training examples that a tokenizer is built from: the first of the list."""
 
 
-def random_policy(spec: PolicySpec, generator: Generator | None, examples: list[Example]) -> tuple[Decoder, Tokenizer]:
+def random_policy(
+    spec: PolicySpec, generator: Generator | None, examples: Sequence[Example]
+) -> tuple[Decoder, Tokenizer]:
     """The policy of a spec before its first update.
 
     Its tokenizer knows the words of the questions, and of the generator's demonstrations where it has some. Raises
@@ -27,7 +31,7 @@ def random_policy(spec: PolicySpec, generator: Generator | None, examples: list[
     return _initialised(spec, spec.architecture, texts, spec.tokenizer)
 
 
-def stand_in_policy(spec: PolicySpec, examples: list[Example]) -> tuple[Decoder, Tokenizer]:
+def stand_in_policy(spec: PolicySpec, examples: Sequence[Example]) -> tuple[Decoder, Tokenizer]:
     """A small policy in place of a published model, for rehearsals. It spells the questions in bytes."""
     texts = [example.question for example in examples[:TOKENIZER_EXAMPLES]]
     return _initialised(spec, spec.model.stand_in, texts, "bytes")

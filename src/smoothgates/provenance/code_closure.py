@@ -8,6 +8,7 @@ from importlib.util import resolve_name
 from pathlib import Path
 
 from smoothgates.io.files import digest
+from smoothgates.provenance.stat_cache import StatCache
 
 SOURCE = Path(__file__).resolve().parents[2]
 
@@ -23,6 +24,7 @@ NOT_COUNTED = frozenset(
         "provenance.environments",
         "provenance.machine",
         "provenance.run_record",
+        "provenance.stat_cache",
         # They end a job with a message, or let it pass unchanged.
         "io.bounds",
         "io.hub",
@@ -33,6 +35,13 @@ NOT_COUNTED = frozenset(
 
 The rule: whatever such a module does, a job that succeeds leaves the same result. It takes part in no computation: it
 shows, records or refuses. What only these modules import is not counted either.
+"""
+
+
+PARSED = StatCache(Path(".snakemake/parsed.json"), Path(__file__))
+"""What `_parse` found in each module, for the other processes of a study.
+
+It vouches for the code that runs: Python trusts its own bytecode by fewer facts about a file.
 """
 
 
@@ -61,6 +70,7 @@ def code_digest(stage: str, parts: tuple[str, ...] = ()) -> str:
     """sha256 over digest and path of each file of `code_of`. Paths start at the source folder: a checkout may move."""
     files = _closure((f"stages.{stage}", *parts), NOT_COUNTED)
     lines = "".join(f"{_digest(file)}  {file.relative_to(SOURCE).as_posix()}\n" for file in files)
+    PARSED.save()
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
@@ -138,10 +148,17 @@ def _digest(file: Path) -> str:
 
 @cache
 def _module(file: Path) -> tuple[str, tuple[str, ...]]:
-    """sha256 of a module's skeleton, and its imports. Both from one parse, which takes most of the time."""
+    """sha256 of a module's skeleton, and its imports from the package."""
+    found, *imports = PARSED.get(file, _parse)
+    return found, tuple(imports)
+
+
+def _parse(file: Path) -> list[str]:
+    """Both from one parse, which takes most of the time."""
     tree = ast.parse(file.read_bytes())
     package = ".".join(file.parent.relative_to(SOURCE).parts)
-    return hashlib.sha256(_text_of(tree).encode()).hexdigest(), _imports(tree, package)
+    imports = {name for name in _imports(tree, package) if name.startswith(PACKAGE)}
+    return [hashlib.sha256(_text_of(tree).encode()).hexdigest(), *sorted(imports)]
 
 
 def _imports(tree: ast.Module, package: str) -> tuple[str, ...]:

@@ -1,12 +1,13 @@
 """The machine and the packages that compute a result."""
 
-import importlib.metadata
 import os
 import platform
 import re
 import subprocess
 import sys
 from pathlib import Path
+
+from smoothgates.provenance.environments import installed
 
 VERSIONED = (
     "torch",
@@ -63,10 +64,5 @@ def kernels() -> dict[str, str]:
 
 def versions() -> dict[str, str]:
     """Installed version of each package of VERSIONED; missing packages are left out."""
-    found = {}
-    for name in VERSIONED:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
+    found = installed()
+    return {name: found[name] for name in VERSIONED if name in found}

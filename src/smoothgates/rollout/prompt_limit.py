@@ -1,5 +1,7 @@
 """The limit on prompts: training leaves longer ones out, and a benchmark with a longer one is refused."""
 
+from collections.abc import Sequence
+
 from smoothgates.errors import BadInput
 from smoothgates.policy.text import Text
 from smoothgates.rollout.task_setup import TaskSetup
@@ -8,12 +10,14 @@ from smoothgates.tasks.task import Example
 BATCH = 1000
 
 
-def within_prompt_limit(examples: list[Example], text: Text, task_setup: TaskSetup, wanted: int = 1) -> list[Example]:
+def within_prompt_limit(
+    examples: Sequence[Example], text: Text, task_setup: TaskSetup, wanted: int = 1
+) -> Sequence[Example]:
     """The examples with prompts within the protocol's limit. Raises BadInput if fewer than `wanted` remain."""
-    limit, found = task_setup.protocol.max_prompt_tokens, []
-    if limit is None:
-        found = examples
-    else:
+    limit = task_setup.protocol.max_prompt_tokens
+    found: Sequence[Example] = examples
+    if limit is not None:
+        found = []
         for first in range(0, len(examples), BATCH):
             some = examples[first : first + BATCH]
             prompts = text.prompts(task_setup.prompt, [example.question for example in some])

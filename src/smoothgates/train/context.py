@@ -1,6 +1,6 @@
 """The parts of a run that stay the same; `State` holds those that change."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from smoothgates.policy.text import Text
@@ -18,7 +18,7 @@ class RunContext:
     sampler: Sampler
     text: Text
     task_setup: TaskSetup
-    examples: list[Example]
+    examples: Sequence[Example]
     update_sampler: Callable[[int], None] = lambda steps: None
     """Copies the engine's weights to the sampler; takes the number of optimiser steps so far.
 

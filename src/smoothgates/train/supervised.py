@@ -6,6 +6,7 @@ one decision to learn that is easy to credit: to do the work before answering. T
 
 import math
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -29,7 +30,7 @@ class Demonstrations:
 
     tokenizer: Tokenizer
     generator: Generator
-    examples: list[Example]
+    examples: Sequence[Example]
 
     def sample(self, count: int, hasty: float, rng: random.Random) -> tuple[Tensor, Tensor]:
         """Ids and mask (count, T) of random examples, a share `hasty` of which guess; see `encode_demonstrations`."""

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 from snakemake.exceptions import MissingInputException, WorkflowError
@@ -12,6 +13,8 @@ from smoothgates.errors import BadInput
 from smoothgates.io.paths import Paths
 from smoothgates.jobs.snakemake.causes import Causes
 from smoothgates.jobs.snakemake.exclusive import alone
+from smoothgates.prefork.owner import serving
+from smoothgates.provenance.code_closure import SOURCE
 
 Execute = Callable[..., None]
 
@@ -19,11 +22,15 @@ FAILED = "At least one job did not complete successfully"
 """Snakemake's last message, whatever the cause."""
 
 
-def watched(workflow, study: str) -> Execute:
+THREADS = [f"{name}_NUM_THREADS" for name in ("OMP", "GOTO", "OPENBLAS", "MKL", "NUMEXPR")] + ["VECLIB_MAXIMUM_THREADS"]
+"""Environment variables that Snakemake sets to the number of threads of a job."""
+
+
+def watched(workflow, study: str, device: str = "cpu") -> Execute:
     """A replacement for the method `execute` of a Snakemake workflow.
 
     Only one process at a time may run the study. If jobs fail or stop, their causes are printed last. A dry run takes
-    no lock and prints what Snakemake prints.
+    no lock and prints what Snakemake prints. Jobs on this machine's CPUs are forks of one process.
     """
     execute, causes = workflow.execute, Causes()
 
@@ -33,7 +40,8 @@ def watched(workflow, study: str) -> Execute:
             check_writable(study, dry)
             if dry:
                 return execute(*args, **how)
-            with alone(study):
+            here = how["executor_plugin"].name == "local" and not workflow.deployment_settings.deployment_method
+            with alone(study), serving(job_environment()) if here and device == "cpu" else nullcontext():
                 logger.addFilter(causes)
                 return execute(*args, **how)
         except MissingInputException as error:
@@ -48,6 +56,11 @@ def watched(workflow, study: str) -> Execute:
         sys.exit(causes.print_causes())
 
     return run
+
+
+def job_environment() -> dict[str, str]:
+    """The environment of the jobs with one thread that this process starts."""
+    return {**os.environ, **dict.fromkeys(THREADS, "1"), "PYTHONPATH": str(SOURCE)}
 
 
 def check_writable(study: str, dry: bool = False) -> None:

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -105,7 +106,7 @@ class Attempt:
             where = f"update {self.steps}, rollout {self.state.history.rollouts} of {self.spec.regime.rollouts}"
             print(f"resuming from checkpoint {path.name}: {where}", file=sys.stderr, flush=True)
 
-    def context(self, task_setup: TaskSetup, examples: list[Example]) -> RunContext:
+    def context(self, task_setup: TaskSetup, examples: Sequence[Example]) -> RunContext:
         """What the training loop needs besides the state. Leaves out examples whose prompts are too long."""
         chosen = within_prompt_limit(examples, self.text, task_setup, self.spec.sampling.prompts)
         if len(chosen) < len(examples) and self.workdir.ranks.is_main:
