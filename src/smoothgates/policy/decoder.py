@@ -32,6 +32,25 @@ class Cache:
         self.keys = [k[rows] for k in self.keys]
         self.values = [v[rows] for v in self.values]
 
+    def attend(self, layer: int, start: int, bias: Tensor, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """Store keys and values (B, kv heads, T, D) in the slots from `start`, and return the attention of the queries
+        (B, heads, T, D) to all slots so far. `bias`, broadcastable to (B, 1, 1, T, start + T), is added to the scores.
+        """
+        batch, heads, length, size = q.shape
+        kv_heads, end = k.shape[1], start + length
+        keys, values = self.keys[layer], self.values[layer]
+        keys[:, :, start:end], values[:, :, start:end] = k, v
+        # Queries that share a key head are stacked: one matmul for each key head is faster here than SDPA.
+        group = heads // kv_heads
+        q = q.reshape(batch, kv_heads, group * length, size) * size**-0.5
+        scores = (q @ keys[:, :, :end].transpose(2, 3)).view(batch, kv_heads, group, length, end) + bias
+        out = scores.softmax(-1).view(batch, kv_heads, group * length, end) @ values[:, :, :end]
+        return out.view(batch, heads, length, size)
+
+
+Past = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""Attention (B, heads, T, D) of queries, keys and values of new tokens, to a cache's tokens and themselves."""
+
 
 class Attention(nn.Module):
     """Grouped-query attention with rotary positions. Qwen2 has biases, Qwen3 normalises queries and keys."""
@@ -51,7 +70,9 @@ class Attention(nn.Module):
             self.k_norm = nn.RMSNorm(arch.head_size, eps=arch.rms_norm_eps)
         self.normed = not qwen2
 
-    def forward(self, x: Tensor, rotary: tuple[Tensor, Tensor], past=None, lengths: list[int] | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, rotary: tuple[Tensor, Tensor], past: Past | None = None, lengths: list[int] | None = None
+    ) -> Tensor:
         batch, length, size = x.shape
         q = self.q_proj(x).view(batch, length, self.heads, self.head_size).transpose(1, 2)
         k = self.k_proj(x).view(batch, length, self.kv_heads, self.head_size).transpose(1, 2)
@@ -64,16 +85,7 @@ class Attention(nn.Module):
         elif past is None:
             out = F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
         else:
-            keys, values, start, bias = past
-            end = start + length
-            keys[:, :, start:end], values[:, :, start:end] = k, v
-            # Queries that share a key head are stacked: one matmul for each key head is faster here than SDPA.
-            group = self.heads // self.kv_heads
-            q = q.reshape(batch, self.kv_heads, group * length, self.head_size) * self.head_size**-0.5
-            scores = q @ keys[:, :, :end].transpose(2, 3)
-            scores = scores.view(batch, self.kv_heads, group, length, end) + bias
-            out = scores.softmax(-1).view(batch, self.kv_heads, group * length, end) @ values[:, :, :end]
-            out = out.view(batch, self.heads, length, self.head_size)
+            out = past(q, k, v)
         return self.o_proj(out.transpose(1, 2).reshape(batch, length, size))
 
 
@@ -104,7 +116,7 @@ class Layer(nn.Module):
         self,
         x: Tensor,
         rotary: tuple[Tensor, Tensor],
-        past=None,
+        past: Past | None = None,
         keep=None,
         route: Route | None = None,
         lengths: list[int] | None = None,
@@ -165,7 +177,7 @@ class Decoder(nn.Module):
         rotary = self.cos[start:end], self.sin[start:end]
         last = len(self.model.layers) - 1
         for i, layer in enumerate(self.model.layers):
-            past = None if cache is None else (cache.keys[i], cache.values[i], start, bias)
+            past = None if cache is None else partial(cache.attend, i, start, bias)
             kept = keep if i == last else None
             x = self.run(layer)(x, rotary, past, kept, self.routes and self.routes.of(i, ids.shape[1], kept))
         return self.model.norm(x)
