@@ -25,9 +25,9 @@ def means(frame: pd.DataFrame) -> pd.DataFrame:
 def test_one_seed_gives_no_interval():
     cell = {"task": "math", "benchmark": "heldout", "regime": "near", "method": "erf", "metric": "score"}
     nothing = float("nan")
-    difference = {"difference": 0.0, "low": nothing, "high": nothing, "smallest_p": 1.0, "holm": 1.0}
+    difference = {"difference": 0.0, "low": nothing, "high": nothing, "n": 1, "by_seed": [0.0], "holm": 1.0}
     frame = pd.DataFrame([{**cell, **difference, "established": False}])
-    [found] = findings(means(runs({})), frame, "grpo")
+    [found] = findings(means(runs({})), frame, "grpo", 0.95)
     assert found.headline == "One seed is too few to compare"
     assert "contains 0" not in found.detail
 
