@@ -1,5 +1,6 @@
 """Statistics against scipy and by hand; findings never claim more than the data."""
 
+import itertools
 import math
 import random
 
@@ -17,6 +18,7 @@ from smoothgates.analysis.statistics import (
     detectable_difference,
     equivalence_bound,
     holm,
+    nth_largest_of_means,
     sign_flip_p,
     smallest_p,
     t_interval,
@@ -71,6 +73,45 @@ def test_p_is_never_below_the_smallest(values):
 def test_holm_lies_between_none_and_bonferroni(p_values):
     for p, adjusted in zip(p_values, holm(p_values), strict=True):
         assert p <= adjusted <= min(1, len(p_values) * p) + 1e-12
+
+
+def by_closure(p_values: list[float]) -> list[float]:
+    """Holm's correction as the closure of Bonferroni's: the largest p of all sets of hypotheses with a member."""
+    every = range(len(p_values))
+    sets = [chosen for size in every for chosen in itertools.combinations(every, size + 1)]
+    worst = {chosen: min(1, len(chosen) * min(p_values[i] for i in chosen)) for chosen in sets}
+    return [max(p for chosen, p in worst.items() if i in chosen) for i in every]
+
+
+def by_patterns(differences: list[float]) -> float:
+    """The sign-flip test, pattern by pattern."""
+    patterns = itertools.product((1, -1), repeat=len(differences))
+    sums = [sum(s * d for s, d in zip(signs, differences, strict=True)) for signs in patterns]
+    return sum(abs(each) >= abs(sum(differences)) - 1e-9 for each in sums) / len(sums)
+
+
+def test_what_is_established_is_what_slow_code_says():
+    generator, found = random.Random(1), set()
+    for _ in range(30):
+        base = [generator.gauss(0.5, 0.1) for _ in range(8)]
+        shifts = {f"m{i}": generator.choice([0, 0.05, -0.1]) for i in range(4)}
+        scores = {name: [x + generator.gauss(shift, 0.05) for x in base] for name, shift in shifts.items()}
+        rows = [r for r in comparisons(table({"grpo": base} | scores, 0.0), "grpo", 0.95) if r["metric"] == "score"]
+        differences = [[x - y for x, y in zip(values, base, strict=True)] for values in scores.values()]
+        expected = by_closure(list(map(by_patterns, differences)))
+        assert [row["holm"] for row in rows] == pytest.approx(expected, abs=1e-12)
+        assert [row["established"] for row in rows] == [p < 0.05 for p in expected]
+        found |= {row["established"] for row in rows}
+    assert found == {False, True}
+
+
+def test_the_visible_effect_of_a_simulated_study_is_where_its_test_turns():
+    """For each row of z, an effect just above establishes a difference, and one just below does not."""
+    z = np.random.default_rng(0).standard_normal((20, 7))
+    for allowed in (1, 2, 5):
+        for row, needed in zip(z, nth_largest_of_means(-z, allowed), strict=True):
+            least = 2 * allowed / 2**7
+            assert by_patterns((row + needed + 1e-6).tolist()) <= least < by_patterns((row + needed - 1e-6).tolist())
 
 
 def test_one_seed_has_no_interval():

@@ -104,9 +104,12 @@ def comparisons(
         if reference not in set(block["method"]):
             continue
         methods = [method for method in block["method"].unique() if method != reference]
-        noises = sampling_noise(block, reference)
-        for metric in measured(block):
-            values = block.pivot(index="seed", columns="method", values=metric)
+        metrics = measured(block)
+        by_seed = block.pivot(index="seed", columns="method", values=[*metrics, "sampling_error"])
+        squares = by_seed["sampling_error"] ** 2
+        noises = squares.add(squares[reference], axis=0) ** 0.5
+        for metric in metrics:
+            values = by_seed[metric]
             paired = {method: (values[method] - values[reference]).dropna() for method in methods}
             family = {method: differences for method, differences in paired.items() if len(differences)}
             tested = [sign_flip_p(differences.tolist()) for differences in family.values()]
@@ -122,12 +125,6 @@ def comparisons(
                         row |= for_other_problems(arms, list(differences.index), by_problem, confidence)
                 rows.append(row)
     return rows
-
-
-def sampling_noise(block: pd.DataFrame, reference: str) -> pd.DataFrame:
-    """Standard error, by finite sampling, of a score's difference from the reference: seeds × methods."""
-    squares = block.pivot(index="seed", columns="method", values="sampling_error") ** 2
-    return squares.add(squares[reference], axis=0) ** 0.5
 
 
 def estimates(

@@ -57,4 +57,4 @@ def improvement(values: Sequence[float], reference: Sequence[float]) -> float:
     >>> improvement([0.2, 0.8, 0.9], [0.5, 0.6, 0.8])
     0.6111111111111112
     """
-    return float(stats.mannwhitneyu(values, reference).statistic / (len(values) * len(reference)))
+    return float((1 + np.sign(np.subtract.outer(np.array(values), np.array(reference)))).mean() / 2)
