@@ -40,8 +40,15 @@ def findings(summaries: pd.DataFrame, comparisons: pd.DataFrame, reference: str,
             f"Method means range from {low['mean']:.3f} ({low['method']}) to {high['mean']:.3f} ({high['method']})."
         )
         headline, said = _said(own, reference, confidence)
-        found.append(Finding(name, headline, " ".join([spread, *said])))
+        found.append(Finding(name, headline, " ".join([spread, *said, *_collapses(rows)])))
     return found
+
+
+def _collapses(scores: pd.DataFrame) -> list[str]:
+    """A sentence on the methods of which some runs collapsed, which means hide."""
+    fallen = scores[scores["collapsed"] > 0] if "collapsed" in scores else scores.iloc[:0]
+    counts = (f"{row['method']} {row['collapsed']:.0f} of {row['of']:.0f}" for _, row in fallen.iterrows())
+    return [f"Collapsed: {', '.join(counts)} runs."] if len(fallen) else []
 
 
 def _said(differences: pd.DataFrame, reference: str, confidence: float) -> tuple[str, list[str]]:

@@ -50,30 +50,31 @@ def interval(mean, low, high, scale: float = 100, digits: int = 1, signed: bool 
 
 
 def score_table(summaries: pd.DataFrame, comparisons: pd.DataFrame, order: list[str]) -> pd.DataFrame:
-    """Score with interval and paired difference from the reference, one row per cell × method, controls first."""
+    """Scores, collapses and paired differences from the reference, one row per cell × method, controls first."""
     rows = []
     for row, found, difference in _scores(summaries, comparisons, order):
         row["Pass@1"] = interval(found["mean"], found["low"], found["high"])
+        row["median"] = number(found["median"] * 100)
+        if not pd.isna(found.get("of")):
+            row["collapsed"] = f"{found['collapsed']:.0f} of {found['of']:.0f}"
         if difference is not None:
             d = difference
             row["Δ"] = interval(d["difference"], d["low"], d["high"], signed=True)
             row |= {"p": probability(d["p"]), "Holm p": probability(d["holm"])}
-            row |= {"established": "yes" if d["established"] else "no"}
-            row |= {"no Δ above": rounded_up(d["bound"]), "would see": rounded_up(d["detectable"])}
+            row |= {"|Δ| at most": rounded_up(d["bound"]), "would see": rounded_up(d["detectable"])}
         rows.append(row)
     return _informative(pd.DataFrame(rows).fillna("–"))
 
 
 def outcomes_table(summaries: pd.DataFrame, comparisons: pd.DataFrame, order: list[str]) -> pd.DataFrame:
-    """How the runs of each arm ended: median, interquartile mean, worst run, collapses, and wins over the reference."""
+    """How the runs of each arm ended: interquartile mean, worst run, collapse rate, and how they compare otherwise."""
     rows = []
     for row, found, d in _scores(summaries, comparisons, order):
-        row["median"], row["IQM"] = number(found["median"] * 100), number(found["iqm"] * 100)
+        row["IQM"] = number(found["iqm"] * 100)
         row["worst"] = number(min(found["by_seed"].values()) * 100)
         if not pd.isna(found.get("of")):
-            row["collapsed"] = f"{found['collapsed']:.0f} of {found['of']:.0f}"
-            low, high = (number(found[f"collapse_{end}"] * 100, 0) for end in ("low", "high"))
-            row["collapse rate %"] = f"[{low}, {high}]"
+            share = found["collapsed"] / found["of"]
+            row["collapse rate"] = interval(share, found["collapse_low"], found["collapse_high"], digits=0)
         if d is not None:
             row["P(better)"] = number(d["improvement"], 2)
             row["Δ, other problems"] = interval(
