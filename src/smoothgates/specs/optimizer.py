@@ -29,4 +29,4 @@ class Muon(Record):
 
     lr: PositiveFloat
     """Peak learning rate: a step has about this length in every direction of a square matrix."""
-    momentum: Decay = 0.9
+    momentum: Decay = 0.8

@@ -14,9 +14,9 @@ from smoothgates.specs.supervised import SupervisedPhase
 from smoothgates.train.optimizer import AdamW
 
 COEFFICIENTS = 3.4445, -4.7750, 2.0315
-"""Of the iteration x → ax + bx³ + cx⁵ on singular values. It takes [0.01, 1] to about [0.7, 1.2] in five steps: not to
-1, but faster than iterations that converge."""
-ITERATIONS = 5
+"""Of the iteration x → ax + bx³ + cx⁵ on singular values: it does not converge to 1, but comes near in few steps."""
+ITERATIONS = 3
+"""They take [0.02, 1] to [0.68, 1.20]. Five also raise smaller values, and warm starts are no better for it."""
 
 
 class Muon:
