@@ -165,7 +165,7 @@ def test_files_that_records_list_are_measured(place):
 
 def test_jobs_of_another_study_speak_where_there_are_none(place):
     config = Path("config/laptop.yaml")
-    config.write_text(config.read_text().replace("00, final_lr", "0000, final_lr"))
+    config.write_text(config.read_text().replace("steps: ", "steps: 9"))
     for job in jobs_of(load_study("smoke")):
         finish(job, 6)
     found = rows_of(plan(load_study("laptop")))
