@@ -1,4 +1,4 @@
-"""Settings of AdamW, shared by supervised training and RL."""
+"""Settings of optimizers: AdamW, shared by supervised training and RL, and Muon, for supervised training only."""
 
 from typing import Literal
 
@@ -22,3 +22,11 @@ class Adam(Record):
     """`linear`: the learning rate falls to 0 at the run's last update."""
     grad_clip: PositiveFloat = 1.0
     """Gradients with a larger global norm are scaled down to it. The norm before clipping is logged."""
+
+
+class Muon(Record):
+    """Muon, for the matrices of a policy's layers. Warm-up, decay and clipping are those of the AdamW beside it."""
+
+    lr: PositiveFloat
+    """Peak learning rate: a step has about this length in every direction of a square matrix."""
+    momentum: Decay = 0.8

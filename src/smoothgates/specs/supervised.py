@@ -7,7 +7,7 @@ from pydantic import Field
 from smoothgates.io.bounds import Samples, Updates
 from smoothgates.io.records import Record
 from smoothgates.specs.fields import Share
-from smoothgates.specs.optimizer import Adam
+from smoothgates.specs.optimizer import Adam, Muon
 
 
 class SupervisedPhase(Record):
@@ -15,6 +15,8 @@ class SupervisedPhase(Record):
 
     steps: Updates
     optimizer: Adam
+    matrices: Muon | None = None
+    """How the matrices of the layers are trained. None: by `optimizer`, as everything else."""
     final_lr: Share = 0.0
     """Learning rate at the end of the cosine, as a share of the peak rate."""
     hasty: Share = 0.0

@@ -21,6 +21,7 @@ from smoothgates.policy.text import compact_text
 from smoothgates.policy.tokenizer import EOS
 from smoothgates.specs.supervised import SupervisedPhase
 from smoothgates.tasks.task import Demonstration, Example, Generator, Prompt
+from smoothgates.train.muon import Muon
 from smoothgates.train.optimizer import AdamW
 
 
@@ -46,7 +47,7 @@ def train_supervised(
 
     Raises BadInput if a demonstration is longer than the policy's positions.
     """
-    optimizer = AdamW(policy, phase.optimizer)
+    optimizer = Muon(policy, phase) if phase.matrices else AdamW(policy, phase.optimizer)
     losses: list[float] = []
     for step in track(range(phase.steps), "supervised"):
         ids, mask = demonstrations.sample(batch_size, phase.hasty, rng)
