@@ -64,7 +64,7 @@ def by_sign(positive: Sign, if_positive: Scale, otherwise: Scale) -> Scale:
 
 def between(ratio: Values, low: Scale, high: Scale) -> Values:
     """Clamp ratios to bounds that broadcast; faster than one call with both."""
-    return ratio.clamp(min=low).clamp(max=high)
+    return ratio.clamp(min=low).clamp_(max=high)
 
 
 def one_sided(gate: Gate) -> Gate:
@@ -79,9 +79,8 @@ def one_sided(gate: Gate) -> Gate:
         return between(ratio, by_sign(positive, 1.0, -math.inf), by_sign(positive, math.inf, 1.0))
 
     def value(ratio: Values, scale: Scale, positive: Sign) -> Values:
-        free = gate.value(ratio.new_ones(()), scale, positive) + (ratio - 1)
-        acts = gated(ratio, positive).eq_(ratio)
-        return free.lerp(gate.value(ratio, scale, positive), acts)
+        acting = gated(ratio, positive)
+        return gate.value(acting, scale, positive) + (ratio - acting)
 
     def weight(ratio: Values, scale: Scale, positive: Sign) -> Values:
         return gate.weight(gated(ratio, positive), scale, positive)  # f′(1) = 1

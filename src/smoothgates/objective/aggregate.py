@@ -36,7 +36,12 @@ def step_denominator(mask: Tensor, method: "Method") -> Tensor:
     ...  for a in ("sequence_mean", "token_mean", {"constant": 10})]
     [2, 4, 20]
     """
+    return denominator_of(mask.bool().sum(dim=1), method)
+
+
+def denominator_of(length: Tensor, method: "Method") -> Tensor:
+    """As `step_denominator`, from the valid tokens of each sequence, of any shape."""
     if method.aggregation == "token_mean":
-        return mask.bool().sum()
-    sequences = mask.bool().any(dim=1).sum()
+        return length.sum()
+    sequences = (length > 0).sum()
     return sequences if method.aggregation == "sequence_mean" else sequences * method.aggregation.constant
