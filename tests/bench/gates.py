@@ -69,12 +69,12 @@ def plain(logp: Tensor, old: Tensor, advantage: Tensor, mask: Tensor) -> None:
 
 def bare(logp: Tensor, old: Tensor, advantage: Tensor, mask: Tensor, method: Method) -> None:
     """A method without diagnostics."""
-    torch.autograd.grad(policy_loss(logp, old, advantage, mask, method)[0], logp)
+    torch.autograd.grad(policy_loss(logp, old, advantage, mask, method, len(logp))[0], logp)
 
 
 def full(logp: Tensor, old: Tensor, advantage: Tensor, mask: Tensor, method: Method) -> None:
     """A method with them."""
-    loss, terms = policy_loss(logp, old, advantage, mask, method)
+    loss, terms = policy_loss(logp, old, advantage, mask, method, len(logp))
     update_diagnostics(terms)
     torch.autograd.grad(loss, logp)
 

@@ -20,7 +20,7 @@ def sequence_share(length: Tensor, method: "Method") -> Tensor:
     It is 1/|y_i| for `sequence_mean` (GRPO, GSPO, SAPO), 1 for `token_mean` (DAPO) and for `{constant: C}` (Dr. GRPO).
     """
     if method.aggregation == "sequence_mean":
-        return 1 / length.clamp(min=1)
+        return length.clamp(min=1).reciprocal()
     return torch.ones_like(length)
 
 

@@ -5,10 +5,11 @@ is exact, and stays finite where autograd computes 0·∞ or loses its digits (s
 large r).
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from smoothgates.objective.aggregate import denominator_of, sequence_share
 from smoothgates.objective.diagnostics import TokenTerms
@@ -58,32 +59,56 @@ def policy_loss(
             denominator = denominator.clamp(min=1)
         advantage = advantage if advantage.dim() == 2 else advantage.unsqueeze(1)
         known = mask if advantage.shape == mask.shape else length > 0
-        advantage = advantage.to(logp.dtype).where(known, logp.new_zeros(()))
+        advantage = advantage.to(logp.dtype).where(known, 0.0)
         log_ratio, inside = clamped_log_ratio(logp, old_logp, valid)
         argument = importance_ratio(log_ratio, length, method.ratio)
-        factor = advantage * sequence_share(length, method) / -denominator
+        factor = valid * (advantage * sequence_share(length, method) / -denominator)
         token_weight = token_weights(logp, old_logp, method)
         if token_weight is not None and method.weights and method.weights.placement == "inside":
             argument = argument * token_weight
         elif token_weight is not None:
-            factor = factor * token_weight
+            factor *= token_weight
         gate, positive = method.applied_gate(), advantage > 0
         scale = gate_scale(method, positive, argument)
-        weight = gate.weight(argument, scale, positive)
+        if gate.detached:
+            weight = gate.weight(argument, scale, positive)
+        else:
+            f, weight = gate.value_and_weight(argument, scale, positive)
+            value = total(factor, f)  # what the papers print: f(r)·Â
+        slope = factor.mul_(argument).mul_(weight)
         if method.ratio == "sequence":
             # The tokens of a row share one ratio, so each gets the mean of their slopes.
-            slope = argument * weight * factor * valid
-            slope = inside * (slope.sum(dim=1, keepdim=True) / length.clamp(min=1))
+            slope = slope.sum(dim=1, keepdim=True) / length.clamp(min=1) * inside
         else:
-            slope = (inside * factor).mul_(argument).mul_(weight)
+            slope *= inside
         if gate.detached:
-            value = slope * logp.nan_to_num(0, 0, 0)
-        else:
-            value = (valid * factor).mul_(gate.value(argument, scale, positive))
+            value = total(slope, logp.nan_to_num(0, 0, 0))
         terms = TokenTerms(log_ratio, argument, weight, advantage, valid, inside)
-    loss = slope.flatten().dot(logp.flatten())  # for its gradient; its own value may be NaN, from masked positions
-    loss.detach().copy_(value.sum())  # the value that the papers print: f(r)·Â
-    return loss, terms
+    return known_slope(logp, value, slope), terms
+
+
+class KnownSlope(torch.autograd.Function):
+    """From log π, a value, (), and its gradient in log π, which `slope` is: autograd computes neither."""
+
+    @staticmethod
+    def forward(ctx: Any, logp: Tensor, value: Tensor, slope: Tensor) -> Tensor:
+        ctx.save_for_backward(slope)
+        return value.clone()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        (slope,) = ctx.saved_tensors
+        return slope.mul_(gradient), None, None  # a second backward pass would notice, and raise
+
+
+def known_slope(logp: Tensor, value: Tensor, slope: Tensor) -> Tensor:
+    return KnownSlope.apply(logp, value, slope)  # type: ignore[no-untyped-call, no-any-return]
+
+
+def total(factor: Tensor, values: Tensor) -> Tensor:
+    """Σ factor·value, (), for values (B, T), or (B, 1) for all tokens of a row."""
+    return factor.sum_to_size(values.shape).flatten().dot(values.flatten())
 
 
 def gate_scale(method: "Method", positive: Tensor, like: Tensor) -> Tensor:
@@ -92,4 +117,4 @@ def gate_scale(method: "Method", positive: Tensor, like: Tensor) -> Tensor:
     Of the shape of `positive` and of the type of `like`.
     """
     above, below = method.scales()
-    return torch.where(positive, like.new_tensor(above), like.new_tensor(below))
+    return torch.where(positive, like.new_tensor(above), below)
