@@ -4,7 +4,7 @@ from smoothgates.gates.gate import Gate, Scale, Sign, Values, from_both
 
 
 def both(ratio: Values, tau: Scale, positive: Sign) -> tuple[Values, Values]:
-    x = tau * (ratio - 1)
+    x = (ratio - 1).mul_(tau)
     return x.arctan().div_(tau).add_(1), x.square_().add_(1).reciprocal_()
 
 

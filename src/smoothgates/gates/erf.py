@@ -6,7 +6,7 @@ from smoothgates.gates.gate import Gate, Scale, Sign, Values, from_both
 
 
 def both(ratio: Values, tau: Scale, positive: Sign) -> tuple[Values, Values]:
-    x = tau / math.sqrt(2) * (ratio - 1)
+    x = (ratio - 1).mul_(tau / math.sqrt(2))
     f = x.erf().mul_(math.sqrt(math.pi / 2) / tau).add_(1)
     return f, x.square_().neg_().exp_()
 

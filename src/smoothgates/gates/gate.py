@@ -20,7 +20,7 @@ Scale: TypeAlias = "Tensor | float"
 Sign: TypeAlias = "Tensor | bool"
 """Whether Â > 0."""
 Elementwise = Callable[[Values, Scale, Sign], Values]
-"""A function of (ratio, scale, positive) that broadcasts; the result has the shape and type of `ratio`."""
+"""A function of (ratio, scale, positive) with the shape and type of `ratio`, to which the other two broadcast."""
 Both = Callable[[Values, Scale, Sign], tuple[Values, Values]]
 """The same for a pair, f and f′."""
 Parameter = Literal["tau", "clip", "none"]

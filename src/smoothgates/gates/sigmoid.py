@@ -6,10 +6,11 @@ from smoothgates.gates.gate import Gate, Scale, Sign, Values, from_both
 
 
 def both(ratio: Values, tau: Scale, positive: Sign) -> tuple[Values, Values]:
-    x = tau * (ratio - 1)
+    x = (ratio - 1).mul_(tau)
     below, above = x.sigmoid(), x.neg_().sigmoid_()
     # sech²(x) = 4p(1 − p) with p = σ(2x); the product form neither overflows nor cancels.
-    return below * (4 / tau), above.mul_(below).mul_(4)
+    weight = above.mul_(below).mul_(4)
+    return below.mul_(4 / tau), weight
 
 
 GATE = Gate(

@@ -12,7 +12,7 @@ def both(ratio: Values, tau: Scale, positive: Sign) -> tuple[Values, Values]:
     d = ratio - 1
     square = (tau * d).square_().add_(1)
     root = square.rsqrt()
-    return (d * root).add_(1), root.div_(square)
+    return d.mul_(root).add_(1), root.div_(square)
 
 
 GATE = Gate(

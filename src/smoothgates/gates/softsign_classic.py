@@ -7,8 +7,8 @@ from smoothgates.gates.gate import Gate, Scale, Sign, Values, from_both
 
 def both(ratio: Values, tau: Scale, positive: Sign) -> tuple[Values, Values]:
     d = ratio - 1
-    fall = (tau * d.abs()).add_(1).reciprocal_()
-    return (d * fall).add_(1), fall.square_()
+    fall = d.abs().mul_(tau).add_(1).reciprocal_()
+    return d.mul_(fall).add_(1), fall.square_()
 
 
 GATE = Gate(

@@ -68,6 +68,8 @@ def policy_loss(
             argument = argument * token_weight
         elif token_weight is not None:
             factor *= token_weight
+        if argument.shape != advantage.shape:  # as gates give one result for each argument
+            argument = argument.expand(torch.broadcast_shapes(argument.shape, advantage.shape))
         gate, positive = method.applied_gate(), advantage > 0
         scale = gate_scale(method, positive, argument)
         if gate.detached:

@@ -29,6 +29,7 @@ READINGS: dict[str, Callable[[Tensor], Tensor]] = {
 def grpo_sg(probability: Tensor, reading: str) -> Tensor:
     """Return GRPO-SG's weights, in [1, 1.4], of tokens with these probabilities under the current policy (any shape).
 
+    >>> import torch
     >>> p = torch.tensor([0.1, 0.25, 0.3, 0.9])
     >>> grpo_sg(p, "b"), grpo_sg(p, "printed")
     (tensor([1.0000, 1.0000, 1.2213, 1.4000]), tensor([1., 1., 1., 1.]))
