@@ -68,8 +68,8 @@ def policy_loss(
             argument = argument * token_weight
         elif token_weight is not None:
             factor *= token_weight
-        if argument.shape != advantage.shape:  # as gates give one result for each argument
-            argument = argument.expand(torch.broadcast_shapes(argument.shape, advantage.shape))
+        if argument.shape[1] < advantage.shape[1]:
+            argument = argument.expand_as(advantage)  # a gate gives one result for each ratio
         gate, positive = method.applied_gate(), advantage > 0
         scale = gate_scale(method, positive, argument)
         if gate.detached:
@@ -86,11 +86,15 @@ def policy_loss(
         if gate.detached:
             value = total(slope, logp.nan_to_num(0, 0, 0))
         terms = TokenTerms(log_ratio, argument, weight, advantage, valid, inside)
-    return known_slope(logp, value, slope), terms
+    loss: Tensor = KnownSlope.apply(logp, value, slope)  # type: ignore[no-untyped-call]
+    return loss, terms
 
 
 class KnownSlope(torch.autograd.Function):
-    """From log π, a value, (), and its gradient in log π, which `slope` is: autograd computes neither."""
+    """The loss with this value, (), and this gradient in log π, `slope` (B, T): autograd computes neither.
+
+    The backward pass writes over `slope`. A second one raises RuntimeError.
+    """
 
     @staticmethod
     def forward(ctx: Any, logp: Tensor, value: Tensor, slope: Tensor) -> Tensor:
@@ -101,11 +105,7 @@ class KnownSlope(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         (slope,) = ctx.saved_tensors
-        return slope.mul_(gradient), None, None  # a second backward pass would notice, and raise
-
-
-def known_slope(logp: Tensor, value: Tensor, slope: Tensor) -> Tensor:
-    return KnownSlope.apply(logp, value, slope)  # type: ignore[no-untyped-call, no-any-return]
+        return slope.mul_(gradient), None, None
 
 
 def total(factor: Tensor, values: Tensor) -> Tensor:
