@@ -7,21 +7,19 @@ the most common bug of public trainers.
 
 from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
     from smoothgates.methods.method import Method
 
 
-def sequence_share(length: Tensor, method: "Method") -> Tensor:
-    """Return the share (B, 1) of each token in its sequence of `length` (B, 1) tokens.
+def share_denominator(length: Tensor, method: "Method") -> Tensor | int:
+    """Return by what the share of each token in its sequence of `length` (B, 1) tokens is divided.
 
-    It is 1/|y_i| for `sequence_mean` (GRPO, GSPO, SAPO), 1 for `token_mean` (DAPO) and for `{constant: C}` (Dr. GRPO).
+    It is |y_i|, (B, 1), for `sequence_mean` (GRPO, GSPO, SAPO), 1 for `token_mean` (DAPO) and for `{constant: C}`
+    (Dr. GRPO).
     """
-    if method.aggregation == "sequence_mean":
-        return length.clamp(min=1).reciprocal()
-    return torch.ones_like(length)
+    return length.clamp(min=1) if method.aggregation == "sequence_mean" else 1
 
 
 def step_denominator(mask: Tensor, method: "Method") -> Tensor:
@@ -30,6 +28,7 @@ def step_denominator(mask: Tensor, method: "Method") -> Tensor:
     It is the number of sequences for `sequence_mean`, of tokens for `token_mean`, and sequences × C for
     `{constant: C}`. Sequences without a valid token do not count.
 
+    >>> import torch
     >>> from smoothgates.methods.method import Method
     >>> mask = torch.tensor([[1, 1, 1], [1, 0, 0], [0, 0, 0]])
     >>> [step_denominator(mask, Method(gate="none", aggregation=a)).item()

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from smoothgates.objective.aggregate import denominator_of, sequence_share
+from smoothgates.objective.aggregate import denominator_of, share_denominator
 from smoothgates.objective.diagnostics import TokenTerms
 from smoothgates.objective.ratio import clamped_log_ratio, importance_ratio
 from smoothgates.objective.weights import token_weights
@@ -58,11 +58,11 @@ def policy_loss(
         if isinstance(denominator, Tensor):
             denominator = denominator.clamp(min=1)
         advantage = advantage if advantage.dim() == 2 else advantage.unsqueeze(1)
-        known = mask if advantage.shape == mask.shape else length > 0
-        advantage = advantage.to(logp.dtype).where(known, 0.0)
+        unknown = ~mask if advantage.shape == mask.shape else length == 0
+        advantage = advantage.to(logp.dtype).masked_fill(unknown, 0)
         log_ratio, inside = clamped_log_ratio(logp, old_logp, valid)
         argument = importance_ratio(log_ratio, length, method.ratio)
-        factor = valid * (advantage * sequence_share(length, method) / -denominator)
+        factor = valid * (advantage / (share_denominator(length, method) * -denominator))
         token_weight = token_weights(logp, old_logp, method)
         if token_weight is not None and method.weights and method.weights.placement == "inside":
             argument = argument * token_weight
@@ -119,4 +119,4 @@ def gate_scale(method: "Method", positive: Tensor, like: Tensor) -> Tensor:
     Of the shape of `positive` and of the type of `like`.
     """
     above, below = method.scales()
-    return torch.where(positive, like.new_tensor(above), below)
+    return torch.full_like(positive, below, dtype=like.dtype).masked_fill_(positive, above)
