@@ -4,14 +4,13 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 from .harness import Row
 
 
 def measure() -> Iterator[Row]:
     """All rows. The measurement is a process of its own, as it measures its memory."""
-    command = [sys.executable, str(Path(__file__).with_name("growth.py"))]
+    command = [sys.executable, "-m", f"{__package__}.growth"]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"exit status {done.returncode}: {done.stderr.strip().rpartition(chr(10))[2]}")

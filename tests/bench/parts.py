@@ -24,8 +24,9 @@ PARTS = {
         "Gates",
         ("gates",),
         "The loss of each method of `config/methods.yaml` and its gradient, on the same log-probabilities. Plain "
-        "policy gradient is −r·Â with the same mask, by autograd. The last column says what the ratio is with the "
-        "diagnostics that training records, and how many bytes the arguments and results of torch's operations have.",
+        "policy gradient is −r·Â with the same mask, by autograd. The last column says what its f and f′ alone take, "
+        "which no formula of the loss can save, what the ratio is with the diagnostics that training records, and how "
+        "many bytes the arguments and results of torch's operations have.",
     ),
     "K2": Part(
         "Log-probabilities of tokens",

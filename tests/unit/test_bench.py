@@ -17,6 +17,7 @@ from tests.bench import (
     evaluation,
     gates,
     growing,
+    growth,
     harness,
     logprobs,
     overhead,
@@ -189,6 +190,15 @@ def test_growth_is_a_straight_line_and_ratios_of_large_to_small():
         "40 seeds",
         12.0,
     )
+
+
+def test_growth_is_measured_at_tiny_sizes():
+    line = growth.updates(sizes=(256, 1024, 4096), repeats=1)
+    assert line["r2"] <= 1
+    assert line["slope"] > 0
+    assert runner.alone(growth.update_mib, 16) > 0
+    first, last = growth.run_seconds(rollouts=1, history=2)
+    assert min(first, last, growth.analysis_seconds(3)) > 0
 
 
 def test_evaluation_is_measured_as_a_process(tmp_path):

@@ -100,6 +100,7 @@ BROKEN = [
         replace(CLIP, value=lambda r, s, p: CLIP.value(r, s, bool(torch.as_tensor(p).any()))),
         "value mixes tokens that differ in scale or sign of Â; at ratio",
     ),
+    (replace(ARCTAN, both=GATES["erf"].both), "both differs from value at ratio"),
     (replace(CLIP, admissible=True), "claims to be admissible, but is not smooth at ratio 1.2"),
     (replace(GATES["none"], admissible=True), r"claims to be admissible, but is not vanishing at ratio 1e"),
 ]

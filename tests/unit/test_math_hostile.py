@@ -82,18 +82,22 @@ def verdicts(completions: list[str], reward="answer"):
 
 
 def processes() -> dict[int, int]:
-    """The processes of the workers, templates and judges, with their peak memory in MiB."""
-    templates = [psutil.Process(worker.process.pid) for worker in POOL.workers.values()]
+    """The processes of the workers, templates and judges, with their peak memory in MiB, but for those that died."""
     found = {}
-    for process in [each for template in templates for each in (template, *template.children())]:
+    for worker in list(POOL.workers.values()):
         with suppress(psutil.NoSuchProcess):
-            found[process.pid] = peak_mib(process)
+            template = psutil.Process(worker.process.pid)
+            for process in (template, *template.children()):
+                with suppress(psutil.NoSuchProcess):
+                    found[process.pid] = peak_mib(process)
     return found
 
 
 def peak_mib(process: psutil.Process) -> int:
     try:
         lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
+    except ProcessLookupError:
+        raise psutil.NoSuchProcess(process.pid) from None  # it ended while its file was read
     except FileNotFoundError:  # macOS does not report the peak of other processes
         return process.memory_info().rss >> 20
     return next((int(line.split()[1]) >> 10 for line in lines if line.startswith("VmHWM")), 0)
@@ -160,7 +164,8 @@ def test_a_worker_that_dies_costs_one_verdict_and_is_replaced(whom):
         time.sleep(0.3)
         for worker in list(POOL.workers.values()):
             if whom == "whole worker":
-                os.killpg(worker.process.pid, signal.SIGKILL)
+                with suppress(ProcessLookupError):  # it was being replaced
+                    os.killpg(worker.process.pid, signal.SIGKILL)
         for judge in judges():
             with suppress(ProcessLookupError):  # it went with its worker
                 os.kill(judge, signal.SIGSTOP if whom == "judge stopped" else signal.SIGKILL)

@@ -6,9 +6,11 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from smoothgates.methods.method import Method
 from smoothgates.methods.table import load_methods
 from smoothgates.objective import policy_loss, update_diagnostics
 from smoothgates.objective.diagnostics import QUANTILES
+from smoothgates.objective.loss import gate_scale
 
 METHODS = load_methods("config/methods.yaml")
 ROWS, TOKENS = 6, 40
@@ -47,6 +49,28 @@ def test_the_loss_uses_no_slow_operation(name, batch):
         torch.autograd.grad(loss, batch[0])
     assert {"sub", "nan_to_num", "mul"} <= set(used.names)
     assert not SLOW & set(used.names)
+
+
+def test_a_gradient_that_was_written_over_is_not_used_again(batch):
+    loss, _ = policy_loss(*batch, METHODS["grpo"])
+    torch.autograd.grad(loss, batch[0], torch.tensor(2.0), retain_graph=True)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        torch.autograd.grad(loss, batch[0])
+
+
+def test_advantages_of_tokens_with_a_ratio_of_sequences_are_those_of_a_ratio_for_each_token(batch):
+    """A gate then gets the ratio of a row once for each token, because tokens differ in the sign of Â."""
+    logp, old, _, mask = batch
+    advantage = torch.randn(ROWS, TOKENS, generator=torch.Generator().manual_seed(1))
+    for gate in ("clip", "erf", "arctan", "sigmoid", "softsign", "softsign_classic"):
+        scale = {"clip": (0.04, 0.05)} if gate == "clip" else {"tau": (8.0, 9.0)}
+        method = Method(gate=gate, ratio="sequence_token", **scale)
+        loss, terms = policy_loss(logp, old, advantage, mask, method)
+        ratio = terms.ratio.expand(ROWS, TOKENS).clone()
+        scales = gate_scale(method, advantage > 0, ratio)
+        weight = method.applied_gate().weight(ratio, scales, advantage > 0)
+        expected = -ratio * weight * advantage * mask / mask.sum(1, keepdim=True) / ROWS
+        torch.testing.assert_close(torch.autograd.grad(loss, logp)[0], expected)
 
 
 def test_diagnostics_sort_once_and_select_nothing(batch):

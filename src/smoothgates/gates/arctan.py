@@ -1,14 +1,11 @@
 """The arctan gate: f′ is a Lorentzian, with tails r⁻²."""
 
-from smoothgates.gates.gate import Gate, Scale, Sign, Values
+from smoothgates.gates.gate import Gate, Scale, Sign, Values, from_both
 
 
-def value(ratio: Values, tau: Scale, positive: Sign) -> Values:
-    return 1 + (tau * (ratio - 1)).arctan() / tau
-
-
-def weight(ratio: Values, tau: Scale, positive: Sign) -> Values:
-    return (1 + (tau * (ratio - 1)).square()).reciprocal()
+def both(ratio: Values, tau: Scale, positive: Sign) -> tuple[Values, Values]:
+    x = (ratio - 1).mul_(tau)
+    return x.arctan().div_(tau).add_(1), x.square_().add_(1).reciprocal_()
 
 
 GATE = Gate(
@@ -16,8 +13,7 @@ GATE = Gate(
     formula="1 + arctan(τ(r − 1))/τ",
     source="2602.19345, eq 7",
     parameter="tau",
-    value=value,
-    weight=weight,
+    **from_both(both),
     half_width=lambda tau: 1 / tau,
     admissible=True,
 )

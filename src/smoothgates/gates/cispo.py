@@ -14,7 +14,7 @@ def value(ratio: Values, epsilon: Scale, positive: Sign) -> Values:
 
 def weight(ratio: Values, epsilon: Scale, positive: Sign) -> Values:
     cap = 1 + epsilon
-    return cap * ratio.clamp(min=cap).reciprocal()
+    return ratio.clamp(min=cap).reciprocal_().mul_(cap)
 
 
 GATE = Gate(

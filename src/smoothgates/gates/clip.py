@@ -6,15 +6,16 @@ max(r, 1 − ε_low)·Â for Â ≤ 0. Equal bounds give GRPO, a wider upper one
 
 import math
 
-from smoothgates.gates.gate import Gate, Scale, Sign, Values, between, by_sign
+from smoothgates.gates.gate import Gate, Scale, Sign, Values, between, by_sign, from_both
 
 
 def value(ratio: Values, epsilon: Scale, positive: Sign) -> Values:
     return between(ratio, by_sign(positive, -math.inf, 1 - epsilon), by_sign(positive, 1 + epsilon, math.inf))
 
 
-def weight(ratio: Values, epsilon: Scale, positive: Sign) -> Values:
-    return value(ratio, epsilon, positive).eq_(ratio)  # 1 where the clip keeps r, in the type of r
+def both(ratio: Values, epsilon: Scale, positive: Sign) -> tuple[Values, Values]:
+    f = value(ratio, epsilon, positive)
+    return f, f.clone().eq_(ratio)  # f′ is 1 where the clip keeps r
 
 
 GATE = Gate(
@@ -22,8 +23,7 @@ GATE = Gate(
     formula="min(r, 1 + ε) if Â > 0 else max(r, 1 − ε)",
     source="PPO (1707.06347, eq 7); GRPO (2402.03300); as a gate: SAPO (2511.20347, eq 23)",
     parameter="clip",
-    value=value,
-    weight=weight,
+    **from_both(both),
     half_width=lambda epsilon: epsilon,
     admissible=False,
 )

@@ -35,6 +35,7 @@ def check_contract(gate: Gate) -> None:
             case.check_derivative()
             case.check_half_width()
         check_elementwise(gate, scale)
+        check_both(gate, scale)
     if gate.parameter == "tau":
         check_widths(gate)
     if gate.admissible:
@@ -145,6 +146,16 @@ def check_elementwise(gate: Gate, scale: float) -> None:
         wrong = ratio[~torch.isclose(batched, single, rtol=TOLERANCE, atol=TOLERANCE)]
         if len(wrong):
             fail(gate, f"{name} mixes tokens that differ in scale or sign of Â; at ratio {wrong[0].item():.6g}")
+
+
+def check_both(gate: Gate, scale: float) -> None:
+    """`both`, which the loss calls, gives what `value` and `weight` give."""
+    ratio = grid()[::1000]
+    for positive in (True, False):
+        for name, found in zip(("value", "weight"), gate.value_and_weight(ratio, scale, positive), strict=True):
+            wrong = ratio[~torch.isclose(found, getattr(gate, name)(ratio, scale, positive), rtol=TOLERANCE)]
+            if len(wrong):
+                fail(gate, f"both differs from {name} at ratio {wrong[0].item():.6g}")
 
 
 def check_widths(gate: Gate) -> None:

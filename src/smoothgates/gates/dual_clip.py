@@ -3,18 +3,15 @@
 import math
 
 from smoothgates.gates import clip
-from smoothgates.gates.gate import Gate, Scale, Sign, Values, by_sign
+from smoothgates.gates.gate import Gate, Scale, Sign, Values, by_sign, from_both
 
 CEILING = 3.0
 """c of dual-clip PPO and of verl's default; AR-Lopti's scripts use 10."""
 
 
-def value(ratio: Values, epsilon: Scale, positive: Sign) -> Values:
-    return clip.value(ratio, epsilon, positive).clamp(max=by_sign(positive, math.inf, CEILING))
-
-
-def weight(ratio: Values, epsilon: Scale, positive: Sign) -> Values:
-    return value(ratio, epsilon, positive).eq_(ratio)
+def both(ratio: Values, epsilon: Scale, positive: Sign) -> tuple[Values, Values]:
+    f = clip.value(ratio, epsilon, positive).clamp_(max=by_sign(positive, math.inf, CEILING))
+    return f, f.clone().eq_(ratio)
 
 
 GATE = Gate(
@@ -22,8 +19,7 @@ GATE = Gate(
     formula=f"min(r, 1 + ε) if Â > 0 else min(max(r, 1 − ε), {CEILING:g})",
     source="dual-clip PPO (1912.09729, eq 5)",
     parameter="clip",
-    value=value,
-    weight=weight,
+    **from_both(both),
     half_width=lambda epsilon: epsilon,
     admissible=False,
 )

@@ -2,15 +2,13 @@
 
 import math
 
-from smoothgates.gates.gate import Gate, Scale, Sign, Values
+from smoothgates.gates.gate import Gate, Scale, Sign, Values, from_both
 
 
-def value(ratio: Values, tau: Scale, positive: Sign) -> Values:
-    return 1 + math.sqrt(math.pi / 2) / tau * (tau * (ratio - 1) / math.sqrt(2)).erf()
-
-
-def weight(ratio: Values, tau: Scale, positive: Sign) -> Values:
-    return (-0.5 * (tau * (ratio - 1)).square()).exp()
+def both(ratio: Values, tau: Scale, positive: Sign) -> tuple[Values, Values]:
+    x = (ratio - 1).mul_(tau / math.sqrt(2))
+    f = x.erf().mul_(math.sqrt(math.pi / 2) / tau).add_(1)
+    return f, x.square_().neg_().exp_()
 
 
 GATE = Gate(
@@ -18,8 +16,7 @@ GATE = Gate(
     formula="1 + √(π/2)/τ · erf(τ(r − 1)/√2)",
     source="2602.19345, eq 6",
     parameter="tau",
-    value=value,
-    weight=weight,
+    **from_both(both),
     half_width=lambda tau: math.sqrt(2 * math.log(2)) / tau,
     admissible=True,
 )

@@ -8,7 +8,8 @@ f(r)·Â. Its derivative f′ is the gate's *weight*. The factor that reaches th
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -19,7 +20,9 @@ Scale: TypeAlias = "Tensor | float"
 Sign: TypeAlias = "Tensor | bool"
 """Whether Â > 0."""
 Elementwise = Callable[[Values, Scale, Sign], Values]
-"""A function of (ratio, scale, positive) that broadcasts; the result has the shape and type of `ratio`."""
+"""A function of (ratio, scale, positive) with the shape and type of `ratio`, to which the other two broadcast."""
+Both = Callable[[Values, Scale, Sign], tuple[Values, Values]]
+"""The same for a pair, f and f′."""
 Parameter = Literal["tau", "clip", "none"]
 """The meaning of a gate's scale: a temperature τ, the distance of a clip's bound from 1, or no scale."""
 
@@ -47,6 +50,14 @@ class Gate:
     """Whether the gate claims the four conditions of 2602.19345, section 4 (contract.py checks the claim)."""
     detached: bool = False
     """The published loss is −sg(φ)·Â·log π rather than −f(r)·Â. The gradients are equal; the values are not."""
+    both: Both | None = None
+    """f and f′ at once, for a gate whose formulas share work; never needed. The loss, which takes both, is faster."""
+
+    def value_and_weight(self, ratio: Values, scale: Scale, positive: Sign) -> tuple[Values, Values]:
+        """Return f and f′, each in the shape of `ratio`."""
+        if self.both:
+            return self.both(ratio, scale, positive)
+        return self.value(ratio, scale, positive), self.weight(ratio, scale, positive)
 
     def phi(self, ratio: Values, scale: Scale, positive: Sign) -> Values:
         """Return φ(r) = r·f′(r), the coefficient of Â∇log π, in the shape of `ratio`."""
@@ -64,9 +75,10 @@ def by_sign(positive: Sign, if_positive: Scale, otherwise: Scale) -> Scale:
 
 def between(ratio: Values, low: Scale, high: Scale) -> Values:
     """Clamp ratios to bounds that broadcast; faster than one call with both."""
-    return ratio.clamp(min=low).clamp(max=high)
+    return ratio.clamp(min=low).clamp_(max=high)
 
 
+@cache
 def one_sided(gate: Gate) -> Gate:
     """Return the gate restricted to where the PPO clip acts: r > 1 when Â > 0, r < 1 when Â ≤ 0.
 
@@ -78,13 +90,19 @@ def one_sided(gate: Gate) -> Gate:
         """The ratio where the gate acts, elsewhere 1."""
         return between(ratio, by_sign(positive, 1.0, -math.inf), by_sign(positive, math.inf, 1.0))
 
-    def value(ratio: Values, scale: Scale, positive: Sign) -> Values:
-        free = gate.value(ratio.new_ones(()), scale, positive) + (ratio - 1)
-        acts = gated(ratio, positive).eq_(ratio)
-        return free.lerp(gate.value(ratio, scale, positive), acts)
-
-    def weight(ratio: Values, scale: Scale, positive: Sign) -> Values:
-        return gate.weight(gated(ratio, positive), scale, positive)  # f′(1) = 1
+    def both(ratio: Values, scale: Scale, positive: Sign) -> tuple[Values, Values]:
+        acting = gated(ratio, positive)
+        f, weight = gate.value_and_weight(acting, scale, positive)  # f′(1) = 1
+        return (ratio - acting).add_(f), weight
 
     formula = f"{gate.formula} where the PPO clip acts, f(1) + (r − 1) elsewhere"
-    return replace(gate, formula=formula, value=value, weight=weight, admissible=False)
+    return replace(gate, formula=formula, **from_both(both), admissible=False)
+
+
+def from_both(both: Both) -> dict[str, Any]:
+    """The fields `value`, `weight` and `both` of a gate that computes them together."""
+    return {
+        "value": lambda ratio, scale, positive: both(ratio, scale, positive)[0],
+        "weight": lambda ratio, scale, positive: both(ratio, scale, positive)[1],
+        "both": both,
+    }

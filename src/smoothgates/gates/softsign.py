@@ -5,16 +5,14 @@ It is not the textbook softsign x/(1 + |x|); that one is `softsign_classic`.
 
 import math
 
-from smoothgates.gates.gate import Gate, Scale, Sign, Values
+from smoothgates.gates.gate import Gate, Scale, Sign, Values, from_both
 
 
-def value(ratio: Values, tau: Scale, positive: Sign) -> Values:
+def both(ratio: Values, tau: Scale, positive: Sign) -> tuple[Values, Values]:
     d = ratio - 1
-    return 1 + d * (1 + (tau * d).square()).rsqrt()
-
-
-def weight(ratio: Values, tau: Scale, positive: Sign) -> Values:
-    return (1 + (tau * (ratio - 1)).square()).pow(-1.5)
+    square = (tau * d).square_().add_(1)
+    root = square.rsqrt()
+    return d.mul_(root).add_(1), root.div_(square)
 
 
 GATE = Gate(
@@ -22,8 +20,7 @@ GATE = Gate(
     formula="1 + (r − 1)/√(1 + τ²(r − 1)²)",
     source="2602.19345, eq 8",
     parameter="tau",
-    value=value,
-    weight=weight,
+    **from_both(both),
     half_width=lambda tau: math.sqrt(2 ** (2 / 3) - 1) / tau,
     admissible=True,
 )

@@ -2,16 +2,13 @@
 
 import math
 
-from smoothgates.gates.gate import Gate, Scale, Sign, Values
+from smoothgates.gates.gate import Gate, Scale, Sign, Values, from_both
 
 
-def value(ratio: Values, tau: Scale, positive: Sign) -> Values:
+def both(ratio: Values, tau: Scale, positive: Sign) -> tuple[Values, Values]:
     d = ratio - 1
-    return 1 + d / (1 + tau * d.abs())
-
-
-def weight(ratio: Values, tau: Scale, positive: Sign) -> Values:
-    return (1 + tau * (ratio - 1).abs()).pow(-2)
+    fall = d.abs().mul_(tau).add_(1).reciprocal_()
+    return d.mul_(fall).add_(1), fall.square_()
 
 
 GATE = Gate(
@@ -19,8 +16,7 @@ GATE = Gate(
     formula="1 + (r − 1)/(1 + τ|r − 1|)",
     source="this project: the textbook softsign, for contrast with the paper's",
     parameter="tau",
-    value=value,
-    weight=weight,
+    **from_both(both),
     half_width=lambda tau: (math.sqrt(2) - 1) / tau,
     admissible=True,
 )

@@ -7,21 +7,19 @@ the most common bug of public trainers.
 
 from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
     from smoothgates.methods.method import Method
 
 
-def sequence_share(length: Tensor, method: "Method") -> Tensor:
-    """Return the share (B, 1) of each token in its sequence of `length` (B, 1) tokens.
+def share_denominator(length: Tensor, method: "Method") -> Tensor | int:
+    """Return by what the share of each token in its sequence of `length` (B, 1) tokens is divided.
 
-    It is 1/|y_i| for `sequence_mean` (GRPO, GSPO, SAPO), 1 for `token_mean` (DAPO) and for `{constant: C}` (Dr. GRPO).
+    It is |y_i|, (B, 1), for `sequence_mean` (GRPO, GSPO, SAPO), 1 for `token_mean` (DAPO) and for `{constant: C}`
+    (Dr. GRPO).
     """
-    if method.aggregation == "sequence_mean":
-        return 1 / length.clamp(min=1)
-    return torch.ones_like(length)
+    return length.clamp(min=1) if method.aggregation == "sequence_mean" else 1
 
 
 def step_denominator(mask: Tensor, method: "Method") -> Tensor:
@@ -30,13 +28,19 @@ def step_denominator(mask: Tensor, method: "Method") -> Tensor:
     It is the number of sequences for `sequence_mean`, of tokens for `token_mean`, and sequences × C for
     `{constant: C}`. Sequences without a valid token do not count.
 
+    >>> import torch
     >>> from smoothgates.methods.method import Method
     >>> mask = torch.tensor([[1, 1, 1], [1, 0, 0], [0, 0, 0]])
     >>> [step_denominator(mask, Method(gate="none", aggregation=a)).item()
     ...  for a in ("sequence_mean", "token_mean", {"constant": 10})]
     [2, 4, 20]
     """
+    return denominator_of(mask.bool().sum(dim=1), method)
+
+
+def denominator_of(length: Tensor, method: "Method") -> Tensor:
+    """As `step_denominator`, from the valid tokens of each sequence, of any shape."""
     if method.aggregation == "token_mean":
-        return mask.bool().sum()
-    sequences = mask.bool().any(dim=1).sum()
+        return length.sum()
+    sequences = (length > 0).sum()
     return sequences if method.aggregation == "sequence_mean" else sequences * method.aggregation.constant

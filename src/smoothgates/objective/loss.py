@@ -5,12 +5,13 @@ is exact, and stays finite where autograd computes 0·∞ or loses its digits (s
 large r).
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
-from smoothgates.objective.aggregate import sequence_share, step_denominator
+from smoothgates.objective.aggregate import denominator_of, share_denominator
 from smoothgates.objective.diagnostics import TokenTerms
 from smoothgates.objective.ratio import clamped_log_ratio, importance_ratio
 from smoothgates.objective.weights import token_weights
@@ -47,46 +48,69 @@ def policy_loss(
     tensor([[-1.0000, -0.5247]])
     """
     mask = mask.bool()
-    if denominator is None:
-        denominator = step_denominator(mask, method)
-    if isinstance(denominator, Tensor):
-        denominator = denominator.clamp(min=1)
     with torch.no_grad():
         # Products with ones and zeros in place: on a CPU they take a twentieth of the time of `where`. Conversion of
         # bytes takes a sixth of that of bool.
         valid = mask.view(torch.uint8).to(logp.dtype)
         length = valid.sum(dim=1, keepdim=True)
+        if denominator is None:
+            denominator = denominator_of(length, method)
+        if isinstance(denominator, Tensor):
+            denominator = denominator.clamp(min=1)
         advantage = advantage if advantage.dim() == 2 else advantage.unsqueeze(1)
-        known = mask if advantage.shape == mask.shape else length > 0
-        advantage = advantage.to(logp.dtype).where(known, logp.new_zeros(()))
-        share = sequence_share(length, method)
+        unknown = ~mask if advantage.shape == mask.shape else length == 0
+        advantage = advantage.to(logp.dtype).masked_fill(unknown, 0)
         log_ratio, inside = clamped_log_ratio(logp, old_logp, valid)
-        ratio = importance_ratio(log_ratio, length, method.ratio)
-        gate, positive = method.applied_gate(), advantage > 0
-        scale = gate_scale(method, positive, ratio)
+        argument = importance_ratio(log_ratio, length, method.ratio)
+        factor = valid * (advantage / (share_denominator(length, method) * -denominator))
         token_weight = token_weights(logp, old_logp, method)
-        if token_weight is None:
-            argument, factor = ratio, advantage
-        elif method.weights and method.weights.placement == "inside":
-            argument, factor = ratio * token_weight, advantage
+        if token_weight is not None and method.weights and method.weights.placement == "inside":
+            argument = argument * token_weight
+        elif token_weight is not None:
+            factor *= token_weight
+        if argument.shape[1] < advantage.shape[1]:
+            argument = argument.expand_as(advantage)  # a gate gives one result for each ratio
+        gate, positive = method.applied_gate(), advantage > 0
+        scale = gate_scale(method, positive, argument)
+        if gate.detached:
+            weight = gate.weight(argument, scale, positive)
         else:
-            argument, factor = ratio, advantage * token_weight
-        weight = gate.weight(argument, scale, positive)
-        slope = argument * weight * factor
+            f, weight = gate.value_and_weight(argument, scale, positive)
+            value = total(factor, f)  # what the papers print: f(r)·Â
+        slope = factor.mul_(argument).mul_(weight)
         if method.ratio == "sequence":
             # The tokens of a row share one ratio, so each gets the mean of their slopes.
-            slope = (slope * valid).sum(dim=1, keepdim=True) / length.clamp(min=1)
-        slope = slope * inside
-        slope *= share
-        if gate.detached:
-            value = slope * logp.nan_to_num(0, 0, 0)
+            slope = slope.sum(dim=1, keepdim=True) / length.clamp(min=1) * inside
         else:
-            value = gate.value(argument, scale, positive) * factor * valid
-            value *= share
+            slope *= inside
+        if gate.detached:
+            value = total(slope, logp.nan_to_num(0, 0, 0))
         terms = TokenTerms(log_ratio, argument, weight, advantage, valid, inside)
-    surrogate = (slope * logp).sum()  # for its gradient; its own value may be NaN, from masked positions
-    surrogate.detach().copy_(value.sum())  # the value that the papers print: f(r)·Â
-    return -surrogate / denominator, terms
+    loss: Tensor = KnownSlope.apply(logp, value, slope)  # type: ignore[no-untyped-call]
+    return loss, terms
+
+
+class KnownSlope(torch.autograd.Function):
+    """The loss with this value, (), and this gradient in log π, `slope` (B, T): autograd computes neither.
+
+    The backward pass writes over `slope`. A second one raises RuntimeError.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, logp: Tensor, value: Tensor, slope: Tensor) -> Tensor:
+        ctx.save_for_backward(slope)
+        return value.clone()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        (slope,) = ctx.saved_tensors
+        return slope.mul_(gradient), None, None
+
+
+def total(factor: Tensor, values: Tensor) -> Tensor:
+    """Σ factor·value, (), for values (B, T), or (B, 1) for all tokens of a row."""
+    return factor.sum_to_size(values.shape).flatten().dot(values.flatten())
 
 
 def gate_scale(method: "Method", positive: Tensor, like: Tensor) -> Tensor:
@@ -95,4 +119,4 @@ def gate_scale(method: "Method", positive: Tensor, like: Tensor) -> Tensor:
     Of the shape of `positive` and of the type of `like`.
     """
     above, below = method.scales()
-    return torch.where(positive, like.new_tensor(above), like.new_tensor(below))
+    return torch.full_like(positive, below, dtype=like.dtype).masked_fill_(positive, above)

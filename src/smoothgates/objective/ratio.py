@@ -14,9 +14,9 @@ def clamped_log_ratio(logp: Tensor, old_logp: Tensor, valid: Tensor) -> tuple[Te
     mask is applied, so that they reach neither the loss nor, through 0·∞, the gradient. A valid token whose log-ratio
     is not finite counts as outside, with log r = 0.
     """
-    raw = logp - old_logp
-    log_ratio = raw.nan_to_num(0, 0, 0).clamp_(-LOG_RATIO_LIMIT, LOG_RATIO_LIMIT).mul_(valid)
-    inside = raw.eq_(log_ratio).mul_(valid)
+    raw = (logp - old_logp).div_(valid)  # where masked, a division by zero: ±∞ or NaN
+    log_ratio = raw.nan_to_num(0, 0, 0).clamp_(-LOG_RATIO_LIMIT, LOG_RATIO_LIMIT)
+    inside = raw.eq_(log_ratio)
     return log_ratio, inside
 
 

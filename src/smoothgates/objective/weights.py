@@ -9,9 +9,9 @@ default: it reaches its floor exactly at π = μ, and it has the form of an opti
 paper's code is said to derive.
 """
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
@@ -19,26 +19,27 @@ if TYPE_CHECKING:
 
 ALPHA, TAU, MU, FLOOR, CAP = 2.0, 9.0, 0.25, 1.0, 1.4
 
-READINGS = {
-    "printed": lambda p: ALPHA * (torch.sigmoid(p / TAU) - MU),
-    "a": lambda p: ALPHA * (torch.sigmoid(p * TAU) - MU),
-    "b": lambda p: ALPHA * torch.sigmoid(TAU * (p - MU)),
+READINGS: dict[str, Callable[[Tensor], Tensor]] = {
+    "printed": lambda p: (p / TAU).sigmoid_().sub_(MU).mul_(ALPHA),
+    "a": lambda p: (p * TAU).sigmoid_().sub_(MU).mul_(ALPHA),
+    "b": lambda p: (p - MU).mul_(TAU).sigmoid_().mul_(ALPHA),
 }
 
 
 def grpo_sg(probability: Tensor, reading: str) -> Tensor:
     """Return GRPO-SG's weights, in [1, 1.4], of tokens with these probabilities under the current policy (any shape).
 
+    >>> import torch
     >>> p = torch.tensor([0.1, 0.25, 0.3, 0.9])
     >>> grpo_sg(p, "b"), grpo_sg(p, "printed")
     (tensor([1.0000, 1.0000, 1.2213, 1.4000]), tensor([1., 1., 1., 1.]))
     """
-    return READINGS[reading](probability).clamp(FLOOR, CAP)
+    return READINGS[reading](probability).clamp_(FLOOR, CAP)
 
 
 def advantage_reweighting(old_probability: Tensor, alpha: float) -> Tensor:
     """Return AR's weights α·π_old + 1 − α (2505.12929), any shape. α is 0.2 to 0.3 for logic puzzles, 0.1 for math."""
-    return alpha * old_probability + 1 - alpha
+    return (alpha * old_probability).add_(1 - alpha)
 
 
 def token_weights(logp: Tensor, old_logp: Tensor, method: "Method") -> Tensor | None:
@@ -51,4 +52,4 @@ def token_weights(logp: Tensor, old_logp: Tensor, method: "Method") -> Tensor | 
 
 
 def _probability(logp: Tensor) -> Tensor:
-    return logp.nan_to_num(nan=0.0).clamp(max=0).exp()
+    return logp.nan_to_num(nan=0.0).clamp_(max=0).exp_()
