@@ -36,18 +36,25 @@ class SamplingParameters:
     """How completions are sampled. Sampling is unrestricted: no top-k, no top-p."""
 
     samples: int
-    """Completions of each prompt."""
+    """Completions of each prompt at `temperature`."""
     max_new_tokens: int
     """Most sampled tokens of a completion. Replies do not count."""
     ends: tuple[int, ...]
     """Token ids that end a completion."""
     temperature: float = 1.0
     """0 takes the most likely token."""
+    greedy: bool = False
+    """Whether each prompt gets one more completion, after the others, at temperature 0."""
+
+    @property
+    def temperatures(self) -> tuple[float, ...]:
+        """Of each completion of a prompt."""
+        return (self.temperature,) * self.samples + (0.0,) * self.greedy
 
 
 @dataclass(frozen=True)
 class Completions:
-    """Sampled tokens, right-padded to the longest; rows in prompt order, samples of a prompt side by side."""
+    """Sampled tokens, right-padded to the longest; rows in prompt order, completions of a prompt side by side."""
 
     ids: Tensor
     """(B, W) token ids, the end token and tools' replies included."""
