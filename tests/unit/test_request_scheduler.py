@@ -45,7 +45,7 @@ class Greedy:
         self.open = {}
 
     @torch.no_grad()
-    def advance(self, requests, stops, temperature):
+    def advance(self, requests, stops):
         self.open |= {request.row: (request, [], []) for request in requests}
         while True:
             ended = []

@@ -51,7 +51,7 @@ class NextTokenLayer:
             self.down = layer.mlp.down_proj.weight.t().contiguous()
 
     def __call__(self, x: Tensor, rotary: tuple[Tensor, Tensor], past: Callable[..., Tensor]) -> Tensor:
-        """States (B, H) after the layer. `rotary`: cosine (D,) and sine (D,) of the position, whose first half is negated."""
+        """States (B, H) after the layer. `rotary`: cosine (D,) and sine (D,) of the position, half of it negated."""
         heads, kv_heads, size = self.attention.heads, self.attention.kv_heads, self.attention.head_size
         x_normed = normed(x, self.floor)
         qkv = x_normed @ self.qkv if self.bias is None else torch.addmm(self.bias, x_normed, self.qkv)
@@ -78,5 +78,5 @@ def normed(x: Tensor, floor: Tensor) -> Tensor:
 
 
 def joined(norm: nn.RMSNorm, *matrices: Tensor) -> Tensor:
-    """(H, ΣO) for matrices (O, H) that multiply the norm's output: `normed(x) @ joined(…)` is their products."""
+    """One matrix (H, ΣO) of those (O, H) that multiply the norm's output: their products are `normed(x) @` it."""
     return (torch.cat(matrices) * (norm.weight * len(norm.weight) ** 0.5)).t().contiguous()

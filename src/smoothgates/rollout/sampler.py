@@ -70,6 +70,10 @@ class Completions:
     """(B, W) entropy of the distribution of each sampled token, in nats; 0 on other tokens. None if the sampler
     does not compute it."""
 
+    def of(self, rows: Tensor) -> "Completions":
+        """These rows (n,)."""
+        return Completions(**{name: value if value is None else value[rows] for name, value in vars(self).items()})
+
 
 class Sampler(Protocol):
     """Samples completions with the weights that were loaded last."""
