@@ -63,7 +63,7 @@ class Prefixes(Cache):
         keys, values = self.keys[layer][:batch], self.values[layer][:batch]
         keys[..., start:end], values[:, :, start:end] = k.transpose(2, 3), v
         # Queries that share a key head are stacked. `bmm`, because `@` would copy what it multiplies.
-        q = q.reshape(batch * kv_heads, -1, size) * size**-0.5
+        q = (q * size**-0.5).reshape(batch * kv_heads, -1, size)
         scores = torch.bmm(q, keys[..., :end].flatten(0, 1)).view(batch, kv_heads, -1, length, end).add_(bias)
         out = torch.bmm(scores.softmax(-1).view(batch * kv_heads, -1, end), values[:, :, :end].flatten(0, 1))
         return out.view(batch, heads, length, size)

@@ -17,7 +17,7 @@ from smoothgates.rollout.sampler import Completions, SamplingParameters, Tools, 
 from smoothgates.rollout.texts import DecoderTexts, Texts
 
 BLOCK = 16
-"""Tokens that are drawn together first."""
+"""Tokens of a block, one of which is drawn."""
 EPSILON = torch.finfo(torch.double).eps
 
 
@@ -84,12 +84,12 @@ class Chooser:
 def draw(probs: Tensor, texts: Tensor, uniform: Tensor) -> Tensor:
     """A token (n,) for each random number (n,), from the distribution (texts, vocabulary) of its text.
 
-    A block of tokens is drawn first, then one of its tokens: sums over a large vocabulary take time.
+    A block of tokens is drawn first, then one of its tokens: cumulative sums over a large vocabulary take time.
     """
-    blocks = F.pad(probs, (0, -probs.shape[1] % BLOCK)).unflatten(1, (-1, BLOCK))
-    block, rest = invert(blocks.sum(-1)[texts], uniform)
-    token, _ = invert(blocks[texts, block], rest)
-    return (block * BLOCK + token).clamp_(max=probs.shape[1] - 1)  # a policy that is no longer finite
+    blocks = F.pad(probs, (0, -probs.shape[1] % BLOCK)).unflatten(1, (BLOCK, -1))  # of tokens that are far apart
+    block, rest = invert(blocks.sum(1)[texts], uniform)
+    place, _ = invert(blocks[texts, :, block], rest)
+    return (place * blocks.shape[2] + block).clamp_(max=probs.shape[1] - 1)  # a policy that is no longer finite
 
 
 def invert(weights: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]:
@@ -129,11 +129,10 @@ def complete(
     chooser = Chooser(parameters, prompts, steps, generator)
     total, vocabulary = prompts * len(parameters.temperatures), texts.logits.shape[1]
     ids = torch.full((total, steps), parameters.ends[0])
-    logp, entropy = torch.zeros(2, total, steps)
+    logp, entropy = facts = torch.zeros(2, total, steps)
     mask = torch.zeros(total, steps, dtype=torch.bool)
     lengths = torch.zeros(total, dtype=torch.long)
     truncated = torch.zeros(total, dtype=torch.bool)
-    left = torch.full((total,), parameters.max_new_tokens)  # tokens that may still be sampled
     ending = torch.zeros(max(vocabulary, *parameters.ends) + 1, dtype=torch.bool)
     ending[list(parameters.ends)] = True
     replies = Replies(tools, total, steps) if tools else None
@@ -143,23 +142,22 @@ def complete(
         log_probs = texts.logits.log_softmax(-1)
         probs = log_probs.exp()
         token = chooser.choose(log_probs, probs, text, rows, t)
-        own = torch.ones_like(rows, dtype=torch.bool)
+        own = torch.ones(len(rows), dtype=torch.bool)
         if replies:
             inserted = replies.planned[rows, t]
             own = inserted < 0
             token = token.where(own, inserted)
-        ids[rows, t] = token
-        mask[rows, t] = own
-        logp[rows, t] = log_probs[text, token].where(own, 0.0)
-        entropy[rows, t] = -(probs * log_probs).sum(-1)[text].where(own, 0.0)
-        left[rows] -= own.long()
+        ids[rows, t], mask[rows, t] = token, own
+        surprise = torch.stack([log_probs[text, token], -(probs * log_probs).sum(-1)[text]])
+        facts[:, rows, t] = surprise.where(own, 0.0)
         over = own & ending[token]
         if replies:
             over |= replies.request(ids, rows, own & ~over & tools.watches(token), t)
-        spent = own & ~over & (left[rows] == 0)
-        truncated[rows] = spent
-        lengths[rows] = t + 1
+        sampled = mask[rows].sum(1) if replies else t + 1
+        spent = own & ~over & (sampled == parameters.max_new_tokens)
         live = (~(over | spent)).nonzero().squeeze(1)
+        if len(live) < len(rows):
+            lengths[rows], truncated[rows] = t + 1, spent  # final for those that are not live
         if not len(live):
             break
         rows = rows[live]
