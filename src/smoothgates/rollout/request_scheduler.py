@@ -8,10 +8,8 @@ seed.
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
-from smoothgates.rollout.sampler import Completions, SamplingParameters, Tools
+from smoothgates.rollout.sampler import Completions, SamplingParameters, Tools, padded
 
 
 class Request(NamedTuple):
@@ -111,12 +109,3 @@ class RequestScheduler:
             torch.tensor([len(row.ids) for row in self.rows]),
             torch.tensor([row.truncated for row in self.rows]),
         )
-
-
-def padded(rows: list[list], dtype: torch.dtype, fill: int = 0) -> Tensor:
-    """Rows of different lengths as one tensor (B, W), right-padded.
-
-    >>> padded([[1], [2, 3]], torch.long, 9).tolist()
-    [[1, 9], [2, 3]]
-    """
-    return pad_sequence([torch.tensor(row, dtype=dtype) for row in rows], batch_first=True, padding_value=fill)

@@ -7,6 +7,7 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from smoothgates.errors import BadInput
 
@@ -111,3 +112,12 @@ def check_positions(positions: int, prompt: int, completion: int) -> None:
             f"architecture.max_position_embeddings: {positions} is too few for prompts of up "
             f"to {prompt} tokens and completions of up to {completion}"
         )
+
+
+def padded(rows: list[list], dtype: torch.dtype, fill: int = 0) -> Tensor:
+    """Rows of different lengths as one tensor (B, W), right-padded.
+
+    >>> padded([[1], [2, 3]], torch.long, 9).tolist()
+    [[1, 9], [2, 3]]
+    """
+    return pad_sequence([torch.tensor(row, dtype=dtype) for row in rows], batch_first=True, padding_value=fill)

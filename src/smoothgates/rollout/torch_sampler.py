@@ -13,7 +13,7 @@ from torch import Tensor
 
 from smoothgates.policy.decoder import Decoder
 from smoothgates.policy.load import update_decoder
-from smoothgates.rollout.sampler import Completions, SamplingParameters, Tools, check_positions
+from smoothgates.rollout.sampler import Completions, SamplingParameters, Tools, check_positions, padded
 from smoothgates.rollout.texts import DecoderTexts, Texts
 
 BLOCK = 16
@@ -150,10 +150,10 @@ def complete(
         ids[rows, t], mask[rows, t] = token, own
         surprise = torch.stack([log_probs[text, token], -(probs * log_probs).sum(-1)[text]])
         facts[:, rows, t] = surprise.where(own, 0.0)
-        over = own & ending[token]
+        over, sampled = own & ending[token], t + 1
         if replies:
+            sampled = t + 1 - replies.tokens[rows]
             over |= replies.request(ids, rows, own & ~over & tools.watches(token), t)
-        sampled = mask[rows].sum(1) if replies else t + 1
         spent = own & ~over & (sampled == parameters.max_new_tokens)
         live = (~(over | spent)).nonzero().squeeze(1)
         if len(live) < len(rows):
@@ -178,23 +178,30 @@ class Replies:
         """(B, steps) reply tokens at the positions where they will be inserted, -1 elsewhere."""
         self.turn = torch.zeros(total, dtype=torch.long)
         """(B,) first position of the policy's current turn."""
+        self.tokens = torch.zeros(total, dtype=torch.long)
+        """(B,) tokens of all replies to a completion so far."""
 
     def request(self, ids: Tensor, rows: Tensor, asking: Tensor, t: int) -> Tensor:
-        """Ask the tools about the rows of the batch that may have ended a turn at position t.
+        """Ask the tools about completions that may have ended a turn at position t.
 
-        `ids`: (B, steps) the completions so far. `rows`: (b,) the completion of each row of the batch. `asking`: (b,)
-        the rows to ask about. Returns (b,) true where the tools end the completion.
+        `ids`: (B, steps) the completions so far. `rows`: (n,) those that are not finished. `asking`: (n,) which of them
+        to ask about. Returns (n,) true where the tools end the completion.
         """
-        over = torch.zeros(len(rows), dtype=torch.bool)
-        places = asking.nonzero().squeeze(1).tolist()
-        if not places:
-            return over
-        completions = rows[places].tolist()
-        turns = [ids[row, self.turn[row] : t + 1].tolist() for row in completions]
-        for place, row, reply in zip(places, completions, self.tools.respond(completions, turns), strict=True):
-            if reply is None:
-                over[place] = True
-            elif reply:
-                self.turn[row] = t + 1 + len(reply)
-                self.planned[row, t + 1 : self.turn[row]] = torch.tensor(reply)
+        asked = rows[asking]
+        written, begins = ids[asked, : t + 1].tolist(), self.turn[asked].tolist()
+        turns = [row[begin:] for row, begin in zip(written, begins, strict=True)]
+        answers = self.tools.respond(asked.tolist(), turns) if turns else []
+        self._plan(asked, answers, t + 1)
+        over = torch.zeros_like(asking)
+        over[asking] = torch.tensor([answer is None for answer in answers], dtype=torch.bool)
         return over
+
+    def _plan(self, asked: Tensor, answers: list[list[int] | None], begin: int) -> None:
+        """Insert the answers that are replies from position `begin`."""
+        replied = [i for i, answer in enumerate(answers) if answer]
+        if replied:
+            rows, reply = asked[replied], padded([answers[i] for i in replied], torch.long, fill=-1)
+            self.planned[rows, begin : begin + reply.shape[1]] = reply
+            lengths = (reply >= 0).sum(1)
+            self.turn[rows] = begin + lengths
+            self.tokens[rows] += lengths
