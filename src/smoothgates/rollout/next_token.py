@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from smoothgates.policy.decoder import Cache, Decoder, Layer
+from smoothgates.policy.decoder import Cache, Decoder, Layer, rotate
 
 
 class NextToken:
@@ -22,12 +22,11 @@ class NextToken:
         self.floor = torch.tensor((policy.arch.hidden_size * policy.arch.rms_norm_eps) ** 0.5)
         self.layers = [NextTokenLayer(layer, self.floor) for layer in policy.model.layers]
         self.head = joined(policy.model.norm, policy.head)
-        self.half = policy.arch.head_size // 2
 
     def logits(self, ids: Tensor, slot: int, bias: Tensor, cache: Cache, rows: Tensor) -> Tensor:
         """Logits (n, V) after the tokens (B,) that take this slot of the cache, for n of the rows."""
-        policy, sin = self.policy, self.policy.sin[slot]
-        rotary = policy.cos[slot], torch.cat([-sin[: self.half], sin[self.half :]])
+        policy, at = self.policy, slice(slot, slot + 1)
+        rotary = policy.cos[at], policy.sin[at]
         x = policy.model.embed_tokens(ids)
         for i, layer in enumerate(self.layers):
             x = layer(x, rotary, lambda q, k, v, i=i: cache.attend(i, slot, bias, q, k, v))
@@ -51,7 +50,7 @@ class NextTokenLayer:
             self.down = layer.mlp.down_proj.weight.t().contiguous()
 
     def __call__(self, x: Tensor, rotary: tuple[Tensor, Tensor], past: Callable[..., Tensor]) -> Tensor:
-        """States (B, H) after the layer. `rotary`: cosine (D,) and sine (D,) of the position, half of it negated."""
+        """States (B, H) after the layer. `rotary`: cosine and sine of the position."""
         heads, kv_heads, size = self.attention.heads, self.attention.kv_heads, self.attention.head_size
         x_normed = normed(x, self.floor)
         qkv = x_normed @ self.qkv if self.bias is None else torch.addmm(self.bias, x_normed, self.qkv)
@@ -59,8 +58,7 @@ class NextTokenLayer:
         qk, v = qkv[:, : heads + kv_heads], qkv[:, heads + kv_heads :]
         if self.attention.normed:
             qk = torch.cat([self.attention.q_norm(qk[:, :heads]), self.attention.k_norm(qk[:, heads:])], dim=1)
-        cos, sin = rotary
-        qk = torch.addcmul(qk * cos, qk.roll(size // 2, -1), sin).unsqueeze(2)
+        qk = rotate(qk, *rotary).unsqueeze(2)
         out = past(qk[:, :heads], qk[:, heads:], v.unsqueeze(2))
         x = torch.addmm(x, out.reshape(len(x), -1), self.out)
         if not self.dense:
