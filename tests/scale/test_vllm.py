@@ -133,7 +133,7 @@ def test_log_probabilities_are_the_trainers(sampler, policy, prompts):
 @pytest.mark.parametrize("with_tools", [False, True])
 def test_greedy_completions_are_the_torch_samplers(with_tools, sampler, policy, prompts):
     """Ids, replies, masks, lengths and truncation, for any division into turns."""
-    parameters = SamplingParameters(2, 12, ENDS, temperature=0.0)
+    parameters = SamplingParameters(2, 12, ENDS, temperature=0.0, greedy=True)
     expected = sample(policy, prompts, parameters, torch_stream(0, "s"), tools() if with_tools else None)
     found = sampler.sample(prompts, parameters, torch_stream(0, "s"), tools() if with_tools else None)
     same(found, expected, APART)

@@ -1,8 +1,13 @@
 """Files and folders are complete or absent, whatever happens while they are written."""
 
+import subprocess
+import sys
 from contextlib import suppress
 
-from smoothgates.io.files import flushed, link_or_copy, replacing, replacing_folder, write_atomically
+import pyarrow as pa
+import pytest
+
+from smoothgates.io.files import flushed, link_or_copy, parquet_column, replacing, replacing_folder, write_atomically
 
 
 def test_a_file_is_replaced_only_when_all_of_it_is_written(tmp_path):
@@ -56,3 +61,33 @@ def test_a_second_name_works_across_disks(tmp_path, monkeypatch):
     link_or_copy(tmp_path / "source", tmp_path / "copy")
     assert (tmp_path / "copy").read_bytes() == b"bytes"
     assert not (tmp_path / "copy").samefile(tmp_path / "source")
+
+
+COLUMNS = [
+    [1.0, 2.5],
+    [1, -2],
+    [1, 2.5],
+    [1.0, None],
+    ["a", "\u00e4", ""],
+    ["a", None],
+    [None, None],
+    [True, False],
+    [["a"], [], ["b", "c"]],
+    [[], []],
+    [{"a": 1.0, "b": "x"}, {"b": None, "a": 2.0}],
+    [{"a": 1.0}, {"b": 2.0}],
+    [{}, {}],
+]
+
+
+@pytest.mark.parametrize("values", COLUMNS, ids=str)
+def test_a_column_is_the_array_that_pyarrow_makes_of_its_values(values):
+    found, expected = parquet_column(values), pa.array(values)
+    assert found.type == expected.type
+    assert found.equals(expected)
+
+
+def test_columns_of_numbers_and_texts_are_made_without_pandas():
+    made = "[parquet_column(v) for v in ([1.0], [1], ['a', None], [['a'], []], [{'a': 1.0, 'b': 'x'}])]"
+    code = f"import sys; from smoothgates.io.files import parquet_column; {made}; sys.exit('pandas' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

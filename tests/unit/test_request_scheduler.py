@@ -1,5 +1,6 @@
 """The request scheduler gives the completions of the torch sampler; vLLM's process is restarted, killed, and ended."""
 
+import dataclasses
 import signal
 import subprocess
 import sys
@@ -45,7 +46,7 @@ class Greedy:
         self.open = {}
 
     @torch.no_grad()
-    def advance(self, requests, stops, temperature):
+    def advance(self, requests, stops):
         self.open |= {request.row: (request, [], []) for request in requests}
         while True:
             ended = []
@@ -156,6 +157,17 @@ def test_each_row_and_each_turn_has_its_own_seed(prompts, sampler, monkeypatch):
     asked.clear()
     sampler().sample(prompts, GREEDY, torch_stream(0, "s"), tools())
     assert asked == first
+
+
+def test_the_request_of_a_greedy_completion_asks_for_temperature_0(prompts, sampler, monkeypatch):
+    asked = []
+    monkeypatch.setattr(Greedy, "advance", lambda self, due, *how: asked.extend(due) or real(self, due, *how))
+    parameters = dataclasses.replace(GREEDY, temperature=0.5, greedy=True)
+    found = sampler().sample(prompts, parameters, torch_stream(0, "s"), tools())
+    assert len(found.ids) == 3 * len(prompts)
+    assert [request.ids for request in asked[:6]] == [prompts[0]] * 3 + [prompts[1]] * 3
+    assert len(asked) > len(found.ids)
+    assert all(request.temperature == (0.0 if request.row % 3 == 2 else 0.5) for request in asked)
 
 
 ECHO = """

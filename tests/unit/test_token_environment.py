@@ -19,9 +19,8 @@ from smoothgates.rollout.collect import Actor
 from smoothgates.rollout.sampler import Completions, SamplingParameters
 from smoothgates.rollout.task_setup import load_task_setup
 from smoothgates.rollout.token_environment import TokenEnvironment, until_stop
-from smoothgates.rollout.torch_sampler import TorchSampler, sample
+from smoothgates.rollout.torch_sampler import TorchSampler, complete, sample
 from smoothgates.seeds import python_stream, torch_stream
-from smoothgates.specs.architecture import Architecture
 from smoothgates.specs.rollout import Protocol, Tools
 from smoothgates.study.loader import load_study
 from smoothgates.tasks import load_task
@@ -39,31 +38,30 @@ def vocabulary(request):
 
 
 class Scripted:
-    """A scripted policy: it writes `turns[i]` after i replies. It keeps the ids in the cache."""
-
-    arch = Architecture(
-        vocab_size=320, hidden_size=2, intermediate_size=1, num_hidden_layers=1, num_attention_heads=1,
-        num_key_value_heads=1, max_position_embeddings=512,
-    )  # fmt: skip
+    """Texts of one prompt that a script continues: it writes `turns[i]` after i replies."""
 
     def __init__(self, tokenizer, turns: list[str], end: int):
         self.turns = [tokenizer.encode(turn).ids for turn in turns]
         self.reply_end, self.end = tokenizer.encode("</information>").ids, end
+        self.rows = [[]]
 
-    def hidden(self, ids, keep, cache, start, bias):
-        cache.keys[0][:, 0, start : start + ids.shape[1], 0] = ids.float()
-        seen = cache.keys[0][:, 0, : start + ids.shape[1], 0].long().tolist()
-        return torch.tensor([[self.next(row)] for row in seen]).float()
+    @property
+    def logits(self):
+        following = torch.tensor([self.next(row) for row in self.rows])
+        return 50 * torch.nn.functional.one_hot(following, 320).float()
+
+    def grow(self, parents, tokens):
+        self.rows = [[*self.rows[i], token] for i, token in zip(parents.tolist(), tokens.tolist(), strict=True)]
 
     def next(self, row: list[int]) -> int:
         size = len(self.reply_end)
         ends = [i + size for i in range(len(row) - size + 1) if row[i : i + size] == self.reply_end]
-        spoken = len(row) - (ends[-1] if ends else row.index(-1) + 1)
+        spoken = len(row) - (ends[-1] if ends else 0)
         turn = self.turns[len(ends)] if len(ends) < len(self.turns) else []
         return turn[spoken] if spoken < len(turn) else self.end
 
-    def logits(self, hidden):
-        return 50 * torch.nn.functional.one_hot(hidden.squeeze(1).long(), 320).float()
+    def complete(self, limit, ends, calls):
+        return complete(self, 1, SamplingParameters(1, limit, ends), torch_stream(0, "s"), calls.tools())
 
 
 def converse(tokenizer, turns, found="a b c", limit=60, ends=None, replies=2, end=None):
@@ -72,7 +70,7 @@ def converse(tokenizer, turns, found="a b c", limit=60, ends=None, replies=2, en
     environment = SearchEnvironment(lambda asked: [found for _ in asked], max_replies=replies)
     calls = TokenEnvironment(tokenizer, environment, [ASKED], max_reply_tokens=6)
     policy = Scripted(tokenizer, turns, ends[0] if end is None else end)
-    done = sample(policy, [[5, -1]], SamplingParameters(1, limit, ends), torch_stream(0, "s"), calls.tools())
+    done = policy.complete(limit, ends, calls)
     ids = done.ids[0, : done.lengths[0]].tolist()
     return done, calls, ids
 
@@ -105,7 +103,7 @@ def test_sampled_ids_are_never_tokenised_again(vocabulary):
     calls = TokenEnvironment(vocabulary, environment, [ASKED], 6)
     policy = Scripted(vocabulary, ["", "<answer> Gus</answer>"], 1)
     policy.turns[0] = [turn[0], *odd, turn[1]]
-    done = sample(policy, [[5, -1]], SamplingParameters(1, 60, (1,)), torch_stream(0, "s"), calls.tools())
+    done = policy.complete(60, (1,), calls)
     assert done.ids[0, : len(policy.turns[0])].tolist() == policy.turns[0]
     assert done.mask[0, : len(policy.turns[0])].all()
 
@@ -200,7 +198,7 @@ def test_a_stop_spread_over_several_tokens_is_recognised(vocabulary):
     calls = TokenEnvironment(vocabulary, environment, [ASKED], 6)
     policy = Scripted(vocabulary, ["", "<answer> Gus</answer>"], 1)
     policy.turns[0] = vocabulary.encode("<search> a").ids + pieces
-    sample(policy, [[5, -1]], SamplingParameters(1, 60, (1,)), torch_stream(0, "s"), calls.tools())
+    policy.complete(60, (1,), calls)
     assert calls.replies[0] == 1
 
 
@@ -215,7 +213,7 @@ def test_a_search_of_an_index_finds_real_passages(tmp_path):
     tokenizer = build_tokenizer(TEXTS, 320, "bytes")
     calls = TokenEnvironment(tokenizer, task_setup.environment, [ASKED], tools.max_reply_tokens)
     policy = Scripted(tokenizer, ["<search> Gallu demon</search>", "<answer> a spirit</answer>"], 1)
-    done = sample(policy, [[5, -1]], SamplingParameters(1, 90, (1,)), torch_stream(0, "s"), calls.tools())
+    done = policy.complete(90, (1,), calls)
     text = tokenizer.decode(done.ids[0, : done.lengths[0]].tolist())
     assert '<information>Doc 1(Title: "Alû")' in text
     gold = dataclasses.replace(ASKED, answers=("a spirit",))

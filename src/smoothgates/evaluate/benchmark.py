@@ -22,24 +22,28 @@ class Benchmark:
     task_setup: TaskSetup
     examples: Sequence[Example]
 
-    def samples(self, actor: Actor, budget: SamplingBudget, temperature: float) -> list[dict]:
-        """One row for each sample. Every policy gets the same random stream, so that only the policies differ."""
-        examples, prompt = self.examples[: budget.problems], self.task_setup.prompt
+    def samples(
+        self, actor: Actor, prompts: list[list[int]], budget: SamplingBudget, greedy: bool = False
+    ) -> tuple[list[dict], list[dict]]:
+        """One row for each sample, and one for each greedy answer if there are any.
+
+        Every policy gets the same random stream, so that only the policies differ. `prompts`: of the examples.
+        """
+        examples, each = self.examples[: budget.problems], budget.samples + greedy
         stream = torch_stream(self.spec.seed, f"evaluate {self.spec.benchmark}")
-        judged = actor.answer(examples, budget.samples, stream, temperature)
+        asked = prompts[: budget.problems]
+        judged = actor.answer(examples, budget.samples, stream, self.spec.temperature, greedy, asked)
         lengths = judged.completions.mask.sum(1).tolist()
-        rows = []
-        for i, (text, verdict) in enumerate(zip(judged.texts, judged.verdicts, strict=True)):
-            problem, sample = divmod(i, budget.samples)
-            example = examples[problem]
-            row = {
+        texts = [self.task_setup.prompt.in_one(example.question) for example in examples]
+        rows = [
+            {
                 "benchmark": self.spec.benchmark,
-                "problem": problem,
-                "id": example.id,
-                "sample": sample,
-                "prompt": prompt.in_one(example.question),
+                "problem": i // each,
+                "id": examples[i // each].id,
+                "sample": i % each,
+                "prompt": texts[i // each],
                 "completion": text,
-                "answer": example.answers[0],
+                "answer": examples[i // each].answers[0],
                 "extracted": verdict.extracted,
                 "correct": float(verdict.reason == "correct"),
                 "reward": verdict.reward,
@@ -48,8 +52,10 @@ class Benchmark:
                 "tokens": lengths[i],
                 "replies": judged.replies[i],
             }
-            rows.append(row)
-        return rows
+            for i, (text, verdict) in enumerate(zip(judged.texts, judged.verdicts, strict=True))
+        ]
+        sampled = [row for row in rows if row["sample"] < budget.samples]
+        return sampled, [row for row in rows if row["sample"] == budget.samples]
 
 
 def load_benchmark(spec: EvaluateSpec, data: Path, index: Path | None) -> Benchmark:

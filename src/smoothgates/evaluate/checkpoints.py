@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from pathlib import Path
 
 from smoothgates.evaluate.benchmark import Benchmark, summarise
@@ -14,7 +14,6 @@ from smoothgates.policy.load import load_text
 from smoothgates.policy.manifest import verified_folder
 from smoothgates.rollout.collect import Actor
 from smoothgates.rollout.sampler import Sampler
-from smoothgates.specs.evaluate import SamplingBudget
 
 
 def score_run(benchmark: Benchmark, model: Path, loaded: Callable[[Path], Sampler]) -> tuple[dict, list[dict]]:
@@ -23,22 +22,18 @@ def score_run(benchmark: Benchmark, model: Path, loaded: Callable[[Path], Sample
     `loaded` gives a sampler with the weights of a policy folder. Raises BadInput if a policy is missing or damaged.
     """
     spec, manifest, final = benchmark.spec, read_manifest(model, ModelManifest), verified_folder(model)
-    text = load_text(final, spec.published)
-
-    def answers(sampler: Sampler, budget: SamplingBudget, temperature: float) -> list[dict]:
-        return benchmark.samples(Actor(sampler, text, benchmark.task_setup), budget, temperature)
-
-    sampler = loaded(final)
-    samples = answers(sampler, spec.final, spec.temperature)
+    actor = Actor(loaded(final), load_text(final, spec.published), benchmark.task_setup)
+    most = max(budget.problems for budget in (spec.final, spec.curve) if budget)
+    prompts = actor.prompts(benchmark.examples[:most])
+    samples, greedy = benchmark.samples(actor, prompts, spec.final, spec.greedy)
     scores, curve = summarise(samples), []
-    if spec.greedy:
-        once = SamplingBudget(problems=spec.final.problems, samples=1)
-        scores["greedy"] = summarise(answers(sampler, once, 0.0))["score"]
+    if greedy:
+        scores["greedy"] = summarise(greedy)["score"]
     if spec.curve:
         for checkpoint in manifest["checkpoints"]:
-            sampler = loaded(verified_folder(model, checkpoint["folder"]))
-            found = summarise(answers(sampler, spec.curve, spec.temperature))
-            curve.append({"rollouts": checkpoint["rollouts"], **found})
+            earlier = replace(actor, sampler=loaded(verified_folder(model, checkpoint["folder"])))
+            found, _ = benchmark.samples(earlier, prompts, spec.curve)
+            curve.append({"rollouts": checkpoint["rollouts"], **summarise(found)})
         first = [row for row in samples if row["problem"] < spec.curve.problems and row["sample"] < spec.curve.samples]
         curve.append({"rollouts": manifest["rollouts"], **summarise(first)})
     found = {
@@ -49,7 +44,7 @@ def score_run(benchmark: Benchmark, model: Path, loaded: Callable[[Path], Sample
         "status": manifest["status"],
         "model_sha256": digest(model),
         "prompt_sha256": sha256("\0".join(astuple(benchmark.task_setup.prompt))),
-        "template_sha256": sha256(text.template or ""),
+        "template_sha256": sha256(actor.text.template or ""),
         "final": scores,
         "curve": curve,
     }

@@ -19,9 +19,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-LIBRARIES = ("torch", "tokenizers", "safetensors.torch", "pyarrow.parquet", "pyarrow.pandas_compat", "jinja2.sandbox")
-LIBRARIES += ("yaml", "pydantic.json_schema", "typer._adapters")
-"""What the stages import, also when they run: pyarrow imports pandas to write an evaluation's samples."""
+LIBRARIES = ("torch", "tokenizers", "safetensors.torch", "pyarrow.parquet", "jinja2.sandbox", "yaml")
+LIBRARIES += ("pydantic.json_schema", "typer._adapters")
+"""What the stages import, also when they run."""
 OWN = {"_", "SHLVL", "PWD", "OLDPWD", "TMPDIR", "TMP", "TEMP", "TEMPDIR"}
 """Environment variables that may differ from the server's: no library reads them when it is imported."""
 MOST = 1 << 20

@@ -42,33 +42,66 @@ class Actor:
     text: Text
     task_setup: TaskSetup
 
-    def answer(
-        self, examples: list[Example], samples: int, generator: torch.Generator, temperature: float = 1.0
-    ) -> JudgedCompletions:
-        """Sample completions of each example and judge them.
-
-        The policy reads and writes token ids; only tools and verifiers read text. Raises BadInput if a prompt is
-        longer than the protocol allows.
-        """
-        prompt, protocol, environment = self.task_setup.prompt, self.task_setup.protocol, self.task_setup.environment
-        prompts = self.text.prompts(prompt, [example.question for example in examples])
+    def prompts(self, examples: list[Example]) -> list[list[int]]:
+        """Token ids of the prompt of each example. Raises BadInput if one is longer than the protocol allows."""
+        prompts = self.text.prompts(self.task_setup.prompt, [example.question for example in examples])
         check_prompt_lengths(examples, prompts, self.task_setup)
-        repeated = [example for example in examples for _ in range(samples)]
+        return prompts
+
+    def answer(
+        self,
+        examples: list[Example],
+        samples: int,
+        generator: torch.Generator,
+        temperature: float = 1.0,
+        greedy: bool = False,
+        prompts: list[list[int]] | None = None,
+    ) -> JudgedCompletions:
+        """Sample completions of each example and judge them. Equal completions of an example are judged once.
+
+        The policy reads and writes token ids; only tools and verifiers read text. `greedy`: whether one more completion
+        of each example, after its samples, takes the most likely tokens. `prompts`: those of the examples, if known.
+        Raises BadInput if a prompt is longer than the protocol allows.
+        """
+        protocol, environment = self.task_setup.protocol, self.task_setup.environment
+        prompts = self.prompts(examples) if prompts is None else prompts
+        parameters = SamplingParameters(samples, protocol.max_new_tokens, self.text.ends, temperature, greedy)
+        repeated = [example for example in examples for _ in parameters.temperatures]
         calls = None
         if environment:
             calls = TokenEnvironment(self.text.tokenizer, environment, repeated, protocol.tools.max_reply_tokens)
-        parameters = SamplingParameters(samples, protocol.max_new_tokens, self.text.ends, temperature)
         completions = self.sampler.sample(prompts, parameters, generator, calls and calls.tools())
+        firsts, like = distinct(completions, len(parameters.temperatures))
+        texts, verdicts = self.judge(completions.of(firsts), [repeated[row] for row in firsts.tolist()])
+        replies = [calls.replies[row] if calls else 0 for row in range(len(repeated))]
+        return JudgedCompletions(prompts, completions, [texts[i] for i in like], [verdicts[i] for i in like], replies)
+
+    def judge(self, completions: Completions, examples: list[Example]) -> tuple[list[str], list[Verdict]]:
+        """Texts of completions, one of each example, and the verdicts on them."""
+        prefill = self.task_setup.prompt.prefill
 
         def decode(rows: list[list[int]]) -> list[str]:
-            return [prompt.prefill + text for text in self.text.tokenizer.decode_batch(rows)]
+            return [prefill + text for text in self.text.tokenizer.decode_batch(rows)]
 
         rows = list(zip(completions.ids.tolist(), completions.lengths.tolist(), completions.mask.tolist(), strict=True))
-        texts = decode([ids[:length] for ids, length, _ in rows])
-        written = decode([list(compress(ids[:length], mask)) for ids, length, mask in rows]) if calls else texts
-        verdicts = self.task_setup.judge(list(zip(written, repeated, completions.truncated.tolist(), strict=True)))
-        replies = [calls.replies[row] if calls else 0 for row in range(len(repeated))]
-        return JudgedCompletions(prompts, completions, texts, verdicts, replies)
+        texts = written = decode([ids[:length] for ids, length, _ in rows])
+        if self.task_setup.environment:
+            written = decode([list(compress(ids[:length], mask)) for ids, length, mask in rows])
+        return texts, self.task_setup.judge(list(zip(written, examples, completions.truncated.tolist(), strict=True)))
+
+
+def distinct(completions: Completions, each: int) -> tuple[Tensor, list[int]]:
+    """The first of the equal completions of each prompt, which has `each` of them.
+
+    Returns their rows (n,), and for every row the index in 0 … n − 1 of the one that it is equal to.
+    """
+    prompt = (torch.arange(len(completions.ids)) // each).unsqueeze(1)
+    facts = (completions.ids, completions.mask, completions.lengths.unsqueeze(1), completions.truncated.unsqueeze(1))
+    keys = [row.tobytes() for row in torch.cat([prompt, *facts], dim=1).numpy()]
+    firsts: dict[bytes, int] = {}
+    like = [firsts.setdefault(key, len(firsts)) for key in keys]
+    rows = dict(zip(reversed(like), reversed(range(len(like))), strict=True))
+    return torch.tensor([rows[i] for i in range(len(firsts))]), like
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,8 @@ seed.
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
-from smoothgates.rollout.sampler import Completions, SamplingParameters, Tools
+from smoothgates.rollout.sampler import Completions, SamplingParameters, Tools, padded
 
 
 class Request(NamedTuple):
@@ -22,6 +20,7 @@ class Request(NamedTuple):
     ids: list[int]
     limit: int
     """Most tokens to sample."""
+    temperature: float
     seed: int
 
 
@@ -62,14 +61,14 @@ class RequestScheduler:
     """Turns outputs into further requests until every completion of one call of `Sampler.sample` is finished."""
 
     def __init__(self, prompts: list[list[int]], parameters: SamplingParameters, seeds: list[int], tools: Tools | None):
-        """`prompts` and `seeds`: one for each row."""
-        self.rows = [Row() for _ in prompts]
+        """`seeds`: one for each row, those of a prompt side by side."""
+        self.rows = [Row() for _ in seeds]
         self.ends, self.tools = parameters.ends, tools
         self.watched = set(tools.watched.nonzero().squeeze(1).tolist()) if tools else set()
         self.stops = sorted(self.watched.union(self.ends))
         """Ids that end a turn."""
-        limit = parameters.max_new_tokens
-        self.open = {i: Request(i, prompt, limit, seeds[i]) for i, prompt in enumerate(prompts)}
+        how = [(prompt, parameters.max_new_tokens, each) for prompt in prompts for each in parameters.temperatures]
+        self.open = {i: Request(i, *what, seed) for i, (what, seed) in enumerate(zip(how, seeds, strict=True))}
         """The request of each unfinished row."""
 
     def advance(self, outputs: list[RequestOutput]) -> list[Request]:
@@ -98,8 +97,8 @@ class RequestScheduler:
             return
         if reply:
             row.add_reply(reply)
-        left = request.limit - len(output.ids)
-        self.open[output.row] = Request(output.row, request.ids + output.ids + reply, left, request.seed + 1)
+        ids, left = request.ids + output.ids + reply, request.limit - len(output.ids)
+        self.open[output.row] = request._replace(ids=ids, limit=left, seed=request.seed + 1)
 
     def completions(self) -> Completions:
         """The result, once no request is open."""
@@ -110,12 +109,3 @@ class RequestScheduler:
             torch.tensor([len(row.ids) for row in self.rows]),
             torch.tensor([row.truncated for row in self.rows]),
         )
-
-
-def padded(rows: list[list], dtype: torch.dtype, fill: int = 0) -> Tensor:
-    """Rows of different lengths as one tensor (B, W), right-padded.
-
-    >>> padded([[1], [2, 3]], torch.long, 9).tolist()
-    [[1, 9], [2, 3]]
-    """
-    return pad_sequence([torch.tensor(row, dtype=dtype) for row in rows], batch_first=True, padding_value=fill)

@@ -7,6 +7,7 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from smoothgates.errors import BadInput
 
@@ -36,18 +37,25 @@ class SamplingParameters:
     """How completions are sampled. Sampling is unrestricted: no top-k, no top-p."""
 
     samples: int
-    """Completions of each prompt."""
+    """Completions of each prompt at `temperature`."""
     max_new_tokens: int
     """Most sampled tokens of a completion. Replies do not count."""
     ends: tuple[int, ...]
     """Token ids that end a completion."""
     temperature: float = 1.0
     """0 takes the most likely token."""
+    greedy: bool = False
+    """Whether each prompt gets one more completion, after the others, at temperature 0."""
+
+    @property
+    def temperatures(self) -> tuple[float, ...]:
+        """Of each completion of a prompt."""
+        return (self.temperature,) * self.samples + (0.0,) * self.greedy
 
 
 @dataclass(frozen=True)
 class Completions:
-    """Sampled tokens, right-padded to the longest; rows in prompt order, samples of a prompt side by side."""
+    """Sampled tokens, right-padded to the longest; rows in prompt order, completions of a prompt side by side."""
 
     ids: Tensor
     """(B, W) token ids, the end token and tools' replies included."""
@@ -62,6 +70,10 @@ class Completions:
     entropy: Tensor | None = None
     """(B, W) entropy of the distribution of each sampled token, in nats; 0 on other tokens. None if the sampler
     does not compute it."""
+
+    def of(self, rows: Tensor) -> "Completions":
+        """These rows (n,)."""
+        return Completions(**{name: value if value is None else value[rows] for name, value in vars(self).items()})
 
 
 class Sampler(Protocol):
@@ -100,3 +112,12 @@ def check_positions(positions: int, prompt: int, completion: int) -> None:
             f"architecture.max_position_embeddings: {positions} is too few for prompts of up "
             f"to {prompt} tokens and completions of up to {completion}"
         )
+
+
+def padded(rows: list[list], dtype: torch.dtype, fill: int = 0) -> Tensor:
+    """Rows of different lengths as one tensor (B, W), right-padded.
+
+    >>> padded([[1], [2, 3]], torch.long, 9).tolist()
+    [[1, 9], [2, 3]]
+    """
+    return pad_sequence([torch.tensor(row, dtype=dtype) for row in rows], batch_first=True, padding_value=fill)

@@ -30,18 +30,20 @@ class TokenEnvironment:
 
     def respond(self, rows: list[int], turns: list[list[int]]) -> list[list[int] | None]:
         """See `sampler.Respond`."""
-        texts = [until_stop(self.tokenizer.decode(turn), self.environment.stops) for turn in turns]
-        asked = [i for i, text in enumerate(texts) if text is not None]
+        keys = [(id(self.examples[row]), self.replies[row], *turn) for row, turn in zip(rows, turns, strict=True)]
+        firsts = {key: i for i, key in reversed(list(enumerate(keys)))}  # equal turns get one answer
+        texts = {i: until_stop(self.tokenizer.decode(turns[i]), self.environment.stops) for i in firsts.values()}
+        asked = [i for i, text in texts.items() if text is not None]
         replies = self.environment.respond([(self.examples[rows[i]], texts[i], self.replies[rows[i]]) for i in asked])
-        found: list[list[int] | None] = [[] for _ in rows]
-        for i, reply in zip(asked, replies, strict=True):
-            if reply is None:
-                found[i] = None
-            else:
-                self.replies[rows[i]] += 1
-                before, after = self.frame
-                found[i] = before + self._encode(reply)[: self.max_reply_tokens] + after
-        return found
+        found: dict[int, list[int] | None] = {i: [] for i in texts}
+        found |= {i: reply if reply is None else self._framed(reply) for i, reply in zip(asked, replies, strict=True)}
+        answers = [found[firsts[key]] for key in keys]
+        self.replies.update(row for row, answer in zip(rows, answers, strict=True) if answer)
+        return answers
+
+    def _framed(self, reply: str) -> list[int]:
+        before, after = self.frame
+        return before + self._encode(reply)[: self.max_reply_tokens] + after
 
     def _encode(self, text: str) -> list[int]:
         return self.tokenizer.encode(text, add_special_tokens=False).ids

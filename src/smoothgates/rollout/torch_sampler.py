@@ -1,21 +1,24 @@
-"""Sampling from the compact decoder with a key-value cache: unrestricted (no top-k, no top-p), with tools.
+"""Sampling from the compact decoder: unrestricted (no top-k, no top-p), with tools.
 
-Prompts are left-padded and prefilled once; the cache of each prompt is then repeated for its samples. The index of a
-cache slot is its rotary position: attention depends on differences of positions only, so left padding changes nothing.
-All rows advance by one token a step. Where a tool has replied, the token is the tool's instead of the policy's.
+Completions of a prompt that are equal so far are computed once, as one text; each draws its next token with a random
+number of its own, so its tokens do not depend on which others it shares a text with. All texts grow by one token a
+step. Where a tool has replied, the token is the tool's instead of the policy's.
 """
 
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from smoothgates.policy.decoder import Cache, Decoder
+from smoothgates.policy.decoder import Decoder
 from smoothgates.policy.load import update_decoder
-from smoothgates.rollout.sampler import Completions, SamplingParameters, Tools, check_positions
+from smoothgates.rollout.sampler import Completions, SamplingParameters, Tools, check_positions, padded
+from smoothgates.rollout.texts import DecoderTexts, Texts
 
-SHRINK = 0.7
-"""Finished rows leave the batch once fewer than this share of the rows is alive: copying the cache takes time too."""
+BLOCK = 16
+"""Tokens of a block, one of which is drawn."""
+EPSILON = torch.finfo(torch.double).eps
 
 
 class TorchSampler:
@@ -51,22 +54,56 @@ class TorchSampler:
         pass
 
 
-def choose(log_probs: Tensor, temperature: float, generator: torch.Generator) -> Tensor:
-    """One token a row (B,) from log-probabilities (B, vocabulary) at temperature 1."""
-    if temperature == 0:
-        return log_probs.argmax(-1)
-    return draw(log_probs if temperature == 1 else (log_probs / temperature).log_softmax(-1), generator)
+class Chooser:
+    """Chooses the tokens of B completions, those of the same prompt side by side."""
+
+    def __init__(self, parameters: SamplingParameters, prompts: int, steps: int, generator: torch.Generator):
+        """`steps`: most tokens of a completion."""
+        samples, greedy = parameters.samples, int(parameters.greedy)
+        self.temperature = parameters.temperature
+        self.greedy = torch.tensor(parameters.temperatures).repeat(prompts) == 0
+        """(B,) whether to take the most likely token."""
+        uniform = torch.rand(prompts, samples, steps, dtype=torch.double, generator=generator)
+        self.uniform = F.pad(uniform, (0, 0, 0, greedy)).flatten(0, 1)
+        """(B, steps) the random number of each token. Which numbers a sample gets depends on its place alone."""
+        self.any_greedy, self.all_greedy = bool(self.greedy.any()), bool(self.greedy.all())
+
+    def choose(self, log_probs: Tensor, probs: Tensor, texts: Tensor, rows: Tensor, t: int) -> Tensor:
+        """The tokens (n,) at position t of completions `rows` (n,), whose texts so far are `texts` (n,).
+
+        `log_probs`, `probs`: (texts, vocabulary) of the next token at temperature 1.
+        """
+        if self.all_greedy:
+            return log_probs.argmax(-1)[texts]
+        if self.temperature != 1:
+            probs = (log_probs / self.temperature).softmax(-1)
+        token = draw(probs, texts, self.uniform[rows, t])
+        return torch.where(self.greedy[rows], log_probs.argmax(-1)[texts], token) if self.any_greedy else token
 
 
-def draw(log_probs: Tensor, generator: torch.Generator) -> Tensor:
-    """One token a row (B,) from log-probabilities (B, vocabulary), by inverting the cumulative distribution.
+def draw(probs: Tensor, texts: Tensor, uniform: Tensor) -> Tensor:
+    """A token (n,) for each random number (n,), from the distribution (texts, vocabulary) of its text.
 
-    In double precision: a single-precision sum would end below 1 and round the rarest tokens away.
+    A block of tokens is drawn first, then one of its tokens: cumulative sums over a large vocabulary take time.
     """
-    cumulative = log_probs.double().exp().cumsum(-1)
-    uniform = torch.rand(len(log_probs), 1, dtype=torch.double, generator=generator)
-    token = torch.searchsorted(cumulative, uniform * cumulative[:, -1:], right=True).squeeze(1)
-    return token.clamp(max=log_probs.shape[1] - 1)  # rounding, or a policy that is no longer finite
+    blocks = F.pad(probs, (0, -probs.shape[1] % BLOCK)).unflatten(1, (BLOCK, -1))  # of tokens that are far apart
+    block, rest = invert(blocks.sum(1)[texts], uniform)
+    place, _ = invert(blocks[texts, :, block], rest)
+    return (place * blocks.shape[2] + block).clamp_(max=probs.shape[1] - 1)  # a policy that is no longer finite
+
+
+def invert(weights: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]:
+    """An index (n,) with probability in proportion to weights (n, K), by inverting their cumulative sum.
+
+    Also returns what is left of the random number (n,): uniform again, and independent of the index. In double
+    precision: a single-precision sum would end below 1 and round the rarest away.
+    """
+    ends = weights.cumsum(-1, dtype=torch.double)
+    at = uniform.unsqueeze(1) * ends[:, -1:]
+    index = torch.searchsorted(ends, at, right=True).clamp_(max=weights.shape[1] - 1)
+    own = weights.gather(1, index)
+    rest = (at - (ends.gather(1, index) - own)) / own
+    return index.squeeze(1), rest.clamp_(0.0, 1 - EPSILON).squeeze(1)
 
 
 @torch.no_grad()
@@ -78,72 +115,58 @@ def sample(
     tools: Tools | None = None,
 ) -> Completions:
     """See `Sampler.sample`."""
-    width = max(map(len, prompts))
     steps = parameters.max_new_tokens + (tools.room if tools else 0)
-    slots = width + steps
-    check_positions(policy.arch.max_position_embeddings, width, steps)
-    cache, hidden, bias = prefill(policy, prompts, width, slots)
-    repeat = torch.arange(len(prompts)).repeat_interleave(parameters.samples)
-    cache.select(repeat)
-    hidden, bias = hidden[repeat], bias[repeat]
+    check_positions(policy.arch.max_position_embeddings, max(map(len, prompts)), steps)
+    texts = DecoderTexts(policy, prompts, len(prompts) * len(parameters.temperatures), steps)
+    return complete(texts, len(prompts), parameters, generator, tools)
 
-    total = len(repeat)
+
+def complete(
+    texts: Texts, prompts: int, parameters: SamplingParameters, generator: torch.Generator, tools: Tools | None
+) -> Completions:
+    """Completions of `texts`, which are prompts, so many. See `Sampler.sample`."""
+    steps = parameters.max_new_tokens + (tools.room if tools else 0)
+    chooser = Chooser(parameters, prompts, steps, generator)
+    total, vocabulary = prompts * len(parameters.temperatures), texts.logits.shape[1]
     ids = torch.full((total, steps), parameters.ends[0])
-    logp, entropy = torch.zeros(2, total, steps)
+    logp, entropy = facts = torch.zeros(2, total, steps)
     mask = torch.zeros(total, steps, dtype=torch.bool)
-    replies = Replies(tools, total, steps) if tools else None
-    lengths, written = torch.zeros(2, total, dtype=torch.long)
+    lengths = torch.zeros(total, dtype=torch.long)
     truncated = torch.zeros(total, dtype=torch.bool)
-    ending = torch.tensor(parameters.ends)
-    rows = torch.arange(total)  # the completion of each row of the batch
-    live = torch.ones(total, dtype=torch.bool)  # rows of the batch that are not finished
+    ending = torch.zeros(max(vocabulary, *parameters.ends) + 1, dtype=torch.bool)
+    ending[list(parameters.ends)] = True
+    replies = Replies(tools, total, steps) if tools else None
+    rows = torch.arange(total)  # the completions that are not finished
+    text = torch.arange(prompts).repeat_interleave(total // prompts)  # the text of each
     for t in range(steps):
-        log_probs = policy.logits(hidden).log_softmax(-1)
-        token = choose(log_probs, parameters.temperature, generator)
-        own = live
+        log_probs = texts.logits.log_softmax(-1)
+        probs = log_probs.exp()
+        token = chooser.choose(log_probs, probs, text, rows, t)
+        own = torch.ones(len(rows), dtype=torch.bool)
         if replies:
             inserted = replies.planned[rows, t]
-            own = live & (inserted < 0)
-            token = token.where(inserted < 0, inserted)
-
-        ids[rows[live], t] = token[live]
-        lengths[rows[live]] = t + 1
-        mine = rows[own]
-        logp[mine, t] = log_probs.gather(1, token.unsqueeze(1)).squeeze(1)[own]
-        entropy[mine, t] = -(log_probs.exp() * log_probs).sum(1)[own]
-        mask[mine, t] = True
-        written[mine] += 1
-        over = own & torch.isin(token, ending)
+            own = inserted < 0
+            token = token.where(own, inserted)
+        ids[rows, t], mask[rows, t] = token, own
+        surprise = torch.stack([log_probs[text, token], -(probs * log_probs).sum(-1)[text]])
+        facts[:, rows, t] = surprise.where(own, 0.0)
+        over, sampled = own & ending[token], t + 1
         if replies:
+            sampled = t + 1 - replies.tokens[rows]
             over |= replies.request(ids, rows, own & ~over & tools.watches(token), t)
-        spent = own & ~over & (written[rows] == parameters.max_new_tokens)
-        truncated[rows[spent]] = True
-        live = live & ~over & ~spent
-        alive = int(live.sum())
-        if alive == 0:
+        spent = own & ~over & (sampled == parameters.max_new_tokens)
+        live = (~(over | spent)).nonzero().squeeze(1)
+        if len(live) < len(rows):
+            lengths[rows], truncated[rows] = t + 1, spent  # final for those that are not live
+        if not len(live):
             break
-        if alive < SHRINK * len(rows):
-            keep = live.nonzero().squeeze(1)
-            cache.select(keep)
-            rows, bias, token, live = rows[keep], bias[keep], token[keep], live[keep]
-        slot = width + t
-        hidden = policy.hidden(token.unsqueeze(1), lambda x: x[:, -1], cache, slot, bias[..., : slot + 1])
+        rows = rows[live]
+        # Texts that were one and got different tokens part here.
+        grown, text = torch.unique(text[live] * vocabulary + token[live], return_inverse=True)
+        texts.grow(grown // vocabulary, grown % vocabulary)
     longest = int(lengths.max())
     ids, logp, mask, entropy = (x[:, :longest] for x in (ids, logp, mask, entropy))
     return Completions(ids, logp, mask, lengths, truncated, entropy)
-
-
-def prefill(policy: Decoder, prompts: list[list[int]], width: int, slots: int) -> tuple[Cache, Tensor, Tensor]:
-    """Cache of left-padded prompts, their last hidden states (P, H), and a bias (P, 1, 1, 1, S) that masks padding."""
-    ids = torch.tensor([[0] * (width - len(p)) + p for p in prompts])
-    real = torch.tensor([[False] * (width - len(p)) + [True] * len(p) for p in prompts])
-    bias = torch.zeros(len(prompts), 1, 1, 1, slots)
-    bias[..., :width].masked_fill_(~real[:, None, None, None], -torch.inf)
-    causal = torch.full((width, width), -torch.inf).triu(1)
-    # A padding query may see itself, or its softmax would be 0/0.
-    prefill_bias = (bias[..., :width] + causal).masked_fill(torch.eye(width, dtype=torch.bool), 0.0)
-    cache = Cache(policy.arch, len(prompts), slots)
-    return cache, policy.hidden(ids, lambda x: x[:, -1], cache, 0, prefill_bias), bias
 
 
 class Replies:
@@ -155,23 +178,30 @@ class Replies:
         """(B, steps) reply tokens at the positions where they will be inserted, -1 elsewhere."""
         self.turn = torch.zeros(total, dtype=torch.long)
         """(B,) first position of the policy's current turn."""
+        self.tokens = torch.zeros(total, dtype=torch.long)
+        """(B,) tokens of all replies to a completion so far."""
 
     def request(self, ids: Tensor, rows: Tensor, asking: Tensor, t: int) -> Tensor:
-        """Ask the tools about the rows of the batch that may have ended a turn at position t.
+        """Ask the tools about completions that may have ended a turn at position t.
 
-        `ids`: (B, steps) the completions so far. `rows`: (b,) the completion of each row of the batch. `asking`: (b,)
-        the rows to ask about. Returns (b,) true where the tools end the completion.
+        `ids`: (B, steps) the completions so far. `rows`: (n,) those that are not finished. `asking`: (n,) which of them
+        to ask about. Returns (n,) true where the tools end the completion.
         """
-        over = torch.zeros(len(rows), dtype=torch.bool)
-        places = asking.nonzero().squeeze(1).tolist()
-        if not places:
-            return over
-        completions = rows[places].tolist()
-        turns = [ids[row, self.turn[row] : t + 1].tolist() for row in completions]
-        for place, row, reply in zip(places, completions, self.tools.respond(completions, turns), strict=True):
-            if reply is None:
-                over[place] = True
-            elif reply:
-                self.turn[row] = t + 1 + len(reply)
-                self.planned[row, t + 1 : self.turn[row]] = torch.tensor(reply)
+        asked = rows[asking]
+        written, begins = ids[asked, : t + 1].tolist(), self.turn[asked].tolist()
+        turns = [row[begin:] for row, begin in zip(written, begins, strict=True)]
+        answers = self.tools.respond(asked.tolist(), turns) if turns else []
+        self._plan(asked, answers, t + 1)
+        over = torch.zeros_like(asking)
+        over[asking] = torch.tensor([answer is None for answer in answers], dtype=torch.bool)
         return over
+
+    def _plan(self, asked: Tensor, answers: list[list[int] | None], begin: int) -> None:
+        """Insert the answers that are replies from position `begin`."""
+        replied = [i for i, answer in enumerate(answers) if answer]
+        if replied:
+            rows, reply = asked[replied], padded([answers[i] for i in replied], torch.long, fill=-1)
+            self.planned[rows, begin : begin + reply.shape[1]] = reply
+            lengths = (reply >= 0).sum(1)
+            self.turn[rows] = begin + lengths
+            self.tokens[rows] += lengths

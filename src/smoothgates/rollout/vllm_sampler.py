@@ -39,15 +39,14 @@ class VllmSampler:
     ) -> Completions:
         steps = parameters.max_new_tokens + (tools.room if tools else 0)
         check_positions(self.positions, max(map(len, prompts)), steps)
-        repeated = [prompt for prompt in prompts for _ in range(parameters.samples)]
-        seeds = torch.randint(2**62, (len(repeated),), generator=generator).tolist()
-        scheduler = RequestScheduler(repeated, parameters, seeds, tools)
-        stops, temperature = scheduler.stops, parameters.temperature
+        total = len(prompts) * len(parameters.temperatures)
+        seeds = torch.randint(2**62, (total,), generator=generator).tolist()
+        scheduler = RequestScheduler(prompts, parameters, seeds, tools)
         self._ask("forget")
         requests = list(scheduler.open.values())
         while scheduler.open:
-            everything = (list(scheduler.open.values()), stops, temperature)
-            outputs = self._ask("advance", requests, stops, temperature, after_restart=everything)
+            everything = (list(scheduler.open.values()), scheduler.stops)
+            outputs = self._ask("advance", requests, scheduler.stops, after_restart=everything)
             requests = scheduler.advance(outputs)
         return scheduler.completions()
 

@@ -55,7 +55,7 @@ class VllmServer:
         self.engine = LLMEngine.from_engine_args(arguments, UsageContext.LLM_CLASS)
         self.score([[0, 0]])  # fails here if this machine cannot run the model
 
-    def advance(self, requests: list[Request], stops: list[int], temperature: float) -> list[RequestOutput]:
+    def advance(self, requests: list[Request], stops: list[int]) -> list[RequestOutput]:
         """Add these requests to the batch and run it until some request ends: at an id of `stops`, or at its limit."""
         self._wake()
         for request in requests:
@@ -64,7 +64,7 @@ class VllmServer:
                 request.ids,
                 max_tokens=request.limit,
                 seed=request.seed,
-                temperature=temperature,
+                temperature=request.temperature,
                 top_p=1.0,
                 top_k=0,
                 min_p=0.0,
