@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from smoothgates.policy.decoder import Decoder, causal
+from smoothgates.policy.decoder import Decoder
 
 
 def branched_states(policy: Decoder, ids: Tensor, starts: Tensor, lengths: Tensor) -> Tensor:
@@ -53,19 +53,23 @@ class Branches:
     def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Attention (1, heads, N, D) of all tokens. k and v may have fewer heads than q."""
         counts = [len(self.prompts.rows), len(self.own.rows)]
-        (q, own_q), (k, own_k), (v, own_v) = (each.split(counts, dim=2) for each in (q, k, v))
+        (q, own_q), (k, own_k), (v, own_v) = (each[0].transpose(0, 1).split(counts) for each in (q, k, v))
         k, v = self.prompts.spread(k), self.prompts.spread(v)
-        found = [self.prompts.collect(causal(self.prompts.spread(q), k, v))]
+        found = [self.prompts.collect(attention(self.prompts.spread(q), k, v))]
         if len(self.own.rows):
-            keys, values = (
-                torch.cat([shared.index_select(0, self.group), self.own.spread(own)], dim=2)
+            k, v = (
+                torch.cat([shared.index_select(0, self.group), self.own.spread(own)], dim=1)
                 for shared, own in ((k, own_k), (v, own_v))
             )
-            mixed = F.scaled_dot_product_attention(
-                self.own.spread(own_q), keys, values, attn_mask=self.visible, enable_gqa=True
-            )
-            found.append(self.own.collect(mixed))
-        return torch.cat(found, dim=2)
+            found.append(self.own.collect(attention(self.own.spread(own_q), k, v, self.visible)))
+        return torch.cat(found).transpose(0, 1).unsqueeze(0)
+
+
+def attention(q: Tensor, k: Tensor, v: Tensor, visible: Tensor | None = None) -> Tensor:
+    """Attention of rows (R, W, heads, D), which is their layout in memory; causal if not told what is visible."""
+    q, k, v = (each.transpose(1, 2) for each in (q, k, v))
+    found = F.scaled_dot_product_attention(q, k, v, attn_mask=visible, is_causal=visible is None, enable_gqa=True)
+    return found.transpose(1, 2)
 
 
 class Grid:
@@ -82,14 +86,11 @@ class Grid:
         self.sources = (self.inside.flatten().cumsum(0) - 1).clamp(min=0)
         """(R·W,) the token at each place."""
 
-    def spread(self, x: Tensor) -> Tensor:
-        """(1, heads, n, D) → (R, heads, W, D)."""
-        flat = x[0].transpose(0, 1)
-        flat = flat if self.full else flat.index_select(0, self.sources)
-        return flat.view(*self.inside.shape, *flat.shape[1:]).transpose(1, 2)
+    def spread(self, tokens: Tensor) -> Tensor:
+        """(n, …) → (R, W, …)."""
+        return (tokens if self.full else tokens.index_select(0, self.sources)).unflatten(0, self.inside.shape)
 
-    def collect(self, x: Tensor) -> Tensor:
-        """(R, heads, W, D) → (1, heads, n, D)."""
-        grid = x.transpose(1, 2)
-        flat = grid.flatten(0, 1) if self.full else grid[self.rows, self.columns]
-        return flat.transpose(0, 1).unsqueeze(0)
+    def collect(self, grid: Tensor) -> Tensor:
+        """(R, W, …) → (n, …)."""
+        places = grid.flatten(0, 1)
+        return places if self.full else places.index_select(0, self.rows * grid.shape[1] + self.columns)

@@ -15,6 +15,7 @@ from torch.utils.checkpoint import checkpoint
 
 from smoothgates.policy.attention import isolated
 from smoothgates.policy.experts import SparseMLP
+from smoothgates.policy.norm import Norm
 from smoothgates.policy.policy import Keep
 from smoothgates.policy.routing import Route, Routes
 from smoothgates.specs.architecture import Architecture
@@ -67,8 +68,8 @@ class Attention(nn.Module):
         self.v_proj = nn.Linear(size, kv_size, bias=qwen2)
         self.o_proj = nn.Linear(size, size, bias=False)
         if not qwen2:
-            self.q_norm = nn.RMSNorm(arch.head_size, eps=arch.rms_norm_eps)
-            self.k_norm = nn.RMSNorm(arch.head_size, eps=arch.rms_norm_eps)
+            self.q_norm = Norm(arch.head_size, eps=arch.rms_norm_eps)
+            self.k_norm = Norm(arch.head_size, eps=arch.rms_norm_eps)
         self.normed = not qwen2
 
     def forward(self, x: Tensor, rotary: tuple[Tensor, Tensor], attend: Attend) -> Tensor:
@@ -103,8 +104,8 @@ class Layer(nn.Module):
         super().__init__()
         self.self_attn = Attention(arch)
         self.mlp = SparseMLP(arch) if arch.experts else MLP(arch)
-        self.input_layernorm = nn.RMSNorm(arch.hidden_size, eps=arch.rms_norm_eps)
-        self.post_attention_layernorm = nn.RMSNorm(arch.hidden_size, eps=arch.rms_norm_eps)
+        self.input_layernorm = Norm(arch.hidden_size, eps=arch.rms_norm_eps)
+        self.post_attention_layernorm = Norm(arch.hidden_size, eps=arch.rms_norm_eps)
 
     def forward(
         self,
@@ -131,7 +132,7 @@ class Decoder(nn.Module):
         self.model = nn.Module()
         self.model.embed_tokens = nn.Embedding(arch.vocab_size, arch.hidden_size)
         self.model.layers = nn.ModuleList(Layer(arch) for _ in range(arch.num_hidden_layers))
-        self.model.norm = nn.RMSNorm(arch.hidden_size, eps=arch.rms_norm_eps)
+        self.model.norm = Norm(arch.hidden_size, eps=arch.rms_norm_eps)
         half = torch.arange(0, arch.head_size, 2, dtype=torch.float32) / arch.head_size
         angles = torch.outer(torch.arange(arch.max_position_embeddings).float(), arch.rope_theta**-half)
         # (positions, 1, head size), with the signs that `rotate` needs.

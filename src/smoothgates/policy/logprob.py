@@ -8,6 +8,7 @@ from smoothgates.policy.branches import branched_states
 from smoothgates.policy.chunked import ChunkedLogprobs
 from smoothgates.policy.decoder import Decoder
 from smoothgates.policy.policy import Policy
+from smoothgates.policy.selected import SelectedLogprobs
 
 
 class Scorer(nn.Module):
@@ -64,10 +65,7 @@ def token_logprobs(hidden: Tensor, head: Tensor, targets: Tensor, chunk: int | N
     with torch.autocast(hidden.device.type, enabled=False):
         if chunk is not None:
             return ChunkedLogprobs.apply(hidden, head, targets, chunk)
-        logp = F.linear(hidden.float(), head.float()).log_softmax(-1)
-    with torch.no_grad():
-        entropy = -(logp.exp() * logp).sum(-1)
-    return logp.gather(-1, targets.unsqueeze(-1)).squeeze(-1), entropy
+        return SelectedLogprobs.apply(F.linear(hidden.float(), head.float()), targets)
 
 
 def completion_logprobs(policy: Policy, ids: Tensor, starts: Tensor, width: int) -> tuple[Tensor, Tensor]:
