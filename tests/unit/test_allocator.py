@@ -20,13 +20,11 @@ def work():
     tensors = [torch.ones(2**20) for _ in range(20)]  # 4 MiB each
 
 work()
-work()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 for _ in range(5):
     work()
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
-PAGES = 5 * 20 * 2**20 * 4 // 4096
 
 
 def faults(call: str) -> int:
@@ -37,7 +35,7 @@ def faults(call: str) -> int:
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the C library is not glibc")
 def test_memory_that_was_freed_is_used_again_without_page_faults():
-    assert faults("assert keep_freed_memory()") < PAGES / 10
+    assert 3 * faults("assert keep_freed_memory()") < faults("pass")
 
 
 def test_other_c_libraries_are_left_alone(monkeypatch):
