@@ -108,7 +108,7 @@ def test_chunks_take_an_eighth_of_the_memory():
         command = [sys.executable, "tests/bench/memory.py", kind, "400", "32", "60000", "16"]
         found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
         extra[kind], sums[kind] = found["extra_mib"], found["sums"]
-    assert extra["full"] > 250
+    assert extra["full"] > 180
     assert extra["chunked"] <= extra["full"] / 8  # the gradients included, which both must return
     assert sums["chunked"] == pytest.approx(sums["full"], rel=ulps(3 * HEAD, 1))
 

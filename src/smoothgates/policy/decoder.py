@@ -15,6 +15,8 @@ from torch.utils.checkpoint import checkpoint
 
 from smoothgates.policy.attention import isolated
 from smoothgates.policy.experts import SparseMLP
+from smoothgates.policy.norm import Norm
+from smoothgates.policy.policy import Keep
 from smoothgates.policy.routing import Route, Routes
 from smoothgates.specs.architecture import Architecture
 
@@ -48,8 +50,8 @@ class Cache:
         return out.view(batch, heads, length, size)
 
 
-Past = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""Attention (B, heads, T, D) of queries, keys and values of new tokens, to a cache's tokens and themselves."""
+Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""Attention (B, heads, T, D) of queries, keys and values of new tokens, to what they may see."""
 
 
 class Attention(nn.Module):
@@ -66,26 +68,19 @@ class Attention(nn.Module):
         self.v_proj = nn.Linear(size, kv_size, bias=qwen2)
         self.o_proj = nn.Linear(size, size, bias=False)
         if not qwen2:
-            self.q_norm = nn.RMSNorm(arch.head_size, eps=arch.rms_norm_eps)
-            self.k_norm = nn.RMSNorm(arch.head_size, eps=arch.rms_norm_eps)
+            self.q_norm = Norm(arch.head_size, eps=arch.rms_norm_eps)
+            self.k_norm = Norm(arch.head_size, eps=arch.rms_norm_eps)
         self.normed = not qwen2
 
-    def forward(
-        self, x: Tensor, rotary: tuple[Tensor, Tensor], past: Past | None = None, lengths: list[int] | None = None
-    ) -> Tensor:
+    def forward(self, x: Tensor, rotary: tuple[Tensor, Tensor], attend: Attend) -> Tensor:
         batch, length, size = x.shape
-        q = self.q_proj(x).view(batch, length, self.heads, self.head_size).transpose(1, 2)
-        k = self.k_proj(x).view(batch, length, self.kv_heads, self.head_size).transpose(1, 2)
-        v = self.v_proj(x).view(batch, length, self.kv_heads, self.head_size).transpose(1, 2)
+        q = self.q_proj(x).view(batch, length, self.heads, self.head_size)
+        k = self.k_proj(x).view(batch, length, self.kv_heads, self.head_size)
+        v = self.v_proj(x).view(batch, length, self.kv_heads, self.head_size)
         if self.normed:
             q, k = self.q_norm(q), self.k_norm(k)
         q, k = rotate(q, *rotary), rotate(k, *rotary)
-        if lengths is not None:
-            out = isolated(q, k, v, lengths)
-        elif past is None:
-            out = F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
-        else:
-            out = past(q, k, v)
+        out = attend(*(each.transpose(1, 2) for each in (q, k, v)))
         return self.o_proj(out.transpose(1, 2).reshape(batch, length, size))
 
 
@@ -109,19 +104,18 @@ class Layer(nn.Module):
         super().__init__()
         self.self_attn = Attention(arch)
         self.mlp = SparseMLP(arch) if arch.experts else MLP(arch)
-        self.input_layernorm = nn.RMSNorm(arch.hidden_size, eps=arch.rms_norm_eps)
-        self.post_attention_layernorm = nn.RMSNorm(arch.hidden_size, eps=arch.rms_norm_eps)
+        self.input_layernorm = Norm(arch.hidden_size, eps=arch.rms_norm_eps)
+        self.post_attention_layernorm = Norm(arch.hidden_size, eps=arch.rms_norm_eps)
 
     def forward(
         self,
         x: Tensor,
         rotary: tuple[Tensor, Tensor],
-        past: Past | None = None,
-        keep=None,
+        attend: Attend,
+        keep: Keep | None = None,
         route: Route | None = None,
-        lengths: list[int] | None = None,
     ) -> Tensor:
-        x = x + self.self_attn(self.input_layernorm(x), rotary, past, lengths)
+        x = x + self.self_attn(self.input_layernorm(x), rotary, attend)
         x = x if keep is None else keep(x)
         normed = self.post_attention_layernorm(x)
         return x + (self.mlp(normed) if route is None else self.mlp(normed, route))
@@ -138,12 +132,12 @@ class Decoder(nn.Module):
         self.model = nn.Module()
         self.model.embed_tokens = nn.Embedding(arch.vocab_size, arch.hidden_size)
         self.model.layers = nn.ModuleList(Layer(arch) for _ in range(arch.num_hidden_layers))
-        self.model.norm = nn.RMSNorm(arch.hidden_size, eps=arch.rms_norm_eps)
+        self.model.norm = Norm(arch.hidden_size, eps=arch.rms_norm_eps)
         half = torch.arange(0, arch.head_size, 2, dtype=torch.float32) / arch.head_size
         angles = torch.outer(torch.arange(arch.max_position_embeddings).float(), arch.rope_theta**-half)
-        angles = torch.cat([angles, angles], dim=1)
-        self.register_buffer("cos", angles.cos(), persistent=False)
-        self.register_buffer("sin", angles.sin(), persistent=False)
+        # (positions, 1, head size), with the signs that `rotate` needs.
+        self.register_buffer("cos", torch.cat([angles.cos(), angles.cos()], dim=1).unsqueeze(1), persistent=False)
+        self.register_buffer("sin", torch.cat([-angles.sin(), angles.sin()], dim=1).unsqueeze(1), persistent=False)
         self.routes: Routes | None = None
         """Records or prescribes the experts of the next forward pass; set by `policy.routing.routing`."""
         self.recomputes = False
@@ -161,7 +155,7 @@ class Decoder(nn.Module):
     def hidden(
         self,
         ids: Tensor,
-        keep: Callable[[Tensor], Tensor] | None = None,
+        keep: Keep | None = None,
         cache: Cache | None = None,
         start: int = 0,
         bias: Tensor | None = None,
@@ -177,17 +171,25 @@ class Decoder(nn.Module):
         rotary = self.cos[start:end], self.sin[start:end]
         last = len(self.model.layers) - 1
         for i, layer in enumerate(self.model.layers):
-            past = None if cache is None else partial(cache.attend, i, start, bias)
+            attend = causal if cache is None else partial(cache.attend, i, start, bias)
             kept = keep if i == last else None
-            x = self.run(layer)(x, rotary, past, kept, self.routes and self.routes.of(i, ids.shape[1], kept))
+            x = self.run(layer)(x, rotary, attend, kept, self.routes and self.routes.of(i, ids.shape[1], kept))
         return self.model.norm(x)
 
     def packed(self, ids: Tensor, lengths: list[int]) -> Tensor:
         """Final hidden states (N, H) of packed sequences (N,) of these lengths, which do not see each other."""
         places = torch.cat([torch.arange(length, device=ids.device) for length in lengths])
+        return self.flat(ids, places, partial(isolated, lengths=lengths), lengths)
+
+    def flat(self, ids: Tensor, places: Tensor, attend: Attend, lengths: list[int] | None = None) -> Tensor:
+        """Final hidden states (N, H) of tokens (N,) at these positions (N,), which see each other as `attend` says.
+
+        `lengths`: of the sequences that lie end to end, to find the experts of their tokens.
+        """
         x, rotary = self.model.embed_tokens(ids).unsqueeze(0), (self.cos[places], self.sin[places])
         for i, layer in enumerate(self.model.layers):
-            x = self.run(layer)(x, rotary, route=self.routes and self.routes.packed(i, lengths), lengths=lengths)
+            route = self.routes.packed(i, lengths) if self.routes and lengths else None
+            x = self.run(layer)(x, rotary, attend, route=route)
         return self.model.norm(x)[0]
 
     def checkpoint_gradients(self) -> None:
@@ -212,7 +214,14 @@ class Decoder(nn.Module):
         return F.linear(hidden, self.head)
 
 
+def causal(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Attention of each token of a row to itself and those before it."""
+    return F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
+
+
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Apply rotary positions to (B, heads, T, head size), in the convention of two halves."""
-    a, b = x.chunk(2, dim=-1)
-    return (x * cos + torch.cat([-b, a], dim=-1) * sin).to(x.dtype)
+    """Apply rotary positions to (B, T, heads, head size), in the convention of two halves (a, b).
+
+    They become (a·cos − b·sin, b·cos + a·sin). `cos`, `sin`: (T, 1, head size), with −sin in the first half.
+    """
+    return torch.addcmul(x * cos, x.roll(x.shape[-1] // 2, -1), sin).to(x.dtype)

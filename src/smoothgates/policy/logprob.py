@@ -4,8 +4,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from smoothgates.policy.branches import branched_states
 from smoothgates.policy.chunked import ChunkedLogprobs
+from smoothgates.policy.decoder import Decoder
 from smoothgates.policy.policy import Policy
+from smoothgates.policy.selected import SelectedLogprobs
 
 
 class Scorer(nn.Module):
@@ -24,12 +27,15 @@ class Scorer(nn.Module):
         Entropy has no gradient. Both results are in single precision.
         """
         width = int(lengths.max())
-        if not self.is_packed and self.chunk is None:
+        branched = not self.is_packed and isinstance(self.policy, Decoder) and not any(self.policy.sparse_shape)
+        if self.chunk is None and not self.is_packed and not branched:
             return completion_logprobs(self.policy, ids, starts, width)
         rows, places = (torch.arange(width, device=ids.device) < lengths.unsqueeze(1)).nonzero(as_tuple=True)
         columns = starts[rows] + places
         if self.is_packed:
             states = packed_states(self.policy, ids, starts + lengths - 1, rows, columns - 1)
+        elif branched:
+            states = branched_states(self.policy, ids, starts, lengths)
         else:
             states = padded_states(self.policy, ids, rows, columns - 1)
         logp, entropy = token_logprobs(states, self.policy.head, ids[rows, columns], self.chunk)
@@ -59,10 +65,7 @@ def token_logprobs(hidden: Tensor, head: Tensor, targets: Tensor, chunk: int | N
     with torch.autocast(hidden.device.type, enabled=False):
         if chunk is not None:
             return ChunkedLogprobs.apply(hidden, head, targets, chunk)
-        logp = F.linear(hidden.float(), head.float()).log_softmax(-1)
-    with torch.no_grad():
-        entropy = -(logp.exp() * logp).sum(-1)
-    return logp.gather(-1, targets.unsqueeze(-1)).squeeze(-1), entropy
+        return SelectedLogprobs.apply(F.linear(hidden.float(), head.float()), targets)
 
 
 def completion_logprobs(policy: Policy, ids: Tensor, starts: Tensor, width: int) -> tuple[Tensor, Tensor]:

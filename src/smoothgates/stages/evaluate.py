@@ -11,6 +11,7 @@ from smoothgates.evaluate.checkpoints import score_run
 from smoothgates.io.files import digest, write_json, write_parquet
 from smoothgates.io.progress import track
 from smoothgates.io.records import parse_spec
+from smoothgates.policy.allocator import keep_freed_memory
 from smoothgates.provenance.run_record import Execution
 from smoothgates.rollout.make import make_sampler
 from smoothgates.rollout.sampler import Sampler
@@ -31,6 +32,7 @@ def run(
     The samples go to samples.parquet/ beside the scores, a data set with one file for each benchmark.
     """
     torch.set_num_threads(1)  # sums over threads differ in their last bits
+    keep_freed_memory()
     if len(models) != len(outs):
         raise BadInput(f"--out: expected one for each --model ({len(models)}), got {len(outs)}")
     spec = parse_spec(EvaluateSpec, spec_text)

@@ -10,6 +10,7 @@ from smoothgates.io.manifests.data import DataManifest
 from smoothgates.io.manifests.manifest import read_manifest
 from smoothgates.io.manifests.model import ModelManifest
 from smoothgates.io.records import parse_spec
+from smoothgates.policy.allocator import keep_freed_memory
 from smoothgates.policy.load import load_policy
 from smoothgates.policy.manifest import verified_folder
 from smoothgates.policy.save import save_policy
@@ -36,6 +37,7 @@ def run(
     `start`: manifest of the policy to continue from. `mirror`: folder of published models, used instead of the hub.
     """
     torch.set_num_threads(1)  # sums over threads differ in their last bits
+    keep_freed_memory()
     spec = parse_spec(PolicySpec, spec_text)
     execution = Execution("policy", spec, (f"tasks.{spec.task}",), [data, start], env=env)
     folder, losses = out.parent / "weights", []

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from smoothgates.errors import BadInput, TryAgain
 from smoothgates.io.files import flush
+from smoothgates.policy.allocator import keep_freed_memory
 from smoothgates.policy.load import load_policy
 from smoothgates.policy.manifest import verified_folder
 from smoothgates.policy.save import save_weights
@@ -62,6 +63,7 @@ class Attempt:
         Raises BadInput, on all ranks.
         """
         torch.set_num_threads(1)  # sums over threads differ in their last bits
+        keep_freed_memory()
         ranks = workdir.ranks
         with ranks.failing_together():
             folder = verified_folder(start)
