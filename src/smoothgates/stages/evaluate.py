@@ -9,6 +9,7 @@ from smoothgates.errors import BadInput
 from smoothgates.evaluate.benchmark import load_benchmark
 from smoothgates.evaluate.checkpoints import score_run
 from smoothgates.io.files import digest, write_json, write_parquet
+from smoothgates.io.paths import samples_of
 from smoothgates.io.progress import track
 from smoothgates.io.records import parse_spec
 from smoothgates.policy.allocator import keep_freed_memory
@@ -52,11 +53,7 @@ def run(
         for model, out in track(list(zip(models, outs, strict=True)), "evaluate"):
             execution = Execution("evaluate", spec, judging_parts(spec.task), [data, model, index], charged, env)
             scores, samples = score_run(benchmark, model, loaded)
-            write_parquet(samples_of(out), samples)
+            kept = Path(samples_of(out.as_posix()))
+            write_parquet(kept, samples)
             write_json(out, {**scores, "data_sha256": digest(data)})
-            charged = execution.write(out.with_suffix(".run.json"), [out, samples_of(out)])
-
-
-def samples_of(scores: Path) -> Path:
-    """The file of the samples that these scores summarise."""
-    return scores.parent / "samples.parquet" / f"{scores.stem}.parquet"
+            charged = execution.write(out.with_suffix(".run.json"), [out, kept])
