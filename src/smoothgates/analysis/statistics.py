@@ -1,8 +1,9 @@
-"""Statistics for few seeds: exact tests, t intervals, and the smallest p that n pairs can give."""
+"""Statistics for few seeds: exact tests, t intervals, and what n pairs can and cannot show."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,6 +115,78 @@ def smallest_p(n: int) -> float:
     [1.0, 0.25, 0.03125]
     """
     return 2 * 0.5**n
+
+
+def equivalence_bound(differences: Sequence[float], confidence: float, noise: float = 0.0) -> float | None:
+    """The bound X of "no difference above X": the true mean of paired differences is within ±X at this confidence.
+
+    X is the smallest bound for which both one-sided Student tests (TOST) reject a true difference of X or more, in the
+    unit of the differences. The largest bound of several methods holds for all of them together, without correction.
+    `noise`: as in `deviation`. None for fewer than two differences, whose spread is unknown.
+
+    >>> round(equivalence_bound([0.01, 0.00, -0.01, 0.02], 0.95), 4)
+    0.0202
+    """
+    n = len(differences)
+    if n < 2:
+        return None
+    margin = float(stats.t.ppf(confidence, n - 1)) * deviation(differences, noise) / math.sqrt(n)
+    return abs(math.fsum(differences) / n) + margin
+
+
+def detectable_difference(
+    differences: Sequence[float], confidence: float, power: float = 0.8, noise: float = 0.0, family: int = 1
+) -> float | None:
+    """The true mean difference that a repetition of the study would establish with probability `power`.
+
+    Established means: p of `sign_flip_p` below (1 − confidence)/`family`. The spread of the differences is known from
+    these n alone, which the result allows for. `noise`: as in `deviation`. None if n pairs can never reach such a p, or
+    are fewer than two.
+
+    >>> detectable_difference([0.01, 0.02, -0.01], 0.95) is None
+    True
+    >>> round(detectable_difference([0.01, 0.00, -0.01, 0.02, 0.01, -0.02, 0.00, 0.01], 0.95), 3)
+    0.017
+    """
+    n = len(differences)
+    factor = detectable_deviations(n, (1 - confidence) / family, power) if n > 1 else None
+    return None if factor is None else factor * deviation(differences, noise)
+
+
+STUDIES = 2000
+"""Simulated studies behind `detectable_deviations`."""
+MOST_PATTERNS = 14
+"""The most pairs whose sign patterns are all looked at; for more, Student's test has nearly the same power."""
+
+
+@lru_cache
+def detectable_deviations(n: int, level: float, power: float) -> float | None:
+    """The effect that n ≥ 2 normal differences show at `level` with this power, in estimated standard deviations.
+
+    An effect δ moves each difference from z to z + δ. The one-sided p is the share of sets of pairs, the empty one
+    included, with a sum of at most 0 (turn their signs: the total does not fall). So p is below `level` if δ is above all
+    but a few of −mean(z) of the sets. None if even the smallest p is not below `level`.
+    """
+    allowed = math.ceil(level * 2 ** (n - 1)) - 1  # sets, the empty one included
+    if allowed < 1:
+        return None
+    generator = np.random.default_rng(0)
+    z = generator.standard_normal((STUDIES, n))
+    if n <= MOST_PATTERNS:
+        needed = np.concatenate([nth_largest_of_means(-part, allowed) for part in np.array_split(z, 20)])
+    else:
+        needed = float(stats.t.isf(level / 2, n - 1)) * z.std(1, ddof=1) / math.sqrt(n) - z.mean(1)
+    estimated = np.sqrt(generator.chisquare(n - 1, STUDIES) / (n - 1))  # by another study of the same size
+    return float(np.quantile(needed / estimated, power))
+
+
+def nth_largest_of_means(values: NDArray[np.float64], nth: int) -> NDArray[np.float64]:
+    """The `nth` largest mean of a non-empty set of columns, for each row."""
+    sums, counts = np.zeros((len(values), 1)), np.zeros(1)
+    for column in values.T:
+        sums = np.concatenate([sums, sums + column[:, None]], axis=1)
+        counts = np.concatenate([counts, counts + 1])
+    return -np.partition(-sums[:, 1:] / counts[1:], nth - 1, axis=1)[:, nth - 1]
 
 
 def drawdown(shares: Sequence[float], window: int = 3) -> float:
