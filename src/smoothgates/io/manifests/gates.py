@@ -1,4 +1,4 @@
-"""The catalogue of gates."""
+"""The catalogue of gates, and what the checks of theory found."""
 
 from typing import ClassVar
 
