@@ -34,8 +34,7 @@ class Trial:
     """A test of a claim in a cell that the study has."""
 
     cell: Cell
-    method: str
-    against: str | None
+    methods: tuple[str, ...]
     seeds: tuple[int, ...]
     """Seeds for which every policy has its number."""
     compared: Compared
@@ -71,7 +70,7 @@ def verdicts(found: Results) -> dict[str, Any]:
                 | {"verdict": numbers.pop("kind"), "words": wording(judged[name], scale, measure.unit, measure.shown)}
                 | numbers
                 | {"scale": scale, "effects": list(trial.compared.effects), "seeds": list(trial.seeds)}
-                | {"cell": trial.cell.model_dump(), "method": trial.method, "against": trial.against}
+                | {"cell": trial.cell.model_dump(), "methods": list(trial.methods)}
                 | _test(claim, measure)
                 | {"files": list(trial.files)}
             )
@@ -94,53 +93,38 @@ def counted(rows: list[dict[str, Any]], theory: bool) -> dict[str, int]:
 
 
 def _trial(test: ClaimTest, found: Results) -> Trial | str:
-    """The test in the first of its cells that the study has, or what it needs beyond the studies of config/."""
+    """The test in the first of its cells that the study has; otherwise what it needs beside a study of config/."""
     if found.spec.rehearses:
         return "more than a rehearsal"
-    reason = ""
     for cell in test.cells:
         task = found.spec.tasks.get(cell.task)
-        if task is None or cell.benchmark not in task.benchmarks:
-            continue
-        methods = {method for regime, method in task.arms if regime == cell.regime}
-        method = next((name for name in test.method if name in methods), None)
-        against = next((name for name in test.against if name in methods), None)
-        if method is None or (test.against and against is None):
-            continue
-        trial = _compare(test, cell, (method, against), found)
-        if isinstance(trial, Trial):
-            return trial
-        reason = trial
-    return reason
+        if task and cell.benchmark in task.benchmarks:
+            known = {method for regime, method in task.arms if regime == cell.regime}
+            for methods in test.methods:
+                if known.issuperset(methods):
+                    return _compare(test, cell, methods, found)
+    return ""
 
 
-def _compare(test: ClaimTest, cell: Cell, pair: tuple[str, str | None], found: Results) -> Trial | str:
+def _compare(test: ClaimTest, cell: Cell, methods: tuple[str, ...], found: Results) -> Trial | str:
     measure = MEASURES[test.metric]
-    method, against = pair
-    named = [name for name in pair if name]
-    sides = {name: measured(measure, cell, name, found) for name in named}
-    absent = [name for name, values in sides.items() if values is None]
-    if absent:
+    sides = [measured(measure, cell, method, found) for method in methods]
+    logged = [values for values in sides if values is not None]
+    if len(logged) < len(sides):
         return f"the metric {test.metric}, which is not logged"
-    numbers = [values for values in sides.values() if values is not None]
-    seeds = tuple(sorted(set.intersection(*(set(values) for values in numbers))))
+    seeds = tuple(sorted(set.intersection(*map(set, logged))))
     if not seeds:
-        return f"a seed with {test.metric} of {' and '.join(named)}"
-    ours, theirs = sides[method], sides[against] if against else None
+        return f"a seed with {test.metric} of {' and '.join(methods)}"
     effects, errors = [], []
     for seed in seeds:
-        effect, error = ours[seed]  # type: ignore[index]
-        other, other_error = theirs[seed] if theirs else (0.0, 0.0)
-        effects.append(effect - test.times * other - test.value)
+        (one, error), (other, other_error) = logged[0][seed], logged[1][seed] if len(logged) > 1 else (0.0, 0.0)
+        effects.append(one - test.times * other - test.value)
         errors.append(math.hypot(error, test.times * other_error))
     compared = Compared(tuple(effects), math.fsum(errors) / len(errors), test.direction, test.margin)
-    files = []
-    for name in named:
-        for seed in seeds:
-            keys = {"task": cell.task, "regime": cell.regime, "method": name, "seed": seed}
-            path = found.paths.metrics if measure.columns else found.paths.scores
-            files.append(path.format(**keys, benchmark=cell.benchmark))
-    return Trial(cell, method, against, seeds, compared, tuple(files))
+    pattern = found.paths.metrics if measure.columns else found.paths.scores
+    keys = {"task": cell.task, "regime": cell.regime, "benchmark": cell.benchmark}
+    files = tuple(pattern.format(**keys, method=method, seed=seed) for method in methods for seed in seeds)
+    return Trial(cell, methods, seeds, compared, files)
 
 
 def measured(measure: Measure, cell: Cell, method: str, found: Results) -> dict[int, tuple[float, float]] | None:

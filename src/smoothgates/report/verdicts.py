@@ -4,6 +4,7 @@ from typing import Any
 
 import pandas as pd
 
+from smoothgates.analysis.verdicts import counted
 from smoothgates.report.tables import interval, number
 
 PAPERS = {
@@ -30,7 +31,8 @@ def sentence(counts: dict[str, int]) -> str:
     >>> sentence({"holds": 1, "opposite": 0, "not run": 20})
     '1 holds, 20 were not run'
     """
-    return ", ".join(f"{count} {COUNTED[kind][count != 1]}" for kind, count in counts.items() if count) or "none"
+    found = [(counts[kind], words) for kind, words in COUNTED.items() if counts.get(kind)]
+    return ", ".join(f"{count} {words[count != 1]}" for count, words in found)
 
 
 def verdict_table(verdicts: list[dict[str, Any]]) -> pd.DataFrame:
@@ -41,7 +43,6 @@ def verdict_table(verdicts: list[dict[str, Any]]) -> pd.DataFrame:
 def _row(verdict: dict[str, Any]) -> dict[str, str]:
     compared = "n" in verdict
     cell = verdict["cell"] if compared else {}
-    pair = [verdict["method"], *([_times(verdict)] if verdict["against"] else [])] if compared else []
     reported = verdict.get("reported")
     return {
         "paper": verdict["paper"],
@@ -55,7 +56,7 @@ def _row(verdict: dict[str, Any]) -> dict[str, str]:
         "n": str(verdict["n"]) if compared else NONE,
         "p": f"{number(verdict['p'], 3)} (least {number(verdict['smallest_p'], 3)})" if compared else NONE,
         "scale": verdict.get("scale") or NONE,
-        "tested on": " · ".join([*cell.values(), f"{verdict['metric']} of {' − '.join(pair)}"]) if compared else NONE,
+        "tested on": " · ".join([*cell.values(), f"{verdict['metric']} of {_compared(verdict)}"]) if compared else NONE,
     }
 
 
@@ -65,9 +66,11 @@ def _effect(verdict: dict[str, Any]) -> str:
     return f"{value} {verdict['unit']}"
 
 
-def _times(verdict: dict[str, Any]) -> str:
-    times = verdict["test"]["times"]
-    return verdict["against"] if times == 1 else f"{times:g} × {verdict['against']}"
+def _compared(verdict: dict[str, Any]) -> str:
+    """The methods as in the formula of the effect: `gspo − 10 × grpo`."""
+    (one, *other), times, value = verdict["methods"], verdict["test"]["times"], verdict["test"]["value"]
+    minus = [name if times == 1 else f"{times:g} × {name}" for name in other] + ([f"{value:g}"] if value else [])
+    return " − ".join([one, *minus])
 
 
 def by_paper(table: pd.DataFrame, verdicts: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -75,13 +78,13 @@ def by_paper(table: pd.DataFrame, verdicts: list[dict[str, Any]]) -> list[dict[s
     papers = []
     for paper, rows in table.groupby("paper", sort=True):
         own = [verdict for verdict in verdicts if verdict["paper"] == paper]
-        counts = {kind: sum(verdict["verdict"] == kind for verdict in own) for kind in COUNTED}
+        runs, theory = (counted(own, of_theory) for of_theory in (False, True))
         kinds = [verdict["verdict"].replace(" ", "-") for verdict in own]
         papers.append(
             {
                 "paper": paper,
                 "title": PAPERS.get(str(paper), ""),
-                "counts": sentence(counts),
+                "counts": f"{sentence(runs)}; of theory, {sentence(theory)}",
                 "rows": [row | {"kind": kind} for row, kind in zip(rows.to_dict("records"), kinds, strict=True)],
             }
         )

@@ -65,15 +65,17 @@ class Cell(Record):
     """Of the score. Other metrics are those of the run, whatever the benchmark."""
 
 
+Methods = Annotated[tuple[Name, ...], Field(min_length=1, max_length=2)]
+"""Rows of the method table."""
+
+
 class ClaimTest(Record):
-    """A comparison that tests a claim: its effect is metric(method) − times · metric(against) − value, by seed."""
+    """A comparison that tests a claim: its effect is metric(one) − times · metric(other) − value, by seed."""
 
     metric: Metric
     """A measure of a run."""
-    method: Annotated[tuple[Name, ...], Field(min_length=1)]
-    """Rows of the method table: the first that the cell has is compared."""
-    against: tuple[Name, ...] = ()
-    """The method that it is compared with, chosen in the same way. None: it is compared with `value` alone."""
+    methods: Annotated[tuple[Methods, ...], Field(min_length=1)]
+    """[one, other], or [one] alone, which is compared with `value`. Of several, the first that a cell has counts."""
     times: PositiveFloat = 1.0
     value: float = 0.0
     direction: Literal["above", "below"]
