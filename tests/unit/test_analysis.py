@@ -1,5 +1,6 @@
 """Statistics against scipy and by hand; findings never claim more than the data."""
 
+import itertools
 import math
 import random
 
@@ -10,8 +11,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from smoothgates.analysis.compare import comparisons, summaries
-from smoothgates.analysis.statistics import MOST_EXACT, drawdown, holm, paired_t_p, sign_flip_p, smallest_p, t_interval
+from smoothgates.analysis.compare import comparisons, summaries, too_large
+from smoothgates.analysis.stability import drawdown
+from smoothgates.analysis.statistics import (
+    MOST_EXACT,
+    detectable_difference,
+    equivalence_bound,
+    holm,
+    nth_largest_of_means,
+    sign_flip_p,
+    smallest_p,
+    t_interval,
+)
 from smoothgates.report.findings import findings
 from smoothgates.report.tables import answers_table
 
@@ -57,13 +68,6 @@ def test_p_is_never_below_the_smallest(values):
     assert sign_flip_p(values) >= smallest_p(len(values))
 
 
-@given(numbers)
-@settings(max_examples=50)
-def test_paired_t_is_scipys(values):
-    if np.std(values) > 0:
-        assert paired_t_p(values) == pytest.approx(stats.ttest_1samp(values, 0).pvalue, abs=1e-9)
-
-
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=9))
 @settings(max_examples=50)
 def test_holm_lies_between_none_and_bonferroni(p_values):
@@ -71,9 +75,48 @@ def test_holm_lies_between_none_and_bonferroni(p_values):
         assert p <= adjusted <= min(1, len(p_values) * p) + 1e-12
 
 
+def by_closure(p_values: list[float]) -> list[float]:
+    """Holm's correction as the closure of Bonferroni's: the largest p of all sets of hypotheses with a member."""
+    every = range(len(p_values))
+    sets = [chosen for size in every for chosen in itertools.combinations(every, size + 1)]
+    worst = {chosen: min(1, len(chosen) * min(p_values[i] for i in chosen)) for chosen in sets}
+    return [max(p for chosen, p in worst.items() if i in chosen) for i in every]
+
+
+def by_patterns(differences: list[float]) -> float:
+    """The sign-flip test, pattern by pattern."""
+    patterns = itertools.product((1, -1), repeat=len(differences))
+    sums = [sum(s * d for s, d in zip(signs, differences, strict=True)) for signs in patterns]
+    return sum(abs(each) >= abs(sum(differences)) - 1e-9 for each in sums) / len(sums)
+
+
+def test_what_is_established_is_what_slow_code_says():
+    generator, found = random.Random(1), set()
+    for _ in range(30):
+        base = [generator.gauss(0.5, 0.1) for _ in range(8)]
+        shifts = {f"m{i}": generator.choice([0, 0.05, -0.1]) for i in range(4)}
+        scores = {name: [x + generator.gauss(shift, 0.05) for x in base] for name, shift in shifts.items()}
+        rows = [r for r in comparisons(table({"grpo": base} | scores, 0.0), "grpo", 0.95) if r["metric"] == "score"]
+        differences = [[x - y for x, y in zip(values, base, strict=True)] for values in scores.values()]
+        expected = by_closure(list(map(by_patterns, differences)))
+        assert [row["holm"] for row in rows] == pytest.approx(expected, abs=1e-12)
+        assert [row["established"] for row in rows] == [p < 0.05 for p in expected]
+        found |= {row["established"] for row in rows}
+    assert found == {False, True}
+
+
+def test_the_visible_effect_of_a_simulated_study_is_where_its_test_turns():
+    """For each row of z, an effect just above establishes a difference, and one just below does not."""
+    z = np.random.default_rng(0).standard_normal((20, 7))
+    for allowed in (1, 2, 5):
+        for row, needed in zip(z, nth_largest_of_means(-z, allowed), strict=True):
+            least = 2 * allowed / 2**7
+            assert by_patterns((row + needed + 1e-6).tolist()) <= least < by_patterns((row + needed - 1e-6).tolist())
+
+
 def test_one_seed_has_no_interval():
     assert t_interval([0.5], 0.95).low is None
-    assert paired_t_p([0.5]) == 1
+    assert equivalence_bound([0.5], 0.95) is detectable_difference([0.5], 0.95) is None
 
 
 def test_drawdown_of_a_rising_run_is_zero():
@@ -122,18 +165,29 @@ def test_a_seed_that_one_method_lacks_is_left_out():
 
 
 def test_three_seeds_establish_nothing_however_large_the_effect():
-    summary, found = compare({"grpo": [0.80, 0.81, 0.82], "none": [0.10, 0.111, 0.12]})
+    summary, found = compare({"grpo": [0.80, 0.81, 0.82], "none": [0.10, 0.15, 0.02]})
     assert not found["established"].any()
-    (finding,) = findings(summary, found, "grpo")
-    assert finding.headline == "Differences appear, but none is established"
-    assert "smallest possible exact p is 0.25" in finding.detail
+    assert (found["holm"] >= found["p"]).all()
+    (finding,) = findings(summary, found, "grpo", 0.95)
+    assert finding.headline == "Cannot tell: 3 seeds can establish nothing"
+    assert "The smallest possible p of a single comparison with 3 seeds is 0.25." in finding.detail
+    assert "exclude 0: none below grpo" in finding.detail
 
 
-def test_methods_with_close_means_are_not_separated():
-    summary, found = compare({"grpo": [0.80, 0.90, 0.85], "erf": [0.82, 0.87, 0.85]})
-    (finding,) = findings(summary, found, "grpo")
-    assert finding.headline == "The gates do not separate here"
-    assert "Every paired interval against grpo contains 0" in finding.detail
+def test_a_small_bound_is_stated_and_never_rounded_down():
+    summary, found = compare({"grpo": [0.80, 0.90, 0.85], "erf": [0.81, 0.90, 0.85], "sapo": [0.8, 0.9, 0.86]})
+    (finding,) = findings(summary, found, "grpo", 0.95)
+    bound = found.loc[found["metric"] == "score", "bound"].max()
+    stated = float(finding.headline.removeprefix("No difference above ").removesuffix(" points"))
+    assert 100 * bound <= stated <= 100 * bound + 0.1
+    assert f"No difference above {stated} points from grpo (95 % equivalence test for each)" in finding.detail
+
+
+def test_distant_means_over_few_seeds_are_not_called_different():
+    summary, found = compare({"grpo": [0.80, 0.90, 0.85], "erf": [0.82, 0.40, 0.75]})
+    (finding,) = findings(summary, found, "grpo", 0.95)
+    assert finding.headline == "Cannot tell: 3 seeds can establish nothing"
+    assert "exclude 0" not in finding.detail
 
 
 def test_a_spread_below_the_sampling_noise_is_replaced_by_the_noise():
@@ -141,14 +195,28 @@ def test_a_spread_below_the_sampling_noise_is_replaced_by_the_noise():
     _, believed = compare(lucky, noise=0.0)
     _, doubted = compare(lucky, noise=0.006)
     score = [found[found["metric"] == "score"].iloc[0] for found in (believed, doubted)]
-    assert score[0]["holm"] < 0.01
-    assert score[1]["holm"] > 0.05
+    assert score[0]["high"] < 0 < score[1]["high"]
+    assert score[0]["bound"] < 0.02 < score[1]["bound"]
 
 
-def test_distant_means_over_few_seeds_are_not_called_different():
-    summary, found = compare({"grpo": [0.80, 0.90, 0.85], "erf": [0.82, 0.40, 0.75]})
-    (finding,) = findings(summary, found, "grpo")
-    assert finding.headline == "The seeds cannot tell the methods apart"
+def test_methods_that_score_the_same_are_not_called_equivalent():
+    """No update was made, or the gates never acted."""
+    summary, found = compare({"grpo": [0.1, 0.2, 0.3], "erf": [0.1, 0.2, 0.3]}, noise=0.001)
+    (finding,) = findings(summary, found, "grpo", 0.95)
+    assert finding.headline == "All methods score the same"
+
+
+def test_a_family_too_large_for_its_seeds_is_named():
+    """Ten seeds reach 0.05 with 25 comparisons (25 × 2/1024), and not with 26."""
+    base = [0.5 + i / 100 for i in range(10)]
+    for others, lines in ((25, 0), (26, 1)):
+        runs = table({"grpo": base} | {f"m{i}": [x - 0.3 for x in base] for i in range(others)}, 0.0)
+        found = comparisons(runs, "grpo", 0.95)
+        warned = too_large(found, 0.95)
+        assert len(warned) == lines
+        assert [row["established"] for row in found if row["metric"] == "score"] == [not lines] * others
+    assert warned[0].startswith("math/heldout/near: nothing can be established")
+    assert "26 × 2/2^10" in warned[0]
 
 
 def test_intervals_of_shares_are_shares():
@@ -156,19 +224,24 @@ def test_intervals_of_shares_are_shares():
     score = summary[summary["metric"] == "score"]
     assert score["low"].min() >= 0
     assert score["high"].max() <= 1
+    _, found = compare({"grpo": [0.99, 0.9], "erf": [0.1, 0.8], "sapo": [0.9, 0.0]})
+    score = found[found["metric"] == "score"]
+    assert (score["low"] == -1).all()
+    assert (score["high"] <= 1).all()
+    assert (score["bound"] == 1).all()
 
 
-def test_with_many_seeds_an_unestablished_difference_is_not_blamed_on_their_number():
-    """The smallest possible p is below 0.05 here: it does not explain why nothing is established."""
+def test_with_many_seeds_an_unestablished_difference_says_what_would_be_seen():
     base = [0.80, 0.82, 0.79, 0.81, 0.83, 0.80, 0.78]
-    summary, found = compare({"grpo": base, "erf": [x + (-1) ** i * 0.01 for i, x in enumerate(base)]})
-    (finding,) = findings(summary, found, "grpo")
-    assert finding.detail.endswith("is 0.016; no difference is established.")
+    summary, found = compare({"grpo": base, "erf": [x + (-1) ** i * 0.1 for i, x in enumerate(base)]})
+    (finding,) = findings(summary, found, "grpo", 0.95)
+    assert finding.headline == "Cannot tell (would see 16.3 points)"
+    assert "establish nothing" not in finding.detail
 
 
 def test_a_single_method_is_compared_with_nothing():
     summary, found = compare({"grpo": [0.5, 0.6], "erf": [0.5, 0.6]})
-    (finding,) = findings(summary[summary["method"] == "grpo"], found.iloc[:0], "grpo")
+    (finding,) = findings(summary[summary["method"] == "grpo"], found.iloc[:0], "grpo", 0.95)
     assert finding.headline == "No comparison here"
 
 
@@ -176,7 +249,7 @@ def test_enough_seeds_can_establish_an_effect():
     base = [0.80, 0.82, 0.79, 0.81, 0.83, 0.80, 0.78]
     summary, found = compare({"grpo": base, "none": [x - 0.1 - i * 0.001 for i, x in enumerate(base)]})
     assert found[found["metric"] == "score"].iloc[0]["established"]
-    (finding,) = findings(summary, found, "grpo")
+    (finding,) = findings(summary, found, "grpo", 0.95)
     assert "Established: none −10.3 points" in finding.detail
 
 

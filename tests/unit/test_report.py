@@ -7,6 +7,7 @@ import pytest
 from smoothgates.report.figures import curves_figure, scores_figure
 from smoothgates.report.findings import findings
 from smoothgates.report.style import look
+from smoothgates.report.tables import outcomes_table, score_table
 from smoothgates.study.loader import load_study
 
 LOOK = look(["grpo", "erf"], "grpo")
@@ -25,9 +26,9 @@ def means(frame: pd.DataFrame) -> pd.DataFrame:
 def test_one_seed_gives_no_interval():
     cell = {"task": "math", "benchmark": "heldout", "regime": "near", "method": "erf", "metric": "score"}
     nothing = float("nan")
-    difference = {"difference": 0.0, "low": nothing, "high": nothing, "smallest_p": 1.0, "holm": 1.0}
+    difference = {"difference": 0.0, "low": nothing, "high": nothing, "n": 1, "by_seed": [0.0], "holm": 1.0}
     frame = pd.DataFrame([{**cell, **difference, "established": False}])
-    [found] = findings(means(runs({})), frame, "grpo")
+    [found] = findings(means(runs({})), frame, "grpo", 0.95)
     assert found.headline == "One seed is too few to compare"
     assert "contains 0" not in found.detail
 
@@ -61,3 +62,21 @@ def test_a_logarithmic_axis_within_one_decade_has_tick_labels():
         ticks = [*axis.yaxis.get_major_ticks(), *axis.yaxis.get_minor_ticks()]
         assert any(tick.label1.get_text() for tick in ticks if low <= tick.get_loc() <= high)
     plt.close(figure)
+
+
+def test_collapses_stand_beside_scores():
+    cell = {"task": "math", "benchmark": "heldout", "regime": "lag4", "metric": "score", "low": 0.2, "high": 0.9}
+    ends = {"grpo": [0.5, 0.6], "erf": [0.9, 0.0]}
+    rows = [
+        {**cell, "method": m, "mean": sum(s) / 2, "median": s[0], "iqm": s[0], "by_seed": {"0": s[0], "1": s[1]},
+         "collapsed": int(min(s) == 0), "of": 2, "collapse_low": 0.01, "collapse_high": 0.99}
+        for m, s in ends.items()
+    ]  # fmt: skip
+    nothing = pd.DataFrame(columns=["task", "benchmark", "regime", "method", "metric"])
+    summaries = pd.DataFrame(rows)
+    scores = score_table(summaries, nothing, ["grpo", "erf"]).set_index("method")
+    assert scores["collapsed"].to_dict() == {"grpo": "0 of 2", "erf": "1 of 2"}
+    outcomes = outcomes_table(summaries, nothing, ["grpo", "erf"]).set_index("method")
+    assert outcomes.loc["erf", ["worst", "collapse rate"]].tolist() == ["0.0", "50 [1, 99]"]
+    (finding,) = findings(summaries, nothing, "grpo", 0.95)
+    assert finding.detail.endswith("Collapsed: erf 1 of 2 runs.")

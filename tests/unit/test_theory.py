@@ -20,9 +20,8 @@ def test_what_the_papers_prove_holds(name):
 
 
 def test_a_gate_with_a_wrong_weight_is_found(monkeypatch):
-    wrong = dataclasses.replace(
-        GATES["erf"], weight=lambda ratio, tau, positive: 1.1 * GATES["arctan"].weight(ratio, tau, positive)
-    )
+    right = GATES["erf"].weight
+    wrong = dataclasses.replace(GATES["erf"], weight=lambda *arguments: 1.1 * right(*arguments))
     monkeypatch.setitem(GATES, "erf", wrong)
     assert not theory.CHECKS["erf_is_admissible"]().holds
     assert not theory.CHECKS["weight_is_one_on_policy"]().holds

@@ -242,14 +242,10 @@ def test_measures_by_hand(name, expected):
 
 
 def test_the_page_shows_every_claim_of_each_paper_escaped_and_in_words(found):
-    table = verdict_table(found["verdicts"])
-    shown = section(found, table)
-    environment = Environment(
-        loader=FileSystemLoader("src/smoothgates/report"), autoescape=True, undefined=StrictUndefined
-    )
-    html = environment.get_template("verdicts.html.j2").render(
-        claims=shown, spec={"confidence": 0.95, "study": "laptop"}
-    )
+    shown = section(found, verdict_table(found["verdicts"]))
+    loader = FileSystemLoader("src/smoothgates/report")
+    template = Environment(loader=loader, autoescape=True, undefined=StrictUndefined).get_template("verdicts.html.j2")
+    html = template.render(claims=shown, spec={"confidence": 0.95, "study": "laptop"})
     assert html.count("<details>") == html.count("</details>") == 4
     assert {*re.findall(r'id="claim-(\w+)"', html)} == {row["id"] for row in found["verdicts"]}
     assert "Of 53 claims of the four papers, 39 are about trained policies" in html

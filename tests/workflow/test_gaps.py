@@ -20,6 +20,7 @@ from smoothgates.study.loader import load_study
 RESULTS = Path("results/smoke")
 SCORE = RESULTS / "evaluate/math/near/erf/seed1/heldout.json"
 RECORD = SCORE.with_name("heldout.run.json")
+SAMPLES = SCORE.with_name("samples.parquet") / "heldout.parquet"
 RUN = RESULTS / "train/math/near/erf/seed1"
 COMPARISONS = RESULTS / "analysis/comparisons.json"
 PAGE = Path("reports/smoke/index.html")
@@ -89,6 +90,8 @@ SPOILT = {
     "an edited policy": (lambda: edit(RUN / "model.json", rollouts=9), f"{RUN}/model.json: does not match the digest"),
     "another policy": (another_policy, f"{SCORE}: {RUN}/model.json has changed since it was made"),
     "a policy without a record": ((RUN / "run.json").unlink, f"{RUN}/run.json: no such file"),
+    "no samples": (SAMPLES.unlink, f"{SAMPLES}: no such file"),
+    "other samples": (lambda: SAMPLES.write_bytes(b""), f"{SAMPLES}: does not match the digest"),
     "other metrics": (
         lambda: (RUN / "metrics.parquet").write_bytes(b""),
         f"{RUN}/metrics.parquet: does not match the digest",
@@ -157,7 +160,15 @@ def test_an_analysis_needs_the_reference(checkout):
 
 @pytest.mark.parametrize(
     "path",
-    ["comparisons.json", "scores.parquet", "learning.parquet", "curves.parquet", "run.json", "gates/catalogue.json"],
+    [
+        "comparisons.json",
+        "verdicts.json",
+        "scores.parquet",
+        "learning.parquet",
+        "curves.parquet",
+        "run.json",
+        "gates/catalogue.json",
+    ],
 )
 def test_an_edited_analysis_is_refused_and_the_old_page_stays(path, checkout):
     file = RESULTS / "analysis" / path

@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from smoothgates.analysis.statistics import drawdown
 from smoothgates.errors import BadInput
 from smoothgates.io.files import digest, read_json
 from smoothgates.io.manifests.manifest import read_manifest
 from smoothgates.io.manifests.model import ModelManifest
 from smoothgates.io.manifests.scores import ScoresManifest
-from smoothgates.io.paths import Paths
+from smoothgates.io.paths import Paths, samples_of
 from smoothgates.provenance.integrity import fault_of, unchanged, vouched
 from smoothgates.specs.analyse import Arms, seedless_fingerprint, spec_fingerprint
 from smoothgates.specs.control import CONTROL
@@ -31,6 +31,8 @@ class Scores:
     """Row of the last checkpoint."""
     curve: list[dict[str, Any]]
     """Rows of the earlier checkpoints."""
+    by_problem: NDArray[np.float64]
+    """Share of correct samples of the last checkpoint, for each problem."""
 
 
 @dataclass(frozen=True)
@@ -61,10 +63,10 @@ def read_run(paths: Paths, keys: dict[str, Any], expected: Arms) -> Run:
 
 
 def read_scores(path: Path, model: Path, keys: dict[str, Any], benchmark: str, expected: Arms) -> Scores:
-    """Read a scores file of the policy whose manifest is `model`.
+    """Read a scores file of the policy whose manifest is `model`, and the samples that it summarises.
 
-    Raises BadInput if either file does not match its record, has inputs that changed, belongs to another run, benchmark
-    or policy, or was made with a spec other than the `expected` one.
+    Raises BadInput if one of these files does not match its record, has inputs that changed, belongs to another run,
+    benchmark or policy, or was made with a spec other than the `expected` one.
     """
     spec = read_manifest(unchanged(model), ModelManifest)["spec"]
     if keys_of(spec) != keys:
@@ -81,7 +83,14 @@ def read_scores(path: Path, model: Path, keys: dict[str, Any], benchmark: str, e
     if spec_fingerprint(scores["spec"]) != expected.evaluated[benchmark]:
         raise BadInput(f"{path}: spec: was evaluated with a spec other than the study's: run the study")
     final = {**wanted, "status": scores["status"], **scores["final"]}
-    return Scores(final, [{**wanted, **point} for point in scores["curve"]])
+    by_problem = read_problems(vouched(Path(samples_of(path.as_posix())), path))
+    return Scores(final, [{**wanted, **point} for point in scores["curve"]], by_problem)
+
+
+def read_problems(path: Path) -> NDArray[np.float64]:
+    """Share of correct samples for each problem, in order, from the file of the samples."""
+    samples = pd.read_parquet(path, columns=["problem", "correct"])
+    return np.asarray(samples.groupby("problem")["correct"].mean(), dtype=np.float64)
 
 
 def keys_of(run: dict[str, Any]) -> dict[str, Any]:
@@ -93,19 +102,3 @@ def read_metrics(path: Path, keys: dict[str, Any]) -> pd.DataFrame:
     """Metrics of a run, one row per update, with its keys in front. Raises BadInput unless they match their record."""
     frame = pd.read_parquet(vouched(path))
     return pd.concat([pd.DataFrame([keys] * len(frame), columns=KEYS), frame], axis=1)
-
-
-def stability(metrics: pd.DataFrame) -> dict[str, float]:
-    """Summarise the course of a run, which the score of its last checkpoint does not show."""
-    metrics = metrics.replace([np.inf, -np.inf], np.nan)
-    rollouts = metrics.groupby("rollout")[["reward", "correct"]].first()
-    return {
-        "mean_reward": rollouts["reward"].mean(),
-        "drawdown": drawdown(rollouts["correct"].tolist()),
-        "mean_kl": metrics["kl"].mean(),
-        "mean_eur": metrics["eur"].mean(),
-        "max_grad_norm": metrics["grad_norm"].max(),
-        "max_log_ratio": metrics["log_ratio_max"].max(),
-        "clamped": metrics["clamped"].mean(),
-        "max_sampler_gap": metrics["sampler_gap"].max(),
-    }

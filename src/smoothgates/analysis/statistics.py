@@ -23,8 +23,7 @@ class Interval:
 def deviation(values: Sequence[float], noise: float = 0.0) -> float:
     """Standard deviation of independent values, at least `noise`: their standard error from finite sampling.
 
-    With three seeds, a spread far below the noise is chance. A test that used it would report effects where there are
-    none.
+    With three seeds, a spread far below the noise is chance. An interval that used it would be too short.
     """
     mean = math.fsum(values) / len(values)
     return max(noise, math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1)))
@@ -77,21 +76,6 @@ def signed_sums(values: Sequence[float]) -> NDArray[np.float64]:
     for value in values:
         sums = np.concatenate([sums + value, sums - value])
     return sums
-
-
-def paired_t_p(differences: Sequence[float], noise: float = 0.0) -> float:
-    """Two-sided p of Student's paired test; 1 for a single pair, as its spread is unknown.
-
-    >>> round(paired_t_p([0.1, 0.2, 0.3]), 4)
-    0.0742
-    """
-    n = len(differences)
-    if n < 2:
-        return 1.0
-    mean, spread = math.fsum(differences) / n, deviation(differences, noise)
-    if spread == 0:
-        return float(mean == 0)
-    return float(2 * stats.t.sf(abs(mean) / spread * math.sqrt(n), n - 1))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -164,8 +148,8 @@ def detectable_deviations(n: int, level: float, power: float) -> float | None:
     """The effect that n ≥ 2 normal differences show at `level` with this power, in estimated standard deviations.
 
     An effect δ moves each difference from z to z + δ. The one-sided p is the share of sets of pairs, the empty one
-    included, with a sum of at most 0 (turn their signs: the total does not fall). So p is below `level` if δ is above all
-    but a few of −mean(z) of the sets. None if even the smallest p is not below `level`.
+    included, with a sum of at most 0 (turn their signs: the total does not fall). So p is below `level` if δ is above
+    all but a few of −mean(z) of the sets. None if even the smallest p is not below `level`.
     """
     allowed = math.ceil(level * 2 ** (n - 1)) - 1  # sets, the empty one included
     if allowed < 1:
@@ -187,19 +171,3 @@ def nth_largest_of_means(values: NDArray[np.float64], nth: int) -> NDArray[np.fl
         sums = np.concatenate([sums, sums + column[:, None]], axis=1)
         counts = np.concatenate([counts, counts + 1])
     return -np.partition(-sums[:, 1:] / counts[1:], nth - 1, axis=1)[:, nth - 1]
-
-
-def drawdown(shares: Sequence[float], window: int = 3) -> float:
-    """Largest fall below the running maximum, in the moving mean of a run's shares of correct answers.
-
-    It also shows a collapse from which the run has recovered by its end.
-
-    >>> drawdown([0.2, 0.8, 0.8, 0.8, 0.2, 0.2, 0.2, 0.9])
-    0.6000000000000001
-    """
-    means = [math.fsum(shares[i : i + window]) / window for i in range(len(shares) - window + 1)]
-    peak, worst = -math.inf, 0.0
-    for mean in means:
-        peak = max(peak, mean)
-        worst = max(worst, peak - mean)
-    return worst

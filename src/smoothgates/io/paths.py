@@ -43,3 +43,13 @@ def record_of(result: str) -> str:
     """
     folder, _, name = result.rpartition("/")
     return f"{folder}/{name.removesuffix('.json')}.run.json" if "/evaluate/" in folder else f"{folder}/run.json"
+
+
+def samples_of(scores: str) -> str:
+    """The path of the samples that scores summarise: a data set with one file for each benchmark.
+
+    >>> samples_of("results/s/evaluate/a/seed0/heldout.json")
+    'results/s/evaluate/a/seed0/samples.parquet/heldout.parquet'
+    """
+    folder, _, name = scores.rpartition("/")
+    return f"{folder}/samples.parquet/{name.removesuffix('.json')}.parquet"

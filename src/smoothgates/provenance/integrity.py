@@ -23,9 +23,12 @@ def read_record(path: Path) -> dict:
     return facts
 
 
-def vouched(path: Path) -> Path:
-    """`path`, a file of a result. Raises BadInput unless it matches its digest in the record beside it."""
-    record = record_of(path.as_posix())
+def vouched(path: Path, result: Path | None = None) -> Path:
+    """`path`, a file of a result. Raises BadInput unless it matches its digest in the record beside it.
+
+    `result`: the file of the result that the record is beside, if it is another one.
+    """
+    record = record_of((result or path).as_posix())
     outputs = {Path(name).resolve(): made for name, made in read_record(Path(record))["outputs"].items()}
     if (made := outputs.get(path.resolve())) is None:
         raise BadInput(f"{path}: {record} does not account for it")

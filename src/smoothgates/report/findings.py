@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from smoothgates.analysis.collect import CELL
+from smoothgates.report.tables import number, rounded_up
 from smoothgates.specs.control import CONTROL
 
 
@@ -18,13 +19,13 @@ class Finding:
     detail: str
 
 
-ALPHA = 0.05
-"""A headline says that differences appear if a Holm-corrected p is below this."""
 CLOSE = 0.05
-"""Largest range of method means at which a headline says that methods do not separate."""
+"""Methods whose bound on the difference is at most this are said to differ by no more than it."""
+MOST_NAMES = 3
+"""The most methods that a headline names."""
 
 
-def findings(summaries: pd.DataFrame, comparisons: pd.DataFrame, reference: str) -> list[Finding]:
+def findings(summaries: pd.DataFrame, comparisons: pd.DataFrame, reference: str, confidence: float) -> list[Finding]:
     """One finding for each task × benchmark × regime, in the order of the study."""
     scores = summaries[(summaries["metric"] == "score") & (summaries["regime"] != CONTROL)]
     differences = comparisons[comparisons["metric"] == "score"].set_index(CELL)
@@ -34,40 +35,77 @@ def findings(summaries: pd.DataFrame, comparisons: pd.DataFrame, reference: str)
         task, benchmark, regime = cell
         name = " · ".join([task, *([benchmark] if several else []), regime])
         own = differences.loc[[cell]] if cell in differences.index else differences.iloc[:0]
-        found.append(_finding(name, rows, own, reference))
+        low, high = rows.loc[rows["mean"].idxmin()], rows.loc[rows["mean"].idxmax()]
+        spread = (
+            f"Method means range from {low['mean']:.3f} ({low['method']}) to {high['mean']:.3f} ({high['method']})."
+        )
+        headline, said = _said(own, reference, confidence)
+        found.append(Finding(name, headline, " ".join([spread, *said, *_collapses(rows)])))
     return found
 
 
-def _finding(cell: str, scores: pd.DataFrame, differences: pd.DataFrame, reference: str) -> Finding:
-    low, high = scores.loc[scores["mean"].idxmin()], scores.loc[scores["mean"].idxmax()]
-    spread = f"Method means range from {low['mean']:.3f} ({low['method']}) to {high['mean']:.3f} ({high['method']}). "
-    established = differences[differences["established"].astype(bool)]
-    clear = differences[(differences["low"] * differences["high"]) > 0]
-    if len(established):
-        names = ", ".join(f"{r['method']} {_points(r['difference'])}" for _, r in established.iterrows())
-        return Finding(cell, f"Some methods differ from {reference}", f"{spread}Established: {names}.")
+def _collapses(scores: pd.DataFrame) -> list[str]:
+    """A sentence on the methods of which some runs collapsed, which means hide."""
+    fallen = scores[scores["collapsed"] > 0] if "collapsed" in scores else scores.iloc[:0]
+    counts = (f"{row['method']} {row['collapsed']:.0f} of {row['of']:.0f}" for _, row in fallen.iterrows())
+    return [f"Collapsed: {', '.join(counts)} runs."] if len(fallen) else []
+
+
+def _said(differences: pd.DataFrame, reference: str, confidence: float) -> tuple[str, list[str]]:
+    """A headline, and sentences: what is established, what has no difference above a bound, what cannot be told."""
     if differences.empty:
-        return Finding(cell, "No comparison here", f"{spread}There is nothing to compare with {reference}.")
-    if differences["low"].isna().all():
-        return Finding(cell, "One seed is too few to compare", f"{spread}One seed allows no interval and no test.")
-    smallest = differences["smallest_p"].min()
-    limit = f"With this many seeds the smallest possible exact p is {smallest:.2g}; no difference is established."
-    if clear.empty:
-        intervals = f"Every paired interval against {reference} contains 0. "
-    else:
-        below = clear[clear["difference"] < 0]["method"].tolist()
-        above = clear[clear["difference"] > 0]["method"].tolist()
-        named = [f"{', '.join(names)} {word}" for word, names in (("below", below), ("above", above)) if names]
-        count = f"{len(clear)} of {len(differences)} uncorrected paired intervals exclude 0"
-        intervals = f"{count} (about {ALPHA * len(differences):.1g} would by chance): {'; '.join(named)} {reference}. "
-    if differences["holm"].min() < ALPHA:
-        headline = "Differences appear, but none is established"
-    elif high["mean"] - low["mean"] <= CLOSE:
-        headline = "The gates do not separate here"
-    else:
-        headline = "The seeds cannot tell the methods apart"
-    return Finding(cell, headline, spread + intervals + limit)
+        return "No comparison here", [f"There is nothing to compare with {reference}."]
+    if differences["n"].max() == 1:
+        return "One seed is too few to compare", ["One seed allows no interval and no test."]
+    if all(value == 0 for values in differences["by_seed"] for value in values):
+        return "All methods score the same", [f"On every seed, each method scores exactly what {reference} does."]
+    sure, close = differences["established"].astype(bool), differences["bound"] <= CLOSE
+    established, equal, unclear = differences[sure], differences[~sure & close], differences[~sure & ~close]
+    said = []
+    if len(equal):
+        bound = rounded_up(equal["bound"].max())
+        headline = f"No difference above {bound} points"
+        each = "equivalence test" if len(equal) == 1 else "equivalence test for each"
+        level = f"{100 * confidence:g} % {each}"
+        said.append(f"{headline} from {reference} ({level}): {_listed(equal['method'])}.")
+    if len(unclear):
+        headline, sentences = _unclear(unclear, reference, confidence)
+        said += sentences
+    if len(established):
+        names, all_of = established["method"], len(differences)
+        who = _listed(names) if len(names) <= MOST_NAMES else f"{len(names)} of {all_of} methods"
+        headline = f"{who} {'differs' if len(names) == 1 else 'differ'} from {reference}"
+        gaps = (f"{row['method']} {number(100 * row['difference'], signed=True)}" for _, row in established.iterrows())
+        said.insert(0, f"Established: {', '.join(gaps)} points.")
+    return headline, said
 
 
-def _points(difference: float) -> str:
-    return f"{100 * difference:+.1f} points".replace("-", "−")
+def _unclear(differences: pd.DataFrame, reference: str, confidence: float) -> tuple[str, list[str]]:
+    """A headline and sentences on differences that are neither established nor small."""
+    seeds, smallest = differences["n"].max(), differences["smallest_holm"].min()
+    names, visible = _listed(differences["method"]), differences["detectable"]
+    if not smallest < 1 - confidence:
+        headline = f"Cannot tell: {seeds} seeds can establish nothing"
+        family = differences["family"].max()
+        comparisons = "a single comparison" if family == 1 else f"{family} comparisons"
+        limit = f"The smallest possible p of {comparisons} with {seeds} seeds is {smallest:.2g}."
+        said = [f"Cannot tell: {names}. {limit}"]
+    elif visible.isna().any():
+        headline, limit = "Cannot tell", "The seeds differ too much to establish any difference."
+        said = [f"Cannot tell: {names}. {limit}"]
+    else:
+        headline = f"Cannot tell (would see {rounded_up(visible.max())} points)"
+        each = (f"{row['method']} {rounded_up(row['detectable'])}" for _, row in differences.iterrows())
+        said = [f"Cannot tell; a repetition would see, with a power of 80 %: {', '.join(each)} points."]
+    clear = differences[differences["low"] * differences["high"] > 0]
+    if len(clear):
+        sides = (("below", clear[clear["difference"] < 0]), ("above", clear[clear["difference"] > 0]))
+        where = "; ".join(f"{_listed(side['method'])} {word}" for word, side in sides if len(side))
+        said.append(f"Uncorrected paired intervals that exclude 0: {where} {reference}.")
+    return headline, said
+
+
+def _listed(names: pd.Series) -> str:
+    """Names as in a sentence: a, b and c."""
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else str(last)

@@ -29,6 +29,8 @@ class Page:
     """Cells as text, by name."""
     look: Look
     findings: list[Finding]
+    warnings: list[str]
+    """What the study cannot establish, whatever its results."""
     gaps: list[dict]
     """Files that are damaged or missing, each with the scores that are missing because of it."""
     catalogue: list[dict]
@@ -58,6 +60,7 @@ class Page:
             columns={name: list(table.columns) for name, table in self.tables.items()},
             colour=self.look.colour,
             findings=self.findings,
+            warnings=self.warnings,
             gaps=self.gaps,
             catalogue=self.catalogue,
             methods=[(name, describe(self.spec.methods[name])) for name in self.spec.order],

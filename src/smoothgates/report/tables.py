@@ -1,5 +1,7 @@
 """The report's tables, as data frames of text: the page shows them, and they are saved as CSV and LaTeX."""
 
+import math
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -17,6 +19,24 @@ def number(value: float | None, digits: int = 1, signed: bool = False) -> str:
     return f"{value:{'+' if signed else ''}.{digits}f}".replace("-", MINUS)
 
 
+def rounded_up(share: float | None) -> str:
+    """Format a bound, given as a share, in points: never rounded down.
+
+    >>> rounded_up(0.02), rounded_up(0.02001), rounded_up(None)
+    ('2.0', '2.1', '–')
+    """
+    return number(None if share is None or pd.isna(share) else math.ceil(round(1000 * share, 6)) / 10)
+
+
+def probability(value: float) -> str:
+    """Format a p-value.
+
+    >>> probability(1.0), probability(0.001953125), probability(0.25)
+    ('1', '0.0020', '0.25')
+    """
+    return f"{value:#.2g}" if value < 0.995 else "1"
+
+
 def interval(mean, low, high, scale: float = 100, digits: int = 1, signed: bool = False) -> str:
     """Format `mean [low, high]` after multiplying by `scale`; only the mean if there is no interval.
 
@@ -30,22 +50,51 @@ def interval(mean, low, high, scale: float = 100, digits: int = 1, signed: bool 
 
 
 def score_table(summaries: pd.DataFrame, comparisons: pd.DataFrame, order: list[str]) -> pd.DataFrame:
-    """Score with interval and paired difference from the reference, one row per cell × method, controls first."""
-    scores = summaries[summaries["metric"] == "score"]
-    keys = [*CELL, "method"]
-    scores = scores.sort_values(keys, key=lambda names: names.map(_rank(names, order)))
-    differences = comparisons[comparisons["metric"] == "score"].set_index(keys)
+    """Scores, collapses and paired differences from the reference, one row per cell × method, controls first."""
     rows = []
-    for _, found in scores.iterrows():
-        key = tuple(found[keys])
-        row = dict(zip(keys, key, strict=True))
+    for row, found, difference in _scores(summaries, comparisons, order):
         row["Pass@1"] = interval(found["mean"], found["low"], found["high"])
-        if key in differences.index:
-            d = differences.loc[key]
+        row["median"] = number(found["median"] * 100)
+        if not pd.isna(found.get("of")):
+            row["collapsed"] = f"{found['collapsed']:.0f} of {found['of']:.0f}"
+        if difference is not None:
+            d = difference
             row["Δ"] = interval(d["difference"], d["low"], d["high"], signed=True)
-            row |= {"exact p": number(d["p"], 2), "Holm p": number(d["holm"], 2)}
+            row |= {"p": probability(d["p"]), "Holm p": probability(d["holm"])}
+            row |= {"|Δ| at most": rounded_up(d["bound"]), "would see": rounded_up(d["detectable"])}
         rows.append(row)
     return _informative(pd.DataFrame(rows).fillna("–"))
+
+
+def outcomes_table(summaries: pd.DataFrame, comparisons: pd.DataFrame, order: list[str]) -> pd.DataFrame:
+    """How the runs of each arm ended: interquartile mean, worst run, collapse rate, and how they compare otherwise."""
+    rows = []
+    for row, found, d in _scores(summaries, comparisons, order):
+        row["IQM"] = number(found["iqm"] * 100)
+        row["worst"] = number(min(found["by_seed"].values()) * 100)
+        if not pd.isna(found.get("of")):
+            share = found["collapsed"] / found["of"]
+            row["collapse rate"] = interval(share, found["collapse_low"], found["collapse_high"], digits=0)
+        if d is not None:
+            row["P(better)"] = number(d["improvement"], 2)
+            row["Δ, other problems"] = interval(
+                d["difference"], d["hierarchical_low"], d["hierarchical_high"], signed=True
+            )
+        rows.append(row)
+    return _informative(pd.DataFrame(rows).fillna("–"))
+
+
+def _scores(
+    summaries: pd.DataFrame, comparisons: pd.DataFrame, order: list[str]
+) -> Iterator[tuple[dict[str, str], pd.Series, pd.Series | None]]:
+    """Keys, summary and comparison of the scores of each arm, controls first."""
+    keys = [*CELL, "method"]
+    scores = summaries[summaries["metric"] == "score"]
+    scores = scores.sort_values(keys, key=lambda names: names.map(_rank(names, order)))
+    differences = comparisons[comparisons["metric"] == "score"].set_index(keys)
+    for _, found in scores.iterrows():
+        key = tuple(found[keys])
+        yield dict(zip(keys, key, strict=True)), found, differences.loc[key] if key in differences.index else None
 
 
 def _informative(frame: pd.DataFrame) -> pd.DataFrame:
@@ -101,6 +150,7 @@ def stability_table(runs: pd.DataFrame, order: list[str]) -> pd.DataFrame:
                 "KL": f"{group['mean_kl'].mean():.2g}",
                 "EUR": number(group["mean_eur"].mean(), 3),
                 "worst gradient norm": number(group["max_grad_norm"].max(), 1),
+                "spikes %": number(group["grad_spikes"].mean() * 100),
                 "largest |log r|": number(group["max_log_ratio"].max(), 1),
                 "diverged": f"{(group['status'] == 'diverged').sum()} of {len(group)}",
             }

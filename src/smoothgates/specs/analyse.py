@@ -16,6 +16,8 @@ class Arms(Record):
 
     arms: tuple[tuple[str, str], ...]
     """(regime, method), controls included."""
+    starts: dict[str, str]
+    """The control that the runs of each regime start from."""
     benchmarks: tuple[str, ...]
     trained: dict[str, str]
     """Digest of the spec of each arm's runs, without the seed; by `regime/method`."""

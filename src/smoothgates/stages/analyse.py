@@ -5,13 +5,16 @@ from pathlib import Path
 
 import pandas as pd
 
-from smoothgates.analysis.collect import KEYS, read_run, stability
-from smoothgates.analysis.compare import comparisons, summaries
+from smoothgates.analysis.collect import CELL, KEYS, read_run
+from smoothgates.analysis.compare import comparisons, summaries, too_large
+from smoothgates.analysis.outcomes import collapsed
+from smoothgates.analysis.stability import stability
 from smoothgates.analysis.verdicts import Results, verdicts
 from smoothgates.errors import BadInput
-from smoothgates.io.files import read_json, write_atomically, write_json
+from smoothgates.io.files import write_atomically, write_json
 from smoothgates.io.manifests.comparisons import ComparisonsManifest
 from smoothgates.io.manifests.gates import GatesManifest
+from smoothgates.io.manifests.manifest import read_manifest
 from smoothgates.io.manifests.verdicts import VerdictsManifest
 from smoothgates.io.paths import Paths
 from smoothgates.io.records import parse_spec
@@ -22,7 +25,7 @@ from smoothgates.specs.control import CONTROL
 
 
 def run(spec_text: str, results: Path, out: Path) -> None:
-    """Read the scores below `results`, and the metrics of the runs that were scored.
+    """Read the scores and samples below `results`, and the metrics of the runs that were scored.
 
     Write `out` (comparisons.json), and beside it verdicts.json (claims), scores.parquet (runs), learning.parquet
     (checkpoints) and curves.parquet (updates). Scores that fail a check are left out, and listed under `gaps` in `out`.
@@ -37,10 +40,10 @@ def run(spec_text: str, results: Path, out: Path) -> None:
         for seed in spec.seeds
     ]
     files = [file for run in wanted for file in scores_of(paths, run, spec.tasks[run[0]].benchmarks)]
-    catalogue = Path(paths.gates)
+    catalogue = vouched(Path(paths.gates))
+    theory = read_manifest(catalogue, GatesManifest)["theory"]
     execution = Execution("analyse", spec, inputs=[*(file for file in files if file.is_file()), catalogue])
-    theory = read_json(vouched(catalogue), GatesManifest.SCHEMA)["theory"]
-    runs, learning, curves, gaps = [], [], [], []
+    runs, learning, curves, gaps, by_problem = [], [], [], [], {}
     for run in wanted:
         keys = dict(zip(KEYS, run, strict=True))
         found = read_run(paths, keys, spec.tasks[run[0]])
@@ -51,10 +54,18 @@ def run(spec_text: str, results: Path, out: Path) -> None:
         runs += [one.final | how for one in found.scores]
         learning += [point for one in found.scores for point in one.curve]
         gaps += found.gaps
+        arms = [tuple(one.final[key] for key in (*CELL, "method", "seed")) for one in found.scores]
+        by_problem |= dict(zip(arms, (one.by_problem for one in found.scores), strict=True))
     for gap in gaps:
         print(f"left out: {gap['file']}: {gap['why']}", file=sys.stderr)
     check_enough(spec, runs, gaps)
     table = pd.DataFrame(runs).astype({"sampling_error": float})  # None where no problem is answered twice
+    starts = {(task, regime): start for task, arms in spec.tasks.items() for regime, start in arms.starts.items()}
+    table["collapsed"] = collapsed(table, starts)
+    compared = comparisons(table, spec.reference, spec.confidence, by_problem)
+    warnings = too_large(compared, spec.confidence)
+    for line in warnings:
+        print(f"warning: {line}", file=sys.stderr)
     folder = out.parent
     write_frame(folder / "scores.parquet", table)
     write_frame(folder / "learning.parquet", pd.DataFrame(learning))
@@ -69,8 +80,9 @@ def run(spec_text: str, results: Path, out: Path) -> None:
             "schema_version": 1,
             "spec": spec.model_dump(mode="json"),
             "gaps": gaps,
+            "warnings": warnings,
             "summaries": summaries(table, spec.confidence),
-            "comparisons": comparisons(table, spec.reference, spec.confidence),
+            "comparisons": compared,
         },
     )
     tables = [folder / f"{name}.parquet" for name in ("scores", "learning", "curves")]

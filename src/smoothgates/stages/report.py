@@ -25,7 +25,10 @@ from smoothgates.report.verdicts import section, verdict_table
 from smoothgates.specs.analyse import AnalyseSpec
 from smoothgates.specs.report import ReportSpec
 
-COMPARED = ("metric", "difference", "low", "high", "p", "smallest_p", "holm", "established")
+COMPARED = (
+    "metric", "difference", "low", "high", "n", "by_seed", "hierarchical_low", "hierarchical_high", "improvement",
+    "p", "holm", "family", "smallest_holm", "established", "bound", "detectable",
+)  # fmt: skip
 """Columns of a comparison that the report shows."""
 ROUTED = ["routing_churn", "routing_drift"]
 """Columns of the metrics of policies with experts."""
@@ -74,6 +77,7 @@ def run(spec_text: str, analysis: Path, gates: Path, data: list[Path], out: Path
     )
     shown = {
         "scores": tables.score_table(summaries, comparisons, methods),
+        "outcomes": tables.outcomes_table(summaries, comparisons, methods),
         "answers": tables.answers_table(runs, methods),
         "stability": tables.stability_table(runs, methods),
         "data": tables.data_table(known),
@@ -90,7 +94,8 @@ def run(spec_text: str, analysis: Path, gates: Path, data: list[Path], out: Path
             figures=draw_all(wanted, new / "figures"),
             tables=shown,
             look=looks,
-            findings=findings(summaries, comparisons, spec.reference),
+            findings=findings(summaries, comparisons, spec.reference, spec.confidence),
+            warnings=compared["warnings"],
             gaps=by_file([*compared["gaps"], *unknown, *lost]),
             catalogue=catalogue,
             runs=runs,

@@ -174,6 +174,7 @@ class LoadedStudy:
             tasks={
                 task: Arms(
                     arms=tuple(self.arms(task)),
+                    starts={regime: self.start_of(regime) for block in chosen.blocks for regime in block.regimes},
                     benchmarks=tuple(sorted(chosen.evaluation)),
                     trained={
                         f"{regime}/{method}": self.arm_digest(task, regime, method)
