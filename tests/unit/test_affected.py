@@ -98,7 +98,7 @@ EDITS = {
     "a reward": ("tasks/logic/rewards.py", more, "(train|evaluate) logic/.*"),
     "a generator": ("tasks/logic/laptop.py", more, "prepare logic|.* logic/.*"),
     "the loss": ("objective/loss.py", more, "train .*|gates"),
-    "statistics": ("analysis/statistics.py", more, "analyse|report"),
+    "statistics": ("analysis/statistics.py", more, "analyse"),
     "a figure": ("report/figures.py", more, "report"),
     "the page": ("report/page.html.j2", more, "report"),
     "a field of the report's spec": ("specs/report.py", field, "report"),

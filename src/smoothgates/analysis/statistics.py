@@ -60,14 +60,13 @@ def sign_flip_p(differences: Sequence[float]) -> float:
     if len(differences) > MOST_EXACT and any(differences):
         return math.erfc(abs(math.fsum(differences)) / math.sqrt(2 * math.fsum(d * d for d in differences)))
     half = len(differences) // 2
-    left, right = signed_sums(differences[:half]), np.sort(signed_sums(differences[half:]))
+    left, right = (np.sort(signed_sums(part)) for part in (differences[:half], differences[half:]))
     # Sums that differ by rounding only are equal.
     limit = abs(math.fsum(differences)) - 1e-12 * math.fsum(map(abs, differences))
     if limit <= 0:
         return 1.0
-    above = len(right) - np.searchsorted(right, limit - left, side="left")
-    below = np.searchsorted(right, -limit - left, side="right")
-    return float((above + below).sum() / (len(left) * len(right)))
+    above = len(right) - np.searchsorted(right, limit - left, side="left")  # as many are below −limit
+    return float(2 * above.sum() / (len(left) * len(right)))
 
 
 def signed_sums(values: Sequence[float]) -> NDArray[np.float64]:

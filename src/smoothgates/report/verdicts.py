@@ -1,10 +1,10 @@
 """The verdicts on the papers' claims as text: the counts, and a table for each paper."""
 
+from collections import Counter
 from typing import Any
 
 import pandas as pd
 
-from smoothgates.analysis.verdicts import counted
 from smoothgates.report.tables import interval, number
 
 PAPERS = {
@@ -78,7 +78,7 @@ def by_paper(table: pd.DataFrame, verdicts: list[dict[str, Any]]) -> list[dict[s
     papers = []
     for paper, rows in table.groupby("paper", sort=True):
         own = [verdict for verdict in verdicts if verdict["paper"] == paper]
-        runs, theory = (counted(own, of_theory) for of_theory in (False, True))
+        runs, theory = (Counter(v["verdict"] for v in own if v["theory"] == of_theory) for of_theory in (False, True))
         kinds = [verdict["verdict"].replace(" ", "-") for verdict in own]
         papers.append(
             {
