@@ -97,7 +97,7 @@ EDITS = {
     "a verifier": ("tasks/math/verifier/prose.py", more, "(train|evaluate) math/.*"),
     "a reward": ("tasks/logic/rewards.py", more, "(train|evaluate) logic/.*"),
     "a generator": ("tasks/logic/laptop.py", more, "prepare logic|.* logic/.*"),
-    "the loss": ("objective/loss.py", more, "train .*"),
+    "the loss": ("objective/loss.py", more, "train .*|gates"),
     "statistics": ("analysis/statistics.py", more, "analyse"),
     "a figure": ("report/figures.py", more, "report"),
     "the page": ("report/page.html.j2", more, "report"),

@@ -160,7 +160,15 @@ def test_an_analysis_needs_the_reference(checkout):
 
 @pytest.mark.parametrize(
     "path",
-    ["comparisons.json", "scores.parquet", "learning.parquet", "curves.parquet", "run.json", "gates/catalogue.json"],
+    [
+        "comparisons.json",
+        "verdicts.json",
+        "scores.parquet",
+        "learning.parquet",
+        "curves.parquet",
+        "run.json",
+        "gates/catalogue.json",
+    ],
 )
 def test_an_edited_analysis_is_refused_and_the_old_page_stays(path, checkout):
     file = RESULTS / "analysis" / path

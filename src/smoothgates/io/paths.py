@@ -24,6 +24,7 @@ class Paths:
         self.gates = f"{self.results}/analysis/gates/catalogue.json"
         self.gate_curves = f"{self.results}/analysis/gates/curves.parquet"
         self.comparisons = f"{self.results}/analysis/comparisons.json"
+        self.verdicts = f"{self.results}/analysis/verdicts.json"
         self.tables = [f"{self.results}/analysis/{table}.parquet" for table in ("scores", "learning", "curves")]
         self.page = f"{self.reports}/index.html"
         self.mark = f"{self.results}/study.json"

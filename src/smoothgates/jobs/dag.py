@@ -179,7 +179,10 @@ class Jobs:
         return self._job("gates", self.study.config.gates, {}, tuple(f"gates.{name}" for name in GATES))
 
     def analyse(self) -> Job:
-        """The metrics of runs are not inputs: scores name their models by digest, and these name their metrics."""
+        """The metrics of runs are not inputs: scores name their models by digest, and these name their metrics.
+
+        The catalogue of gates has the checks of theory, which verdicts need.
+        """
         evaluations = (
             self.evaluate(task, *arm, benchmark)
             for task in self.tasks
@@ -187,7 +190,7 @@ class Jobs:
             for benchmark in self.tasks[task].evaluation
         )
         scores = tuple(path for job in evaluations for path in job.writes)
-        return self._job("analyse", self.study.analyse_spec(), {"scores": scores})
+        return self._job("analyse", self.study.analyse_spec(), {"scores": scores, "catalogue": self.paths.gates})
 
     def report(self) -> Job:
         """Its record is an output too: Snakemake keeps an old page, and the record shows whether it is current."""
@@ -234,7 +237,11 @@ def outputs_by_rule(paths: Paths, seeds: tuple[int, ...]) -> dict[str, Files]:
         "train": {"model": paths.model, "metrics": paths.metrics},
         "evaluate": {"scores": tuple(paths.scores.replace("{seed}", str(seed)) for seed in seeds)},
         "gates": {"catalogue": paths.gates, "curves": paths.gate_curves},
-        "analyse": {"comparisons": paths.comparisons, "tables": tuple(paths.tables)},
+        "analyse": {
+            "comparisons": paths.comparisons,
+            "verdicts": paths.verdicts,
+            "tables": tuple(paths.tables),
+        },
         "report": {"page": paths.page, "record": record_of(paths.page)},
     }
 

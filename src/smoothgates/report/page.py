@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -42,6 +43,8 @@ class Page:
     """Facts that should be the same for all results, each with every value found."""
     made_up: list[str]
     """Public data sets that made-up rows replace."""
+    claims: dict[str, Any]
+    """Counts and verdicts on the papers' claims, for verdicts.html.j2."""
 
     def html(self) -> str:
         """The page as one HTML text. Everything but the figures is escaped."""
@@ -71,6 +74,7 @@ class Page:
             costs=self.costs.to_dict("records"),
             origins=self.origins,
             made_up=self.made_up,
+            claims=self.claims,
         )
 
 

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from smoothgates.io.bounds import Seed
 from smoothgates.io.records import Record
+from smoothgates.specs.claims import Claims
 
 
 class Arms(Record):
@@ -22,6 +23,8 @@ class Arms(Record):
     """Digest of the spec of each arm's runs, without the seed; by `regime/method`."""
     evaluated: dict[str, str]
     """Digest of the spec of each evaluation, with the seed; by benchmark."""
+    scale: dict[str, str]
+    """The policy's size in words, by regime."""
 
 
 def seedless_fingerprint(spec: dict) -> str:
@@ -45,3 +48,7 @@ class AnalyseSpec(Record):
     seeds: tuple[Seed, ...]
     tasks: dict[str, Arms]
     """By task."""
+    claims: Claims
+    """What the papers claim."""
+    rehearses: str | None = None
+    """The study that this one rehearses, if it does. A rehearsal tests no claim on its runs."""

@@ -9,11 +9,16 @@ from smoothgates.analysis.collect import CELL, KEYS, read_run
 from smoothgates.analysis.compare import comparisons, summaries, too_large
 from smoothgates.analysis.outcomes import collapsed
 from smoothgates.analysis.stability import stability
+from smoothgates.analysis.verdicts import Results, verdicts
 from smoothgates.errors import BadInput
 from smoothgates.io.files import write_atomically, write_json
 from smoothgates.io.manifests.comparisons import ComparisonsManifest
+from smoothgates.io.manifests.gates import GatesManifest
+from smoothgates.io.manifests.manifest import read_manifest
+from smoothgates.io.manifests.verdicts import VerdictsManifest
 from smoothgates.io.paths import Paths
 from smoothgates.io.records import parse_spec
+from smoothgates.provenance.integrity import vouched
 from smoothgates.provenance.run_record import Execution
 from smoothgates.specs.analyse import AnalyseSpec
 from smoothgates.specs.control import CONTROL
@@ -22,8 +27,8 @@ from smoothgates.specs.control import CONTROL
 def run(spec_text: str, results: Path, out: Path) -> None:
     """Read the scores and samples below `results`, and the metrics of the runs that were scored.
 
-    Write `out` (comparisons.json), and beside it scores.parquet (runs), learning.parquet (checkpoints) and
-    curves.parquet (updates). Scores that fail a check are left out, and listed under `gaps` in `out`.
+    Write `out` (comparisons.json), and beside it verdicts.json (claims), scores.parquet (runs), learning.parquet
+    (checkpoints) and curves.parquet (updates). Scores that fail a check are left out, and listed under `gaps` in `out`.
     Raises BadInput if too few are left.
     """
     spec = parse_spec(AnalyseSpec, spec_text)
@@ -35,7 +40,9 @@ def run(spec_text: str, results: Path, out: Path) -> None:
         for seed in spec.seeds
     ]
     files = [file for run in wanted for file in scores_of(paths, run, spec.tasks[run[0]].benchmarks)]
-    execution = Execution("analyse", spec, inputs=[file for file in files if file.is_file()])
+    catalogue = vouched(Path(paths.gates))
+    theory = read_manifest(catalogue, GatesManifest)["theory"]
+    execution = Execution("analyse", spec, inputs=[*(file for file in files if file.is_file()), catalogue])
     runs, learning, curves, gaps, by_problem = [], [], [], [], {}
     for run in wanted:
         keys = dict(zip(KEYS, run, strict=True))
@@ -62,7 +69,10 @@ def run(spec_text: str, results: Path, out: Path) -> None:
     folder = out.parent
     write_frame(folder / "scores.parquet", table)
     write_frame(folder / "learning.parquet", pd.DataFrame(learning))
-    write_frame(folder / "curves.parquet", pd.concat(curves, ignore_index=True))
+    updates = pd.concat(curves, ignore_index=True)
+    write_frame(folder / "curves.parquet", updates)
+    judged = verdicts(Results(spec, table, updates, theory, paths))
+    write_json(folder / "verdicts.json", {"schema": VerdictsManifest.SCHEMA, "schema_version": 1, **judged})
     write_json(
         out,
         {
@@ -76,7 +86,7 @@ def run(spec_text: str, results: Path, out: Path) -> None:
         },
     )
     tables = [folder / f"{name}.parquet" for name in ("scores", "learning", "curves")]
-    execution.write(folder / "run.json", [out, *tables])
+    execution.write(folder / "run.json", [out, folder / "verdicts.json", *tables])
 
 
 def check_enough(spec: AnalyseSpec, runs: list[dict], gaps: list[dict]) -> None:

@@ -9,6 +9,7 @@ from smoothgates.io.files import read_json, write_atomically
 from smoothgates.io.manifests.data import DataManifest
 from smoothgates.io.manifests.gates import GatesManifest
 from smoothgates.io.manifests.manifest import read_manifest
+from smoothgates.io.manifests.verdicts import VerdictsManifest
 from smoothgates.io.paths import Paths
 from smoothgates.io.records import parse, parse_spec
 from smoothgates.provenance.run_record import Execution
@@ -20,6 +21,7 @@ from smoothgates.report.page import Page
 from smoothgates.report.publish import publishing
 from smoothgates.report.runs import costs, executions, origins, results_of
 from smoothgates.report.style import draw_all, gate_colours, look, set_theme
+from smoothgates.report.verdicts import section, verdict_table
 from smoothgates.specs.analyse import AnalyseSpec
 from smoothgates.specs.report import ReportSpec
 
@@ -41,8 +43,9 @@ def run(spec_text: str, analysis: Path, gates: Path, data: list[Path], out: Path
     spec = parse_spec(ReportSpec, spec_text)
     frames = [analysis.parent / f"{name}.parquet" for name in ("scores", "learning", "curves")]
     gate_curves = gates.parent / "curves.parquet"
-    compared = checked_analysis(spec, analysis, [*frames, gates, gate_curves])
-    execution = Execution("report", spec, inputs=[analysis, *frames, *data, gates, gate_curves])
+    verdicts = analysis.parent / "verdicts.json"
+    compared = checked_analysis(spec, analysis, [verdicts, *frames, gates, gate_curves])
+    execution = Execution("report", spec, inputs=[analysis, verdicts, *frames, *data, gates, gate_curves])
     paths = Paths(spec.study, analysis.parent.parent.as_posix())
     manifests, unknown = matching(data)
     known = [read_manifest(path, DataManifest) for path in manifests]
@@ -79,6 +82,8 @@ def run(spec_text: str, analysis: Path, gates: Path, data: list[Path], out: Path
         "stability": tables.stability_table(runs, methods),
         "data": tables.data_table(known),
     }
+    judged = read_json(verdicts, VerdictsManifest.SCHEMA)
+    shown["verdicts"] = verdict_table(judged["verdicts"])
     if len(routed):
         shown["routing"] = tables.routing_table(routed, methods)
     with publishing(folder) as new:
@@ -97,6 +102,7 @@ def run(spec_text: str, analysis: Path, gates: Path, data: list[Path], out: Path
             costs=costs(records),
             origins=origins(records),
             made_up=tables.made_up(known),
+            claims=section(judged, shown["verdicts"]),
         )
         write_atomically(new / out.name, page.html().encode())
     drawn = [folder / "figures" / f"{name}.{suffix}" for name in wanted for suffix in ("svg", "pdf")]

@@ -14,6 +14,7 @@ from pydantic_core.core_schema import ModelSchema
 
 from smoothgates.io.files import write_json
 from smoothgates.methods.method import Method
+from smoothgates.specs.claims import Claims
 from smoothgates.study.schema import Study
 
 
@@ -36,6 +37,7 @@ def schemas() -> dict[str, dict[str, Any]]:
     return {
         "study.schema.json": Study.model_json_schema(schema_generator=_Described),
         "methods.schema.json": TypeAdapter(dict[str, Method]).json_schema(schema_generator=_Described),
+        "claims.schema.json": Claims.model_json_schema(schema_generator=_Described),
     }
 
 

@@ -3,6 +3,7 @@
 import os
 import re
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import chain, product
 from pathlib import Path
 from typing import cast
@@ -13,8 +14,10 @@ from smoothgates.io.documents import read_yaml
 from smoothgates.io.records import parse
 from smoothgates.methods.method import Method
 from smoothgates.methods.table import load_methods
+from smoothgates.policy.shape import KNOWN, shape_of
 from smoothgates.provenance.run_record import spec_digest
 from smoothgates.specs.analyse import AnalyseSpec, Arms, seedless_fingerprint, spec_fingerprint
+from smoothgates.specs.claims import Claims
 from smoothgates.specs.control import CONTROL, SFT, WARM_START, WARM_START_MOE, PolicyName
 from smoothgates.specs.evaluate import EvaluateSpec
 from smoothgates.specs.policy import PolicySpec
@@ -22,6 +25,7 @@ from smoothgates.specs.prepare import PrepareSpec
 from smoothgates.specs.report import ReportSpec
 from smoothgates.specs.rollout import WORLD
 from smoothgates.specs.train import TrainSpec
+from smoothgates.study.claims import load_claims
 from smoothgates.study.rehearsal import rehearsal_of
 from smoothgates.study.schema import Study
 
@@ -46,6 +50,8 @@ class LoadedStudy:
     """The file of the methods."""
     methods: dict[str, Method]
     """The methods that the tasks run. Figures and tables have them in this order."""
+    claims_file: Path
+    """The file of the papers' claims."""
 
     @property
     def name(self) -> str:
@@ -141,6 +147,24 @@ class LoadedStudy:
             **dict(chosen.evaluation[benchmark]),
         )
 
+    @cached_property
+    def claims(self) -> Claims:
+        """The papers' claims. They are read when they are first needed: only `analyse` and `report` have them."""
+        return load_claims(self.claims_file)
+
+    def scale(self, task: str, regime: str) -> str:
+        """The size of the policy of a regime in words, for verdicts: `106k parameters`."""
+        model, arch = self.config.model_of(task), self.config.architecture
+        if model is not None and model.stand_in is None:
+            size = f"{in_words(KNOWN[model.hub].parameters)} parameters, " if model.hub in KNOWN else ""
+            return f"{size}{model.hub}"
+        arch = model.stand_in if model else arch
+        assert arch is not None  # the schema checks it
+        chosen = self.config.tasks[task].moe
+        if chosen and regime in chosen.regimes:
+            arch = arch.model_copy(update={"experts": chosen.experts})
+        return f"{in_words(shape_of(arch).parameters)} parameters"
+
     def analyse_spec(self) -> AnalyseSpec:
         return AnalyseSpec(
             study=self.name,
@@ -160,9 +184,12 @@ class LoadedStudy:
                         name: spec_fingerprint(self.evaluate_spec(task, name).model_dump(mode="json"))
                         for name in chosen.evaluation
                     },
+                    scale={regime: self.scale(task, regime) for block in chosen.blocks for regime in block.regimes},
                 )
                 for task, chosen in self.config.tasks.items()
             },
+            claims=self.claims,
+            rehearses=None if self.file == self.path else self.file.stem,
         )
 
     def arm_digest(self, task: str, regime: str, method: str) -> str:
@@ -213,7 +240,21 @@ def read_study(path: Path, folder: Path | None = None) -> LoadedStudy:
         replaying = [name for name in chosen.methods if known[name].routing_replay]
         if dense and replaying:
             raise BadInput(f"{path}: tasks.{task}.methods: '{replaying[0]}' replays routing, which needs experts")
-    return LoadedStudy(path, file, config, table, {name: known[name] for name in wanted})
+    claims = (folder or config_folder()) / "claims.yaml"
+    claims = claims if claims.exists() else CONFIG / "claims.yaml"  # the papers claim the same everywhere
+    return LoadedStudy(path, file, config, table, {name: known[name] for name in wanted}, claims)
+
+
+def in_words(count: int) -> str:
+    """A number of parameters with three digits.
+
+    >>> [in_words(count) for count in (106_432, 7_615_616_512, 999)]
+    ['106k', '7.62B', '999']
+    """
+    for size, letter in ((10**9, "B"), (10**6, "M"), (10**3, "k")):
+        if count >= size:
+            return f"{count / size:.3g}{letter}"
+    return str(count)
 
 
 def study_path(name: str, folder: Path | None = None) -> Path:

@@ -1,0 +1,127 @@
+"""What claims are tested on: numbers that summarise one run, each by its name in config/claims.yaml."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+Measured = Callable[[pd.Series, pd.DataFrame], float]
+"""From the row of a run's final scores and its updates, one row each, to a number. NaN if it has none."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A number that summarises one run."""
+
+    about: str
+    unit: str
+    """Of the number after multiplication by `shown`."""
+    of: Measured
+    score: str = ""
+    """The column of the scores that it needs, if any."""
+    columns: tuple[str, ...] = ()
+    """The columns of the updates that it needs. Where a run lacks one, the measure is not logged."""
+    shown: float = 1.0
+    """Factor for display."""
+
+
+def from_scores(column: str, about: str, unit: str, shown: float = 1.0) -> Measure:
+    return Measure(about, unit, lambda final, _: float(final[column]), score=column, shown=shown)
+
+
+def mean_over_updates(column: str, about: str, unit: str, shown: float = 1.0) -> Measure:
+    return Measure(about, unit, lambda _, updates: float(updates[column].mean()), columns=(column,), shown=shown)
+
+
+def quarters(values: pd.Series) -> tuple[float, float]:
+    """Means of the first and of the last quarter of the values, of at least one value each."""
+    values = values.dropna()
+    count = max(1, len(values) // 4)
+    return (float(values.iloc[:count].mean()), float(values.iloc[-count:].mean())) if len(values) else (math.nan,) * 2
+
+
+def last_reward(_: pd.Series, updates: pd.DataFrame) -> float:
+    return quarters(updates.groupby("rollout")["reward"].first())[1]
+
+
+def last_entropy(_: pd.Series, updates: pd.DataFrame) -> float:
+    return quarters(updates["policy_entropy"])[1]
+
+
+def entropy_change(_: pd.Series, updates: pd.DataFrame) -> float:
+    first, last = quarters(updates["policy_entropy"])
+    return last - first
+
+
+def entropy_eur_correlation(_: pd.Series, updates: pd.DataFrame) -> float:
+    """Pearson's; NaN for fewer than three updates, and if one of the two is constant."""
+    pairs = updates[["policy_entropy", "eur"]].dropna()
+    if len(pairs) < 3 or (pairs.std() == 0).any():
+        return math.nan
+    return float(np.corrcoef(pairs.to_numpy(), rowvar=False)[0, 1])
+
+
+def grad_norm_jumps(_: pd.Series, updates: pd.DataFrame) -> float:
+    norms = updates["grad_norm"].replace([np.inf, -np.inf, 0], np.nan).dropna()
+    return float(np.abs(np.diff(np.log(norms))).mean()) if len(norms) > 1 else math.nan
+
+
+def log_ratio_reach(_: pd.Series, updates: pd.DataFrame) -> float:
+    ends = updates[["log_ratio_q05", "log_ratio_q95"]].abs().max(axis=1)
+    return float(ends.mean())
+
+
+def rollouts_to_format(_: pd.Series, updates: pd.DataFrame) -> float:
+    by_rollout = updates.groupby("rollout")["format_reward"].first()
+    half = by_rollout[by_rollout >= by_rollout.max() / 2]
+    return float(half.index[0]) if len(half) else math.nan
+
+
+MEASURES: dict[str, Measure] = {
+    "score": from_scores("score", "Pass@1 of the last checkpoint on the benchmark", "points", 100),
+    "drawdown": from_scores("drawdown", "largest fall of the share of correct answers in training", "points", 100),
+    "eur": from_scores("mean_eur", "effective update ratio, mean over updates", "points", 100),
+    "last_reward": Measure(
+        "mean reward in the last quarter of training", "reward", last_reward, columns=("rollout", "reward")
+    ),
+    "attenuated": mean_over_updates(
+        "attenuated", "tokens with a gate weight below ½ (clipped tokens), mean over updates", "points", 100
+    ),
+    "last_entropy": Measure(
+        "entropy of the policy in the last quarter of training", "nats", last_entropy, columns=("policy_entropy",)
+    ),
+    "entropy_change": Measure(
+        "entropy of the policy, last quarter of training minus first",
+        "nats",
+        entropy_change,
+        columns=("policy_entropy",),
+    ),
+    "entropy_eur_correlation": Measure(
+        "correlation of entropy and EUR over updates",
+        "correlation",
+        entropy_eur_correlation,
+        columns=("policy_entropy", "eur"),
+    ),
+    "grad_norm_jumps": Measure(
+        "mean |Δ log| of the gradient norm from one update to the next", "nats", grad_norm_jumps, columns=("grad_norm",)
+    ),
+    "log_ratio_reach": Measure(
+        "|log r| that nine tenths of the tokens stay within, mean over updates",
+        "nats",
+        log_ratio_reach,
+        columns=("log_ratio_q05", "log_ratio_q95"),
+    ),
+    "routing_churn": mean_over_updates("routing_churn", "chosen experts that one update changes", "points", 100),
+    "sequence_variance": mean_over_updates(
+        "sequence_variance", "variance of log r inside a response, mean over responses and updates", "nats²"
+    ),
+    "rollouts_to_format": Measure(
+        "rollouts until half of the best format reward",
+        "rollouts",
+        rollouts_to_format,
+        columns=("rollout", "format_reward"),
+    ),
+}
+"""By name. `sequence_variance` and `format_reward` are not logged yet."""

@@ -1,0 +1,105 @@
+"""The verdicts on the papers' claims as text: the counts, and a table for each paper."""
+
+from collections import Counter
+from typing import Any
+
+import pandas as pd
+
+from smoothgates.report.tables import interval, number
+
+PAPERS = {
+    "2507.18071": "GSPO: Group Sequence Policy Optimization",
+    "2511.00066": "GRPO-SG: Sharpness-Guided GRPO via Probability Shaping",
+    "2511.20347": "SAPO: Soft Adaptive Policy Optimization",
+    "2602.19345": "A study of gate functions in soft adaptive policy optimization",
+}
+"""Short titles, by number on arXiv."""
+COUNTED = {
+    "holds": ("holds", "hold"),
+    "opposite": ("is the opposite of what is claimed", "are the opposite of what is claimed"),
+    "no effect": ("shows no effect above a stated bound", "show no effect above a stated bound"),
+    "cannot tell": ("cannot be told", "cannot be told"),
+    "not run": ("was not run", "were not run"),
+}
+"""Each verdict in a sentence of counts, for one claim and for several."""
+NONE = "–"
+
+
+def sentence(counts: dict[str, int]) -> str:
+    """Counts in words, without verdicts that no claim has.
+
+    >>> sentence({"holds": 1, "opposite": 0, "not run": 20})
+    '1 holds, 20 were not run'
+    """
+    found = [(counts[kind], words) for kind, words in COUNTED.items() if counts.get(kind)]
+    return ", ".join(f"{count} {words[count != 1]}" for count, words in found)
+
+
+def verdict_table(verdicts: list[dict[str, Any]]) -> pd.DataFrame:
+    """One row per claim, cells as text."""
+    return pd.DataFrame([_row(verdict) for verdict in verdicts])
+
+
+def _row(verdict: dict[str, Any]) -> dict[str, str]:
+    compared = "n" in verdict
+    cell = verdict["cell"] if compared else {}
+    reported = verdict.get("reported")
+    return {
+        "paper": verdict["paper"],
+        "claim": verdict["id"],
+        "statement": verdict["statement"],
+        "where": verdict["where"],
+        "reported": reported["text"] if reported else NONE,
+        "of": reported["policy"] if reported else NONE,
+        "verdict": verdict["words"],
+        "effect": _effect(verdict) if compared else verdict.get("detail", NONE),
+        "n": str(verdict["n"]) if compared else NONE,
+        "p": f"{number(verdict['p'], 3)} (least {number(verdict['smallest_p'], 3)})" if compared else NONE,
+        "scale": verdict.get("scale") or NONE,
+        "tested on": " · ".join([*cell.values(), f"{verdict['metric']} of {_compared(verdict)}"]) if compared else NONE,
+    }
+
+
+def _effect(verdict: dict[str, Any]) -> str:
+    shown, digits = verdict["shown"], 1 if verdict["shown"] == 100 else 3
+    value = interval(verdict["effect"], verdict["low"], verdict["high"], shown, digits, signed=True)
+    return f"{value} {verdict['unit']}"
+
+
+def _compared(verdict: dict[str, Any]) -> str:
+    """The methods as in the formula of the effect: `gspo − 10 × grpo`."""
+    (one, *other), times, value = verdict["methods"], verdict["test"]["times"], verdict["test"]["value"]
+    minus = [name if times == 1 else f"{times:g} × {name}" for name in other] + ([f"{value:g}"] if value else [])
+    return " − ".join([one, *minus])
+
+
+def by_paper(table: pd.DataFrame, verdicts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows of each paper with its title, the counts of its verdicts in words, and the kind of each row."""
+    papers = []
+    for paper, rows in table.groupby("paper", sort=True):
+        own = [verdict for verdict in verdicts if verdict["paper"] == paper]
+        runs, theory = (Counter(v["verdict"] for v in own if v["theory"] == of_theory) for of_theory in (False, True))
+        kinds = [verdict["verdict"].replace(" ", "-") for verdict in own]
+        papers.append(
+            {
+                "paper": paper,
+                "title": PAPERS.get(str(paper), ""),
+                "counts": f"{sentence(runs)}; of theory, {sentence(theory)}",
+                "rows": [row | {"kind": kind} for row, kind in zip(rows.to_dict("records"), kinds, strict=True)],
+            }
+        )
+    return papers
+
+
+def section(judged: dict[str, Any], table: pd.DataFrame) -> dict[str, Any]:
+    """What verdicts.html.j2 shows of the content of verdicts.json."""
+    totals = {of: sum(counts.values()) for of, counts in judged["counts"].items()}
+    return {
+        "total": sum(totals.values()),
+        "runs_total": totals["runs"],
+        "theory_total": totals["theory"],
+        "runs": sentence(judged["counts"]["runs"]),
+        "theory": sentence(judged["counts"]["theory"]),
+        "family": len(judged["family"]["claims"]),
+        "papers": by_paper(table, judged["verdicts"]),
+    }
