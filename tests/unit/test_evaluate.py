@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from smoothgates.errors import BadInput
+from smoothgates.io.paths import samples_of
 from smoothgates.rollout.torch_sampler import TorchSampler
 from smoothgates.specs.evaluate import EvaluateSpec, SamplingBudget
 from smoothgates.specs.prepare import Part, PrepareSpec
