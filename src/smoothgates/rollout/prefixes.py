@@ -45,8 +45,9 @@ class Prefixes(Cache):
         self.place = self.place[parents]
         if len(parents) < SHRINK * self.used:
             self.used = len(parents)
-            self._copy(self.place, slice(self.used))
-            self.place = torch.arange(self.used)
+            rows = torch.arange(self.used)
+            self._copy(self.place, rows)
+            self.place = rows
         elif len(later):
             self.used = max(self.used, len(parents))
             free = torch.ones(self.used, dtype=torch.bool).index_fill_(0, self.place[first], False)
@@ -54,11 +55,11 @@ class Prefixes(Cache):
             self._copy(self.place[later], rows)
             self.place[later] = rows
 
-    def _copy(self, source: Tensor, target: Tensor | slice) -> None:
+    def _copy(self, source: Tensor, target: Tensor) -> None:
         for rows in (*self.keys, self.bias):
-            rows[target] = rows[source]
+            rows.index_copy_(0, target, rows.index_select(0, source))
         for slots in self.values:
-            slots[: self.filled, target] = slots[: self.filled, source]
+            slots[: self.filled].index_copy_(1, target, slots[: self.filled].index_select(1, source))
 
     def attend(self, layer: int, start: int, bias: Tensor, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """See `Cache.attend`. The batch is the first B rows."""
