@@ -4,6 +4,7 @@ import pytest
 import torch
 from rounding import FORWARD, assert_gradients_rounded, assert_rounded, largest
 
+from smoothgates.policy import logprob
 from smoothgates.policy.branches import Branches
 from smoothgates.policy.logprob import Scorer, completion_logprobs
 from smoothgates.seeds import torch_stream
@@ -61,6 +62,18 @@ def test_each_prompt_is_computed_once_and_padding_never():
     made = Branches(ids, starts, lengths)
     assert len(prompts) == 4
     assert len(made.ids) == len(made.places) == sum(map(len, prompts)) + int((lengths - 1).sum())
+
+
+@pytest.mark.parametrize(("longest", "used"), [(9, False), (10, True)])
+def test_rows_with_long_completions_are_padded_as_before(longest, used, policy, monkeypatch):
+    ids, starts, lengths = rows_of([3, 2], 10, ragged=False)
+    expected, _ = Scorer(policy)(ids, starts, lengths)
+    made, real = [], Branches.__init__
+    monkeypatch.setattr(logprob, "LONGEST", longest)
+    monkeypatch.setattr(Branches, "__init__", lambda self, *rows: made.append(rows) or real(self, *rows))
+    found, _ = Scorer(policy)(ids, starts, lengths)
+    assert bool(made) is used
+    assert_rounded(found, expected, FORWARD, largest(expected))
 
 
 def test_rows_of_one_prompt_do_not_see_each_other(policy):

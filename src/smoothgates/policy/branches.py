@@ -11,6 +11,9 @@ from torch import Tensor
 
 from smoothgates.policy.decoder import Decoder
 
+LONGEST = 512
+"""Most tokens of a completion. The mask of a longer one would take more memory than its padding does."""
+
 
 def branched_states(policy: Decoder, ids: Tensor, starts: Tensor, lengths: Tensor) -> Tensor:
     """Final hidden states (n, H) from which the tokens of all completions are predicted, row by row.
@@ -27,12 +30,14 @@ class Branches:
 
     def __init__(self, ids: Tensor, starts: Tensor, lengths: Tensor):
         found: dict[tuple[int, ...], int] = {}
-        written = zip(ids.tolist(), starts.tolist(), strict=True)
-        group = [found.setdefault(tuple(row[:start]), len(found)) for row, start in written]
-        self.group = torch.tensor(group, device=ids.device)
+        group, firsts = [], []
+        for row, (tokens, start) in enumerate(zip(ids.tolist(), starts.tolist(), strict=True)):
+            group.append(found.setdefault(tuple(tokens[:start]), len(found)))
+            if len(found) > len(firsts):
+                firsts.append(row)
+        self.group, firsts = (torch.tensor(each, device=ids.device) for each in (group, firsts))
         """(B,) the prompt of each row."""
-        firsts = torch.tensor([group.index(prompt) for prompt in range(len(found))], device=ids.device)
-        self.prompts, self.own = Grid(starts[firsts]), Grid(lengths - 1)
+        self.prompts, self.own = Grid(starts[firsts]), Grid((lengths - 1).clamp(min=0))
         columns = self.own.columns + starts.index_select(0, self.own.rows)
         self.ids = torch.cat([ids[firsts[self.prompts.rows], self.prompts.columns], ids[self.own.rows, columns]])
         """(N,)"""

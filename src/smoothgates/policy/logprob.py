@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from smoothgates.policy.branches import branched_states
+from smoothgates.policy.branches import LONGEST, branched_states
 from smoothgates.policy.chunked import ChunkedLogprobs
 from smoothgates.policy.decoder import Decoder
 from smoothgates.policy.policy import Policy
@@ -27,7 +27,8 @@ class Scorer(nn.Module):
         Entropy has no gradient. Both results are in single precision.
         """
         width = int(lengths.max())
-        branched = not self.is_packed and isinstance(self.policy, Decoder) and not any(self.policy.sparse_shape)
+        dense = isinstance(self.policy, Decoder) and not any(self.policy.sparse_shape)
+        branched = dense and not self.is_packed and width <= LONGEST
         if self.chunk is None and not self.is_packed and not branched:
             return completion_logprobs(self.policy, ids, starts, width)
         rows, places = (torch.arange(width, device=ids.device) < lengths.unsqueeze(1)).nonzero(as_tuple=True)
