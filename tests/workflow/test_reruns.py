@@ -76,7 +76,7 @@ def test_editing_a_gate_reruns_its_methods_alone(checkout):
 
 def test_a_gate_that_fails_its_check_is_refused_and_its_methods_are_not_trained(checkout):
     """Its weight is no longer the derivative of its value. The other gate's runs are as they were."""
-    checkout.edit("src/smoothgates/gates/erf.py", "(-0.5 *", "(-0.4 *")
+    checkout.edit("src/smoothgates/gates/erf.py", ".neg_().exp_()", ".mul_(-0.8).exp_()")
     model = checkout.folder / "results/smoke/train/math/near/erf/seed0/model.json"
     before = model.stat().st_mtime_ns
     assert checkout.snakemake("--config", "study=smoke", ok=False).returncode == 1
@@ -84,7 +84,7 @@ def test_a_gate_that_fails_its_check_is_refused_and_its_methods_are_not_trained(
     assert re.match(r"error: gate 'erf': weight is not the derivative of value, .* at ratio [\d.]+ weight is", line)
     assert model.stat().st_mtime_ns == before
     assert checkout.pending()["train"] == 2
-    checkout.edit("src/smoothgates/gates/erf.py", "(-0.4 *", "(-0.5 *")
+    checkout.edit("src/smoothgates/gates/erf.py", ".mul_(-0.8).exp_()", ".neg_().exp_()")
     assert checkout.pending().keys() <= {"check_gate", "gates", "train", "evaluate", "analyse", "report", "all"}
 
 

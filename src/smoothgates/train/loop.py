@@ -54,7 +54,10 @@ def start_rollout(state: State, regime: Regime) -> None:
     state.batches.extend(minibatches(state.rollout.order, regime))
     if not state.batches:
         log_update(state, NO_UPDATE | no_routing_metrics(state.engine.policy))
-        finish_rollout(state)
+        if math.isfinite(state.facts["entropy"]):
+            finish_rollout(state)
+        else:  # a policy that is no longer finite repeats one completion, and no update would notice
+            state.history.status = "diverged"
 
 
 def update_policy(state: State, spec: TrainSpec) -> None:
