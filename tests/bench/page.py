@@ -20,6 +20,7 @@ HEAD = """# Performance
 
 `make bench` measures this table anew and rewrites this page; `python -m tests.bench k2` measures one part. The page
 was made on {date} from commit {commit}{dirty}, on {cores} cores of {processor} ({kernels}), with torch {torch}.
+When it began, {load} processes were running on average: above 0.5, other work has distorted what follows.
 
 Each row is the median of some repeats, after calls that are not counted. Its spread is the interquartile range.
 What is compared takes turns, A B A B, so that drift of the machine affects all alike. Times are CPU seconds on one

@@ -1,6 +1,7 @@
 """Runs the parts, each file in a process of its own."""
 
 import multiprocessing
+import os
 import platform
 import sys
 import time
@@ -32,6 +33,7 @@ def facts() -> dict:
         "machine": platform.machine(),
         "processor": processor(),
         "cores": cores(),
+        "load": round(os.getloadavg()[0], 1),
         "kernels": kernels(),
         "python": platform.python_version(),
         "torch": torch.__version__,
