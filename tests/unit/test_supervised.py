@@ -45,7 +45,7 @@ def demonstrations() -> Demonstrations:
 @pytest.mark.parametrize("shape", [(24, 24), (16, 48), (48, 16)])
 def test_an_orthogonalised_matrix_keeps_its_singular_vectors_and_evens_out_the_values(shape):
     matrices = torch.randn(3, *shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    found = muon.orthogonal(matrices, 3)
+    found = muon.orthogonal(matrices)
     u, values, vt = torch.linalg.svd(matrices, full_matrices=False)
     middle = u.mT @ found @ vt.mT
     assert torch.allclose(middle, torch.diag_embed(middle.diagonal(dim1=1, dim2=2)), atol=1e-9)
@@ -55,7 +55,7 @@ def test_an_orthogonalised_matrix_keeps_its_singular_vectors_and_evens_out_the_v
 
 def test_the_scale_of_a_gradient_does_not_matter():
     matrices = torch.randn(2, 8, 12, generator=torch.Generator().manual_seed(1))
-    assert torch.allclose(muon.orthogonal(matrices, 3), muon.orthogonal(1e-3 * matrices, 3), atol=1e-3)
+    assert torch.allclose(muon.orthogonal(matrices), muon.orthogonal(1e-3 * matrices), atol=1e-3)
 
 
 @pytest.mark.parametrize("arch", [ARCH, EXPERTS])

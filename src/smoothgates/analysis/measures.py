@@ -15,7 +15,6 @@ Measured = Callable[[pd.Series, pd.DataFrame], float]
 class Measure:
     """A number that summarises one run."""
 
-    about: str
     unit: str
     """Of the number after multiplication by `shown`."""
     of: Measured
@@ -27,12 +26,14 @@ class Measure:
     """Factor for display."""
 
 
-def from_scores(column: str, about: str, unit: str, shown: float = 1.0) -> Measure:
-    return Measure(about, unit, lambda final, _: float(final[column]), score=column, shown=shown)
+def from_scores(column: str, unit: str, shown: float = 1.0) -> Measure:
+    """A column of the final scores."""
+    return Measure(unit, lambda final, _: float(final[column]), score=column, shown=shown)
 
 
-def mean_over_updates(column: str, about: str, unit: str, shown: float = 1.0) -> Measure:
-    return Measure(about, unit, lambda _, updates: float(updates[column].mean()), columns=(column,), shown=shown)
+def mean_over_updates(column: str, unit: str, shown: float = 1.0) -> Measure:
+    """The mean of a metric over the updates of a run."""
+    return Measure(unit, lambda _, updates: float(updates[column].mean()), columns=(column,), shown=shown)
 
 
 def quarters(values: pd.Series) -> tuple[float, float]:
@@ -43,14 +44,17 @@ def quarters(values: pd.Series) -> tuple[float, float]:
 
 
 def last_reward(_: pd.Series, updates: pd.DataFrame) -> float:
+    """Mean reward in the last quarter of the rollouts."""
     return quarters(updates.groupby("rollout")["reward"].first())[1]
 
 
 def last_entropy(_: pd.Series, updates: pd.DataFrame) -> float:
+    """Entropy of the policy in the last quarter of the updates, in nats."""
     return quarters(updates["policy_entropy"])[1]
 
 
 def entropy_change(_: pd.Series, updates: pd.DataFrame) -> float:
+    """The same, minus that of the first quarter."""
     first, last = quarters(updates["policy_entropy"])
     return last - first
 
@@ -64,64 +68,37 @@ def entropy_eur_correlation(_: pd.Series, updates: pd.DataFrame) -> float:
 
 
 def grad_norm_jumps(_: pd.Series, updates: pd.DataFrame) -> float:
+    """Mean |Δ log| of the gradient norm from one update to the next."""
     norms = updates["grad_norm"].replace([np.inf, -np.inf, 0], np.nan).dropna()
     return float(np.abs(np.diff(np.log(norms))).mean()) if len(norms) > 1 else math.nan
 
 
 def log_ratio_reach(_: pd.Series, updates: pd.DataFrame) -> float:
+    """The |log r| that at least nine tenths of the tokens stay within, mean over updates."""
     ends = updates[["log_ratio_q05", "log_ratio_q95"]].abs().max(axis=1)
     return float(ends.mean())
 
 
 def rollouts_to_format(_: pd.Series, updates: pd.DataFrame) -> float:
+    """Rollouts until half of the best format reward."""
     by_rollout = updates.groupby("rollout")["format_reward"].first()
     half = by_rollout[by_rollout >= by_rollout.max() / 2]
     return float(half.index[0]) if len(half) else math.nan
 
 
 MEASURES: dict[str, Measure] = {
-    "score": from_scores("score", "Pass@1 of the last checkpoint on the benchmark", "points", 100),
-    "drawdown": from_scores("drawdown", "largest fall of the share of correct answers in training", "points", 100),
-    "eur": from_scores("mean_eur", "effective update ratio, mean over updates", "points", 100),
-    "last_reward": Measure(
-        "mean reward in the last quarter of training", "reward", last_reward, columns=("rollout", "reward")
-    ),
-    "attenuated": mean_over_updates(
-        "attenuated", "tokens with a gate weight below ½ (clipped tokens), mean over updates", "points", 100
-    ),
-    "last_entropy": Measure(
-        "entropy of the policy in the last quarter of training", "nats", last_entropy, columns=("policy_entropy",)
-    ),
-    "entropy_change": Measure(
-        "entropy of the policy, last quarter of training minus first",
-        "nats",
-        entropy_change,
-        columns=("policy_entropy",),
-    ),
-    "entropy_eur_correlation": Measure(
-        "correlation of entropy and EUR over updates",
-        "correlation",
-        entropy_eur_correlation,
-        columns=("policy_entropy", "eur"),
-    ),
-    "grad_norm_jumps": Measure(
-        "mean |Δ log| of the gradient norm from one update to the next", "nats", grad_norm_jumps, columns=("grad_norm",)
-    ),
-    "log_ratio_reach": Measure(
-        "|log r| that nine tenths of the tokens stay within, mean over updates",
-        "nats",
-        log_ratio_reach,
-        columns=("log_ratio_q05", "log_ratio_q95"),
-    ),
-    "routing_churn": mean_over_updates("routing_churn", "chosen experts that one update changes", "points", 100),
-    "sequence_variance": mean_over_updates(
-        "sequence_variance", "variance of log r inside a response, mean over responses and updates", "nats²"
-    ),
-    "rollouts_to_format": Measure(
-        "rollouts until half of the best format reward",
-        "rollouts",
-        rollouts_to_format,
-        columns=("rollout", "format_reward"),
-    ),
+    "score": from_scores("score", "points", 100),
+    "drawdown": from_scores("drawdown", "points", 100),
+    "eur": from_scores("mean_eur", "points", 100),
+    "last_reward": Measure("reward", last_reward, columns=("rollout", "reward")),
+    "attenuated": mean_over_updates("attenuated", "points", 100),
+    "last_entropy": Measure("nats", last_entropy, columns=("policy_entropy",)),
+    "entropy_change": Measure("nats", entropy_change, columns=("policy_entropy",)),
+    "entropy_eur_correlation": Measure("correlation", entropy_eur_correlation, columns=("policy_entropy", "eur")),
+    "grad_norm_jumps": Measure("nats", grad_norm_jumps, columns=("grad_norm",)),
+    "log_ratio_reach": Measure("nats", log_ratio_reach, columns=("log_ratio_q05", "log_ratio_q95")),
+    "routing_churn": mean_over_updates("routing_churn", "points", 100),
+    "sequence_variance": mean_over_updates("sequence_variance", "nats²"),
+    "rollouts_to_format": Measure("rollouts", rollouts_to_format, columns=("rollout", "format_reward")),
 }
-"""By name. `sequence_variance` and `format_reward` are not logged yet."""
+"""By name; docs/claims.md says what each is. `sequence_variance` and `format_reward` are not logged yet."""

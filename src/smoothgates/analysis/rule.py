@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from smoothgates.analysis.statistics import (
+    POWER,
     detectable_difference,
     equivalence_bound,
     holm,
@@ -15,7 +16,6 @@ from smoothgates.analysis.statistics import (
 
 Kind = Literal["holds", "opposite", "no effect", "cannot tell", "not run"]
 KINDS: tuple[Kind, ...] = ("holds", "opposite", "no effect", "cannot tell", "not run")
-POWER = 0.8
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def _judge(found: Compared, p: float, size: int, confidence: float) -> Judged:
         p=p,
         smallest_p=min(1.0, size * smallest_p(interval.n)),
         bound=bound,
-        detectable=detectable_difference(found.effects, confidence, POWER, found.noise, size),
+        detectable=detectable_difference(found.effects, confidence, noise=found.noise, family=size),
     )
 
 

@@ -117,8 +117,12 @@ def equivalence_bound(differences: Sequence[float], confidence: float, noise: fl
     return abs(math.fsum(differences) / n) + margin
 
 
+POWER = 0.8
+"""The power at which this project says what a study would see."""
+
+
 def detectable_difference(
-    differences: Sequence[float], confidence: float, power: float = 0.8, noise: float = 0.0, family: int = 1
+    differences: Sequence[float], confidence: float, power: float = POWER, noise: float = 0.0, family: int = 1
 ) -> float | None:
     """The true mean difference that a repetition of the study would establish with probability `power`.
 

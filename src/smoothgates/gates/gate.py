@@ -22,7 +22,7 @@ Sign: TypeAlias = "Tensor | bool"
 Elementwise = Callable[[Values, Scale, Sign], Values]
 """A function of (ratio, scale, positive) with the shape and type of `ratio`, to which the other two broadcast."""
 Both = Callable[[Values, Scale, Sign], tuple[Values, Values]]
-"""The same for a pair, f and f′."""
+"""The same for a pair, f and f′. It may write over its own intermediate results, so autograd cannot go through it."""
 Parameter = Literal["tau", "clip", "none"]
 """The meaning of a gate's scale: a temperature τ, the distance of a clip's bound from 1, or no scale."""
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from smoothgates.analysis.collect import CELL
-from smoothgates.report.tables import number, rounded_up
+from smoothgates.report.tables import bound_in_points, number
 from smoothgates.specs.control import CONTROL
 
 
@@ -63,7 +63,7 @@ def _said(differences: pd.DataFrame, reference: str, confidence: float) -> tuple
     established, equal, unclear = differences[sure], differences[~sure & close], differences[~sure & ~close]
     said = []
     if len(equal):
-        bound = rounded_up(equal["bound"].max())
+        bound = bound_in_points(equal["bound"].max())
         headline = f"No difference above {bound} points"
         each = "equivalence test" if len(equal) == 1 else "equivalence test for each"
         level = f"{100 * confidence:g} % {each}"
@@ -94,8 +94,8 @@ def _unclear(differences: pd.DataFrame, reference: str, confidence: float) -> tu
         headline, limit = "Cannot tell", "The seeds differ too much to establish any difference."
         said = [f"Cannot tell: {names}. {limit}"]
     else:
-        headline = f"Cannot tell (would see {rounded_up(visible.max())} points)"
-        each = (f"{row['method']} {rounded_up(row['detectable'])}" for _, row in differences.iterrows())
+        headline = f"Cannot tell (would see {bound_in_points(visible.max())} points)"
+        each = (f"{row['method']} {bound_in_points(row['detectable'])}" for _, row in differences.iterrows())
         said = [f"Cannot tell; a repetition would see, with a power of 80 %: {', '.join(each)} points."]
     clear = differences[differences["low"] * differences["high"] > 0]
     if len(clear):

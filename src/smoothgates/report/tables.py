@@ -19,10 +19,10 @@ def number(value: float | None, digits: int = 1, signed: bool = False) -> str:
     return f"{value:{'+' if signed else ''}.{digits}f}".replace("-", MINUS)
 
 
-def rounded_up(share: float | None) -> str:
+def bound_in_points(share: float | None) -> str:
     """Format a bound, given as a share, in points: never rounded down.
 
-    >>> rounded_up(0.02), rounded_up(0.02001), rounded_up(None)
+    >>> bound_in_points(0.02), bound_in_points(0.02001), bound_in_points(None)
     ('2.0', '2.1', '–')
     """
     return number(None if share is None or pd.isna(share) else math.ceil(round(1000 * share, 6)) / 10)
@@ -61,7 +61,7 @@ def score_table(summaries: pd.DataFrame, comparisons: pd.DataFrame, order: list[
             d = difference
             row["Δ"] = interval(d["difference"], d["low"], d["high"], signed=True)
             row |= {"p": probability(d["p"]), "Holm p": probability(d["holm"])}
-            row |= {"|Δ| at most": rounded_up(d["bound"]), "would see": rounded_up(d["detectable"])}
+            row |= {"|Δ| at most": bound_in_points(d["bound"]), "would see": bound_in_points(d["detectable"])}
         rows.append(row)
     return _informative(pd.DataFrame(rows).fillna("–"))
 

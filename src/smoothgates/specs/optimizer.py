@@ -1,8 +1,8 @@
 """Settings of optimizers: AdamW, shared by supervised training and RL, and Muon, for supervised training only."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat
+from pydantic import NonNegativeFloat, PositiveFloat
 
 from smoothgates.io.bounds import UpdatesOrNone
 from smoothgates.io.records import Record
@@ -30,5 +30,3 @@ class Muon(Record):
     lr: PositiveFloat
     """Peak learning rate: a step has about this length in every direction of a square matrix."""
     momentum: Decay = 0.8
-    iterations: Annotated[int, Field(ge=1, le=20)] = 3
-    """Steps towards an orthogonal matrix. Three even out singular values of 2 % of the norm and more, five of 0.5 %."""

@@ -15,6 +15,8 @@ from smoothgates.train.optimizer import AdamW
 
 COEFFICIENTS = 3.4445, -4.7750, 2.0315
 """Of the iteration x → ax + bx³ + cx⁵ on singular values: it does not converge to 1, but comes near in few steps."""
+ITERATIONS = 3
+"""They take [0.02, 1] to [0.68, 1.20]."""
 
 
 class Muon:
@@ -44,7 +46,7 @@ class Muon:
             momentum.lerp_(gradient, 1 - self.config.momentum)
             ahead = gradient.lerp(momentum, self.config.momentum)  # Nesterov's
             scale = max(1.0, ahead.shape[-2] / ahead.shape[-1]) ** 0.5
-            steps += orthogonal(ahead, self.config.iterations).mul_(scale).unbind()
+            steps += orthogonal(ahead).mul_(scale).unbind()
         torch._foreach_add_(self.matrices, steps, alpha=-self.config.lr * rate)
 
 
@@ -57,13 +59,13 @@ def same_shape(matrices: list[Tensor]) -> Iterator[list[Tensor]]:
             first = i
 
 
-def orthogonal(matrices: Tensor, iterations: int) -> Tensor:
+def orthogonal(matrices: Tensor) -> Tensor:
     """U Vᵀ, nearly, for each matrix U S Vᵀ of (…, rows, columns), of which there are several."""
     a, b, c = COEFFICIENTS
     is_tall = matrices.shape[-2] > matrices.shape[-1]
     x = (matrices.mT if is_tall else matrices).flatten(0, -3)
     x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)  # singular values are at most 1
-    for _ in range(iterations):
+    for _ in range(ITERATIONS):
         square = x @ x.mT
         polynomial = torch.baddbmm(square, square, square, beta=b, alpha=c)
         x = torch.baddbmm(x, polynomial, x, beta=a)

@@ -155,9 +155,7 @@ def evaluate_load(spec: EvaluateSpec, job: Job, study: LoadedStudy) -> Load:
     runs = len(job.writes)
     regime = study.config.regimes.get(job.regime)
     kept = curve_points(regime.rollouts, study.config.checkpoint_every) if regime else 0
-    asked = [Rollouts(runs, spec.final.problems, spec.final.samples)]
-    if spec.greedy:
-        asked.append(Rollouts(runs, spec.final.problems, 1))
+    asked = [Rollouts(runs, spec.final.problems, spec.final.samples + spec.greedy)]
     if spec.curve and kept:
         asked.append(Rollouts(runs * kept, spec.curve.problems, spec.curve.samples))
     samples = runs * spec.final.problems * spec.final.samples
