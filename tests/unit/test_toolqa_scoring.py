@@ -15,7 +15,7 @@ from smoothgates.tasks.toolqa.families import FAMILIES
 from smoothgates.tasks.toolqa.own_words import own_words
 from smoothgates.tasks.toolqa.prompts import PROMPTS
 from smoothgates.tasks.toolqa.rewards import REWARDS, stated_answer
-from smoothgates.tasks.toolqa.scoring import exact_match, normalise, token_f1
+from smoothgates.tasks.toolqa.scoring import match, normalise
 
 DATA = Path("../shared/data/toolqa")
 PARIS = Example("q", "What is the capital of France?", ("Paris", "City of Paris"))
@@ -37,7 +37,7 @@ def test_the_published_scorer_cases_get_their_scores():
         component = {"normalized_exact_match": "em", "token_f1_max": "f1"}[case["metric"]]
         found = verdict("answer", case["prediction"], Example(case["id"], "", tuple(case["golds"])))
         assert found.components[component] == pytest.approx(case["expected_score"]), case["id"]
-        direct = {"em": exact_match, "f1": token_f1}[component](stated_answer(case["prediction"]), case["golds"])
+        direct = getattr(match(stated_answer(case["prediction"]), case["golds"]), component)
         assert direct == found.components[component], case["id"]
 
 
@@ -61,7 +61,7 @@ def test_every_gold_is_accepted_as_it_stands_and_dressed_up(name):
                 found = verdict(reward, f"<think>hm</think>\n<answer> {gold} </answer>", example)
                 assert (found.reward, found.components) == (1, {"em": 1, "f1": 1}), (row["id"], gold)
             if normalise(gold):
-                assert exact_match(f"The  «{gold}»!".replace("«", '"').replace("»", "'"), row["answers"]) == 1, gold
+                assert match(f"The  «{gold}»!".replace("«", '"').replace("»", "'"), row["answers"]).em == 1, gold
 
 
 # Its response ends in <answer>27 July 1953</answer>, but upstream extracted "July 27, 1953", the gold's spelling.
@@ -170,23 +170,23 @@ def test_an_empty_answer_is_not_right_where_a_gold_is_only_punctuation_or_articl
         for example in (comma, band):
             for reward in REWARDS:
                 assert verdict(reward, f"<answer>{empty}</answer>", example).reason != "correct"
-            assert token_f1(empty, example.answers) == 0
+            assert match(empty, example.answers).f1 == 0
     assert verdict("em", "<answer>,</answer>", comma).reason == "correct"
     assert verdict("em", "<answer>the  the</answer>", band).reason == "correct"
 
 
 def test_yes_and_no_are_told_apart():
     for gold, other in (("yes", "no"), ("no", "yes")):
-        assert exact_match(gold.title() + ".", [gold]) == 1
-        assert exact_match(other, [gold]) == 0 == token_f1(other, [gold])
+        assert match(gold.title() + ".", [gold]).em == 1
+        assert match(other, [gold]) == (0, 0)
 
 
 @given(st.text(max_size=60), st.text(max_size=60))
 def test_scores_are_symmetric_bounded_and_blind_to_normalisation(a, b):
     assert normalise(normalise(a)) == normalise(a)
-    assert 0 <= token_f1(a, [b]) == token_f1(b, [a]) <= 1
-    assert exact_match(a, [b]) <= token_f1(a, [b])
-    assert exact_match(a, [b, a]) == token_f1(a, [b, a]) == 1
+    assert 0 <= match(a, [b]).f1 == match(b, [a]).f1 <= 1
+    assert match(a, [b]).em <= match(a, [b]).f1
+    assert match(a, [b, a]) == (1, 1)
 
 
 TAGS = "<answer> </answer> <information> </information> <|begin_of_documents|> <|end_of_documents|> <think> </think>"

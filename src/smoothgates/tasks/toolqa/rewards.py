@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from smoothgates.tasks.tags import ANSWER, hedged, last_block
 from smoothgates.tasks.task import Example, Judge, Reason, Verdict, each
-from smoothgates.tasks.toolqa.scoring import exact_match, token_f1
+from smoothgates.tasks.toolqa.scoring import match
 
 
 def final_answer(own: str) -> str | None:
@@ -40,7 +40,7 @@ def matched(read: Callable[[str], str | None], right: float, wrong: float) -> Ju
         em = f1 = 0.0
         reason: Reason = "truncated" if truncated else "unparsable"
         if extracted is not None and not truncated:
-            em, f1 = exact_match(extracted, example.answers), token_f1(extracted, example.answers)
+            em, f1 = match(extracted, example.answers)
             reason = "correct" if em else "wrong"
         return Verdict(right if em else wrong, {"em": em, "f1": f1}, extracted, reason)
 

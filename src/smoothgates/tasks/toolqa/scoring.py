@@ -10,6 +10,7 @@ import re
 import string
 from collections import Counter
 from collections.abc import Sequence
+from typing import NamedTuple
 
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
 _ARTICLE = re.compile(r"\b(?:a|an|the)\b")
@@ -26,35 +27,44 @@ def normalise(text: str) -> str:
     return " ".join(_ARTICLE.sub(" ", text.lower().translate(_NO_PUNCTUATION)).split())
 
 
-def exact_match(prediction: str, golds: Sequence[str]) -> float:
-    """Return 1 if the prediction equals one of the golds after normalisation, else 0.
+class Match(NamedTuple):
+    """How well a prediction matches the best of the golds, each between 0 and 1."""
+
+    em: float
+    """1 if it equals one of them after normalisation, else 0"""
+    f1: float
+    """harmonic mean of precision and recall over normalised words, with repetitions"""
+
+
+def match(prediction: str, golds: Sequence[str]) -> Match:
+    """Return exact match and token F1, reading each text once.
 
     Some golds consist of articles and punctuation only ("," in NQ, "The The"). Normalised, they would equal an empty
     prediction, so they are compared as written, except for case and white space.
 
-    >>> exact_match("the Eiffel tower.", ["Tour Eiffel", "Eiffel Tower"])
-    1.0
-    >>> exact_match("...", [","]), exact_match("the the", ["The The"])
-    (0.0, 1.0)
+    >>> match("the Eiffel tower.", ["Tour Eiffel", "Eiffel Tower"])
+    Match(em=1.0, f1=1.0)
+    >>> match("...", [","]).em, match("the the", ["The The"]).em, round(match("hello world", ["hello"]).f1, 3)
+    (0.0, 1.0, 0.667)
     """
-    return float(any(_equal(prediction, gold) for gold in golds))
+    ours = _words(prediction)
+    found = [Match(float(ours == theirs), _f1(ours, theirs)) for theirs in map(_words, golds)]
+    return Match(max((em for em, _ in found), default=0.0), max((f1 for _, f1 in found), default=0.0))
 
 
-def token_f1(prediction: str, golds: Sequence[str]) -> float:
-    """Return the harmonic mean of precision and recall over normalised words, with repetitions; the best of the golds.
-
-    >>> round(token_f1("hello world", ["goodbye", "hello"]), 3)
-    0.667
-    """
-    return max((_f1(prediction, gold) for gold in golds), default=0.0)
+class _Words(NamedTuple):
+    normalised: list[str]
+    written: list[str]
+    """only where normalisation leaves no word"""
 
 
-def _equal(prediction: str, gold: str) -> bool:
-    ours, theirs = normalise(prediction), normalise(gold)
-    return ours == theirs and (ours != "" or prediction.lower().split() == gold.lower().split())
+def _words(text: str) -> _Words:
+    normalised = normalise(text).split()
+    return _Words(normalised, [] if normalised else text.lower().split())
 
 
-def _f1(prediction: str, gold: str) -> float:
-    ours, theirs = Counter(normalise(prediction).split()), Counter(normalise(gold).split())
-    shared = (ours & theirs).total()
-    return 2 * shared / (ours.total() + theirs.total()) if shared else float(_equal(prediction, gold))
+def _f1(ours: _Words, theirs: _Words) -> float:
+    if ours == theirs:
+        return 1.0
+    shared = (Counter(ours.normalised) & Counter(theirs.normalised)).total()
+    return 2 * shared / (len(ours.normalised) + len(theirs.normalised)) if shared else 0.0
