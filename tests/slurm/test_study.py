@@ -7,7 +7,7 @@ from .cluster import wait_until
 
 def test_from_data_to_report(checkout, cluster, undisturbed):
     shutil.rmtree(checkout.folder / "results")
-    checkout.edit("config/slow.yaml", "regimes: [brief, long]", "regimes: [brief]")
+    checkout.edit("config/slow.yaml", "brief: [grpo], long: [grpo]", "brief: [grpo]")
     run = checkout.start()
     found = wait_until(lambda: [row for row in cluster.squeue() if "train" in row[3]], 150, "the training")
     [[_, _, name, comment]] = found

@@ -93,7 +93,7 @@ def field(text: str) -> str:
 
 
 EDITS = {
-    "a gate": ("gates/erf.py", more, "check_gate erf|gates|train .*/erf/.*"),
+    "a gate": ("gates/erf.py", more, "check_gate erf|gates|train .*/erf(_wide|_one_sided)?/.*"),
     "a verifier": ("tasks/math/verifier/prose.py", more, "(train|evaluate) math/.*"),
     "a reward": ("tasks/logic/rewards.py", more, "(train|evaluate) logic/.*"),
     "a generator": ("tasks/logic/laptop.py", more, "prepare logic|.* logic/.*"),
@@ -130,7 +130,7 @@ def test_what_reads_the_results_of_affected_jobs_follows_them(study, jobs):
     assert {*map(title, effect.downstream)} == {
         "analyse",
         "report",
-        *(title(job) for job in jobs if job.stage == "evaluate" and "/erf/" in job.name),
+        *(title(job) for job in jobs if job.stage == "evaluate" and "/erf" in job.name),
     }, "training waits for the check of its gate, and is not made from it"
 
 

@@ -42,7 +42,7 @@ def test_the_153_runs_are_those_that_were_timed_first():
 
 
 @pytest.mark.parametrize("method", ["warm_start", "warm_start_moe", "sft"])
-def test_they_start_from_the_policies_of_the_laptop_study(method):
-    kept, today = load_study(LAPTOP153), load_study("laptop", ROOT / "config")
+def test_they_start_from_the_policies_of_the_studies_of_today(method):
+    kept, today = load_study(LAPTOP153), load_study("evidence", ROOT / "config")
     for task in ("math",) if method == "warm_start_moe" else kept.config.tasks:
         assert kept.policy_spec(task, 0, method) == today.policy_spec(task, 0, method)

@@ -20,7 +20,7 @@ TESTED = {name: claim.test for name, claim in CLAIMS.claims.items() if claim.tes
 STUDIES = {
     path.stem: load_study(path.stem)
     for path in sorted(Path("config").glob("*.yaml"))
-    if "\nseeds:" in path.read_text(encoding="utf-8")
+    if "\ntasks:" in path.read_text(encoding="utf-8")
 }
 
 
@@ -29,8 +29,8 @@ def cells(study) -> dict[tuple[str, str, str], set[str]]:
     found: dict[tuple[str, str, str], set[str]] = {}
     for task, chosen in study.config.tasks.items():
         for block, benchmark in product(chosen.blocks, chosen.evaluation):
-            for regime in block.regimes:
-                found.setdefault((task, regime, benchmark), set()).update(block.methods)
+            for regime, methods in block.runs.items():
+                found.setdefault((task, regime, benchmark), set()).update(methods)
     return found
 
 

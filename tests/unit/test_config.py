@@ -14,16 +14,17 @@ from smoothgates.gates import GATES
 from smoothgates.io.records import parse_spec
 from smoothgates.methods.table import load_methods
 from smoothgates.specs.train import TrainSpec
+from smoothgates.study.extends import read_extended
 from smoothgates.study.json_schema import schemas
 from smoothgates.study.loader import CONFIG, load_study
 from smoothgates.study.schema import Study
 
-LAPTOP = yaml.safe_load(Path("config/laptop.yaml").read_text())
+EVIDENCE, _ = read_extended(Path("config/evidence.yaml"))
 
 
 def changed(path: str, value) -> dict:
-    """The laptop study with one key changed; None deletes it."""
-    study = json.loads(json.dumps(LAPTOP))
+    """The study `evidence` with one key changed; None deletes it."""
+    study = json.loads(json.dumps(EVIDENCE))
     *parents, last = path.split(".")
     place = study
     for key in parents:
@@ -48,9 +49,9 @@ BAD_STUDIES = [
     ("seeds", [0, 1, 0], "seeds: seeds must differ, got [0, 1, 0]"),
     ("seeds", [], "seeds: "),
     ("seeds", [0.5], "seeds.0: "),
-    ("reference", "gropo", "reference: 'gropo' is not among tasks.logic.methods"),
-    ("tasks.math.methods", ["grpo", "nosuch"], "method 'nosuch' has no row in"),
-    ("tasks.math.regimes", ["far"], "tasks.math.regimes: 'far' is not among"),
+    ("reference", "gropo", "reference: 'gropo' is not among tasks.logic.runs.lag4"),
+    ("tasks.math.runs.near", ["grpo", "nosuch"], "method 'nosuch' has no row in"),
+    ("tasks.math.runs.far", ["grpo"], "tasks.math.runs: 'far' is not among"),
     (
         "tasks.math.evaluation.heldout.final.problems",
         0,
@@ -81,11 +82,11 @@ BAD_STUDIES = [
     ("tasks.logic.data.train", [{"source": "kk2", "rows": 9}] * 2, "demonstrations come from one source, 2 are named"),
     ("tasks.math.data.train", [{"source": "gsm8k_train"}], "tokenizer: 'words' knows generated texts only"),
     ("tasks.math.sampling.group", 1, "tasks.math.sampling.group: "),
-    ("tasks.math.moe.regimes", ["far"], "tasks.math.moe.regimes: 'far' is not among"),
-    ("tasks.math.moe.regimes", ["near"], "regime 'near' is used for policies with experts and for policies without"),
-    ("tasks.math.moe.methods", ["gspo"], "reference: 'grpo' is not among tasks.math.moe.methods"),
+    ("tasks.math.moe.runs.far", ["grpo"], "tasks.math.moe.runs: 'far' is not among"),
+    ("tasks.math.moe.runs.near", ["grpo"], "regime 'near' is used for policies with experts and for policies without"),
+    ("tasks.math.moe.runs.moe", ["gspo"], "reference: 'grpo' is not among tasks.math.moe.runs.moe"),
     ("tasks.math.moe.experts.chosen", 9, "chosen: expected at most 8, the number of experts, got 9"),
-    ("tasks.math.methods", ["grpo", "grpo_r2"], "'grpo_r2' replays routing, which needs experts"),
+    ("tasks.math.runs.near", ["grpo", "grpo_r2"], "'grpo_r2' replays routing, which needs experts"),
     ("architecture.experts", {"count": 4, "chosen": 1, "intermediate_size": 8}, "tasks.math.moe: expected a study"),
     ("tasks.poetry", {}, "tasks.poetry"),
     ("model", {"hub": "a/b", "revision": "0" * 40}, "expected one of `architecture` and `model`"),
@@ -99,7 +100,9 @@ BAD_STUDIES = [
     ("checkpoint_every", None, "checkpoint_every: Field required"),
     ("method_table", "nowhere.yaml", "nowhere.yaml: no such file"),
     ("tasks", {}, "tasks: Dictionary should have at least 1 item"),
-    ("regimes.control", LAPTOP["regimes"]["near"], "regimes: 'control' is reserved for runs without RL"),
+    ("regimes.near.start", 10, "regimes.near.start: 10 is not among seeds ["),
+    ("regimes.near.noise", -0.1, "regimes.near.noise: Input should be greater than or equal to 0"),
+    ("regimes.control", EVIDENCE["regimes"]["near"], "regimes: 'control' is reserved for runs without RL"),
     (
         "architecture.max_position_embeddings",
         32,
@@ -154,11 +157,11 @@ def test_a_name_that_yaml_takes_for_something_else_is_refused(name):
 
 def test_methods_are_the_checkouts_unless_a_study_names_its_own(tmp_path, monkeypatch):
     (tmp_path / "methods.yaml").write_text(f"{Path('config/methods.yaml').read_text()}\nown: {{gate: none}}\n")
-    file = write(tmp_path, changed("tasks.math.methods", ["grpo", "own"]))
+    file = write(tmp_path, changed("tasks.math.runs.near", ["grpo", "own"]))
     monkeypatch.chdir(tmp_path)
     with pytest.raises(BadInput, match=r"'own' has no row in .*config/methods.yaml"):
         load_study(file.name)
-    write(tmp_path, changed("tasks.math.methods", ["grpo", "own"]) | {"method_table": "methods.yaml"})
+    write(tmp_path, changed("tasks.math.runs.near", ["grpo", "own"]) | {"method_table": "methods.yaml"})
     monkeypatch.chdir(tmp_path.parent)
     assert "own" in load_study(str(file)).methods
     assert load_study("laptop").config == load_study(str(CONFIG / "laptop.yaml")).config, "from any folder"
@@ -209,18 +212,18 @@ def test_the_order_of_keys_means_nothing(tmp_path):
             return {key: backwards(value[key]) for key in reversed(value)}
         return value
 
-    shuffled = load_study(str(write(tmp_path, backwards(LAPTOP))))
-    original = load_study("laptop")
+    shuffled = load_study(str(write(tmp_path, backwards(EVIDENCE))))
+    original = load_study("evidence")
     for regime in original.config.regimes:
         assert (
             shuffled.train_spec("math", regime, "erf", 1).canonical()
             == original.train_spec("math", regime, "erf", 1).canonical()
         )
-    assert shuffled.analyse_spec().model_copy(update={"study": "laptop"}) == original.analyse_spec()
+    assert shuffled.analyse_spec().model_copy(update={"study": "evidence"}) == original.analyse_spec()
 
 
 def test_a_spec_survives_the_command_line(tmp_path):
-    spec = load_study("laptop").train_spec("math", "near", "grpo_sg", 2)
+    spec = load_study("evidence").train_spec("math", "near", "grpo_sg", 2)
     assert parse_spec(TrainSpec, spec.canonical()) == spec
     (tmp_path / "spec.json").write_text(spec.canonical())
     assert parse_spec(TrainSpec, f"@{tmp_path}/spec.json") == spec
@@ -281,11 +284,12 @@ def test_a_rehearsal_keeps_what_it_rehearses(name, kind):
         sources = [part.source for part in (*chosen.data.train, *chosen.data.benchmarks.values())]
         data = whole.tasks[task].data
         assert sources == [part.source for part in (*data.train, *data.benchmarks.values())]
-        assert whole.reference in chosen.methods
-        assert len(chosen.regimes) * len(chosen.methods) <= 2
+        ((first, methods),) = chosen.runs.items()
+        assert whole.reference in methods
+        assert len(methods) <= 2
         assert chosen.sampling.prompts * chosen.sampling.group <= 32
         assert asked.max_new_tokens <= 24
-        regime, full = small.regimes[chosen.regimes[0]], whole.regimes[chosen.regimes[0]]
+        regime, full = small.regimes[first], whole.regimes[first]
         assert (regime.minibatches, regime.epochs, regime.lag) == (full.minibatches, full.epochs, full.lag)
         assert regime.rollouts <= 2
         model = small.model_of(task)
@@ -308,8 +312,8 @@ def test_a_mixture_of_experts_is_rehearsed_with_one():
 
 
 def test_a_file_of_that_name_is_no_twin(tmp_path):
-    (tmp_path / "mine_rehearsal.yaml").write_text(write(tmp_path, LAPTOP).read_text())
-    assert load_study(str(tmp_path / "mine_rehearsal.yaml")).config == load_study("laptop").config
+    (tmp_path / "mine_rehearsal.yaml").write_text(write(tmp_path, EVIDENCE).read_text())
+    assert load_study(str(tmp_path / "mine_rehearsal.yaml")).config == load_study("evidence").config
     (tmp_path / "mine_rehearsal.yaml").unlink()
     assert load_study(str(tmp_path / "mine_rehearsal.yaml")).config.checkpoint_every == 1
     with pytest.raises(BadInput, match=r"nowhere\.yaml: no such file"):
@@ -333,9 +337,40 @@ def test_smooth_gates_is_table_2_of_its_paper():
     assert (task.sampling.group, task.protocol.max_prompt_tokens, task.protocol.max_new_tokens) == (8, 1536, 512)
     adam = regime.optimizer
     assert (adam.lr, adam.betas, adam.warmup, adam.decay) == (1e-6, (0.9, 0.999), 0, "linear")
-    taus = {name: study.methods[name].tau for name in task.methods}
+    taus = {name: study.methods[name].tau for name in task.runs["paper"]}
     assert taus.pop("grpo") is None
     assert {taus[gate] for gate in ("sigmoid", "erf", "arctan", "softsign")} == {(10, 12)}
     assert {taus["erf_1"], taus["erf_13"]} == {(1, 1.05), (13, 15)}
     assert study.config.engine.dtype == "bfloat16"
     assert {evaluation.temperature for evaluation in task.evaluation.values()} == {0.7}
+
+
+def test_a_study_extends_another(tmp_path):
+    write(tmp_path, EVIDENCE)
+    (tmp_path / "more.yaml").write_text(
+        "extends: mine.yaml\nseeds: [4]\n"
+        "tasks: {math: {runs: {near: [grpo, erf]}}}\nregimes: {same_start: {start: null}}"
+    )
+    mine, more = (load_study(str(tmp_path / name)) for name in ("mine.yaml", "more.yaml"))
+    assert more.files == (tmp_path / "more.yaml", tmp_path / "mine.yaml")
+    assert (more.name, more.config.seeds) == ("more", (4,))
+    assert more.config.tasks["math"].runs == {**mine.config.tasks["math"].runs, "near": ("grpo", "erf")}
+    assert more.config.tasks["logic"] == mine.config.tasks["logic"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("extends: 3", "extends: expected the path of a study's YAML file, got 3"),
+        ("extends: other", "extends: expected the path of a study's YAML file, got 'other'"),
+        ("extends: nowhere.yaml", r"nowhere\.yaml: no such file"),
+        ("extends: more.yaml", r"extends: expected a study that extends no other, and .*more\.yaml does"),
+        ("extends: mine.yaml\nseeds: [0, 0]", r"more\.yaml: seeds: seeds must differ"),
+    ],
+)
+def test_a_study_that_extends_nothing_usable_is_named(text, message, tmp_path):
+    write(tmp_path, EVIDENCE)
+    (tmp_path / "more.yaml").write_text(text)
+    with pytest.raises(BadInput, match=message) as caught:
+        load_study(str(tmp_path / "more.yaml"))
+    assert "\n" not in str(caught.value)

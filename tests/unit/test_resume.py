@@ -32,6 +32,7 @@ REGIMES = {
     "near": {"rollouts": 4, "minibatches": 2},
     "lag": {"rollouts": 3, "minibatches": 2, "lag": 2},
     "reuse": {"rollouts": 2, "minibatches": 3, "epochs": 2},
+    "noise": {"rollouts": 3, "minibatches": 2, "lag": 1, "noise": 0.1},
 }
 
 

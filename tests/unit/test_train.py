@@ -115,6 +115,17 @@ def test_with_a_lag_rollouts_come_from_an_older_policy(policy, tokenizer, proble
     assert stale.updates[-1]["log_ratio_max"] > 0.1
 
 
+def test_noise_moves_the_ratios_and_nothing_else(policy, tokenizer, problems):
+    chosen = spec("none", lr=1e-30)
+    noisy = chosen.model_copy(update={"regime": chosen.regime.model_copy(update={"noise": 0.1})})
+    clean, found = (run(policy, tokenizer, problems, each).updates for each in (chosen, noisy))
+    same = ("reward", "length", "entropy", "sampler_gap")
+    assert [[row[key] for key in same] for row in found] == [[row[key] for key in same] for row in clean]
+    spread = [(row["log_ratio_q75"] - row["log_ratio_q25"]) / 1.349 for row in found]  # the σ of a Gaussian
+    assert 0.06 < sum(spread) / len(spread) < 0.14
+    assert found[0]["log_ratio_max"] != found[-1]["log_ratio_max"], "each rollout has noise of its own"
+
+
 def rollout_of(policy, rewards):
     generator = torch_stream(4, "rollout")
     rows = rewards.numel()

@@ -22,7 +22,7 @@ SEEDS = tuple(range(10))
 THEORY = {name: {"holds": name != "printed_weights_are_one", "detail": "computed"} for name in Check.__args__}
 
 
-def study(name: str = "laptop", seeds=SEEDS, claims: Claims | None = None) -> AnalyseSpec:
+def study(name: str = "evidence", seeds=SEEDS, claims: Claims | None = None) -> AnalyseSpec:
     spec = load_study(name).analyse_spec()
     return spec.model_copy(update={"seeds": seeds, "claims": claims or spec.claims})
 
@@ -106,7 +106,7 @@ def test_a_verdict_has_its_numbers_and_the_files_behind_it(found):
     size = len(found["family"]["claims"])
     assert row["smallest_p"] == pytest.approx(size * 2 / 2**10) == pytest.approx(row["p"])
     assert len(row["files"]) == 20
-    assert row["files"][0] == "results/laptop/evaluate/math/lag4/erf/seed0/heldout.json"
+    assert row["files"][0] == "results/evidence/evaluate/math/lag4/erf/seed0/heldout.json"
     assert row["methods"] == ["erf", "grpo"]
     assert row["reported"]["policy"] == "Qwen2.5-7B-Instruct"
     updates = of(found, "gates_entropy_decay_avoided")
@@ -172,7 +172,7 @@ def test_an_unknown_cell_is_not_run_even_if_its_task_has_no_result():
     assert row["words"].startswith("not run (needs a seed with score of erf and grpo; study smooth_gates")
 
 
-STUDIES = ["laptop", "one_gpu", "smooth_gates", "sapo", "gspo", "grpo_sg", "grpo_sg_4b"]
+STUDIES = ["laptop", "evidence", "one_gpu", "smooth_gates", "sapo", "gspo", "grpo_sg", "grpo_sg_4b"]
 
 
 @pytest.mark.parametrize("name", [*STUDIES, *(f"{name}_rehearsal_cpu" for name in STUDIES)])
@@ -186,7 +186,7 @@ def test_every_study_of_config_gets_its_verdicts(name):
         assert "more than a rehearsal" in of(found, "sapo_ends_above_gspo")["words"]
     for row in tested:
         assert spec.tasks[row["cell"]["task"]].scale[row["cell"]["regime"]] == row["scale"]
-        assert row["verdict"] in ("cannot tell", "no effect"), "one to three seeds"
+        assert len(spec.seeds) > 3 or row["verdict"] in ("cannot tell", "no effect")
     page = section(found, verdict_table(found["verdicts"]))
     assert page["total"] == 53
     assert sum(len(paper["rows"]) for paper in page["papers"]) == 53

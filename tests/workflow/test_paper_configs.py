@@ -17,7 +17,9 @@ PAPERS = sorted(path.stem for path in CONFIG.glob("*.yaml") if "\nmodel:" in pat
 def test_a_paper_study_would_run(name, papers):
     """A dry run lists every run, without fetching anything."""
     study = load_study(name, papers.folder / "config")
-    runs = sum(len(task.regimes) * len(task.methods) for task in study.config.tasks.values()) * len(study.config.seeds)
+    runs = sum(len(methods) for task in study.config.tasks.values() for methods in task.runs.values()) * len(
+        study.config.seeds
+    )
     found = papers.pending(study=name)
     assert found["train"] == runs
     assert found["warm_start"] == len(study.config.tasks) * len(study.config.seeds)
@@ -35,12 +37,13 @@ def test_a_rehearsal_of_a_paper_study_runs_to_its_report(name, papers, monkeypat
     results = papers.folder / "results" / rehearsal
     study = load_study(rehearsal, papers.folder / "config")
     for task, chosen in study.config.tasks.items():
-        for method in chosen.methods:
-            run = results / f"train/{task}/{chosen.regimes[0]}/{method}/seed0"
+        ((name, methods),) = chosen.runs.items()
+        for method in methods:
+            run = results / f"train/{task}/{name}/{method}/seed0"
             model = json.loads((run / "model.json").read_text())
             assert (model["status"], model["spec"]["published"]) == ("finished", True)
             metrics = pd.read_parquet(run / "metrics.parquet")
-            regime = study.config.regimes[chosen.regimes[0]]
+            regime = study.config.regimes[name]
             assert len(metrics) == regime.rollouts * regime.minibatches * regime.epochs
             assert metrics["grad_norm"].gt(0).any(), "nothing was learnt from"
             experts = study.config.model_of(task).stand_in.experts is not None

@@ -48,7 +48,7 @@ def test_a_gate_and_a_method(clone, study):
         table.write(rows)
     checked = python(clone.folder, "check-gate", "--spec", '{"gate": "mine"}')
     assert checked.returncode == 0, checked.stderr
-    task = study["tasks"].pop("math") | {"methods": ["grpo", *yaml.safe_load(rows)]}
+    task = study["tasks"].pop("math") | {"runs": {"near": ["grpo", *yaml.safe_load(rows)]}}
     save(clone.folder, study, tasks={"math": task})
     assert clone.pending(study="mine")["train"] == 3
 

@@ -38,7 +38,7 @@ def test_adding_a_gate_is_one_file_and_one_row(checkout):
     (gates / "mine.py").write_text((gates / "arctan.py").read_text().replace('name="arctan"', 'name="mine"'))
     with (checkout.folder / "config/methods.yaml").open("a") as file:
         file.write("\nmine: {gate: mine, half_width: 0.1}\n")
-    checkout.edit("config/smoke.yaml", "methods: [grpo, erf]", "methods: [grpo, erf, mine]")
+    checkout.edit("config/smoke.yaml", "near: [grpo, erf]", "near: [grpo, erf, mine]")
     last = {"gates": 1, "analyse": 1, "report": 1, "all": 1}
     assert checkout.pending() == {"check_gate": 1, "train": 2, "evaluate": 1, **last}
     checkout.snakemake("--config", "study=smoke")

@@ -72,7 +72,7 @@ def effect_of(path: Path, study: LoadedStudy, jobs: list[Job]) -> Effect:
 def shaping(study: LoadedStudy) -> frozenset[Path]:
     """The files from which Python makes the jobs of a study."""
     code = code_behind("jobs.dag", *(f"tasks.{task}" for task in study.config.tasks))
-    return frozenset(map(Path.resolve, (study.file, study.table, *map(Path, code))))
+    return frozenset(map(Path.resolve, (*study.files, study.table, *map(Path, code))))
 
 
 @cache

@@ -153,10 +153,10 @@ class Jobs:
 
     def train(self, task: str, regime: str, method: str, seed: int) -> Job:
         """Its code includes the one gate of its method, and the one task that it trains on with its rewards."""
-        gate = self.study.methods[method].gate
+        gate, start = self.study.methods[method].gate, self.study.config.regimes[regime].start
         inputs = {
             "data": self.data(task),
-            "policy": self.model(task, CONTROL, self.study.start_of(regime), seed),
+            "policy": self.model(task, CONTROL, self.study.start_of(regime), seed if start is None else start),
             "index": self.searched(task),
             "gate": self.paths.gate_check.format(gate=gate),
         }

@@ -50,6 +50,10 @@ class Regime(Record):
     """Passes over each rollout."""
     lag: UpdatesOrNone = 0
     """Age of the samples, in rollouts, when they are trained on."""
+    noise: Annotated[float, Field(ge=0, le=10)] = 0.0
+    """Standard deviation, in nats, of Gaussian noise on the old log-probabilities: a sampler that computes others."""
+    start: Seed | None = None
+    """The seed of the policy that all runs start from. None: each starts from the policy of its own seed."""
     optimizer: Adam
 
 

@@ -10,7 +10,6 @@ from typing import cast
 
 from smoothgates.data.public import public_files
 from smoothgates.errors import BadInput
-from smoothgates.io.documents import read_yaml
 from smoothgates.io.records import parse
 from smoothgates.methods.method import Method
 from smoothgates.methods.table import load_methods
@@ -26,6 +25,7 @@ from smoothgates.specs.report import ReportSpec
 from smoothgates.specs.rollout import WORLD
 from smoothgates.specs.train import TrainSpec
 from smoothgates.study.claims import load_claims
+from smoothgates.study.extends import read_extended
 from smoothgates.study.rehearsal import rehearsal_of
 from smoothgates.study.schema import Study
 
@@ -45,6 +45,8 @@ class LoadedStudy:
     """The path that was asked for. A rehearsal has no file of its own there."""
     file: Path
     """The file that was read."""
+    extends: Path | None
+    """The file of the study that it extends."""
     config: Study
     table: Path
     """The file of the methods."""
@@ -57,6 +59,11 @@ class LoadedStudy:
     def name(self) -> str:
         """The name of the folders of its results, logs and report."""
         return self.path.stem
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that were read."""
+        return (self.file, self.extends) if self.extends else (self.file,)
 
     @property
     def lock(self) -> Path:
@@ -83,8 +90,8 @@ class LoadedStudy:
     def arms(self, task: str) -> list[tuple[str, str]]:
         """Every (regime, method) of a task, its controls included."""
         chosen = self.config.tasks[task]
-        trained = chain(*(product(block.regimes, block.methods) for block in chosen.blocks))
-        return [*trained, *((CONTROL, method) for method in self.controls(task))]
+        trained = (product([name], block.runs[name]) for block in chosen.blocks for name in block.regimes)
+        return [*chain(*trained), *((CONTROL, method) for method in self.controls(task))]
 
     def prepare_spec(self, task: str) -> PrepareSpec:
         return PrepareSpec(task=task, **dict(self.config.tasks[task].data))
@@ -161,7 +168,7 @@ class LoadedStudy:
         arch = model.stand_in if model else arch
         assert arch is not None  # the schema checks it
         chosen = self.config.tasks[task].moe
-        if chosen and regime in chosen.regimes:
+        if chosen and regime in chosen.runs:
             arch = arch.model_copy(update={"experts": chosen.experts})
         return f"{in_words(shape_of(arch).parameters)} parameters"
 
@@ -225,24 +232,28 @@ def read_study(path: Path, folder: Path | None = None) -> LoadedStudy:
     """Read a study from its file, and its methods from the table that it names or from `folder`. Raises BadInput."""
     name_of(path)
     file, change = rehearsal_of(path)
-    config = change(parse(Study, read_yaml(file), str(file)))
+    content, extends = read_extended(file)
+    config = change(parse(Study, content, str(file)))
     own = config.method_table
     table = file.parent / own if own else (folder or config_folder()) / "methods.yaml"
     known = load_methods(table)
     # In the order of the longest list, not of YAML's mappings: figures and tables follow it.
-    lists = [block.methods for task in config.tasks.values() for block in task.blocks]
+    lists = [names for task in config.tasks.values() for block in task.blocks for names in block.runs.values()]
     lists.sort(key=lambda names: (-len(names), names))
     wanted = list(dict.fromkeys(chain(*lists)))
     if unknown := [name for name in wanted if name not in known]:
         raise BadInput(f"{path}: tasks: method '{unknown[0]}' has no row in {table}")
     for task, chosen in config.tasks.items():
         dense = not config.model_of(task) and not (config.architecture and config.architecture.experts)
-        replaying = [name for name in chosen.methods if known[name].routing_replay]
+        replaying = [
+            (regime, name) for regime, names in chosen.runs.items() for name in names if known[name].routing_replay
+        ]
         if dense and replaying:
-            raise BadInput(f"{path}: tasks.{task}.methods: '{replaying[0]}' replays routing, which needs experts")
+            regime, name = replaying[0]
+            raise BadInput(f"{path}: tasks.{task}.runs.{regime}: '{name}' replays routing, which needs experts")
     claims = (folder or config_folder()) / "claims.yaml"
     claims = claims if claims.exists() else CONFIG / "claims.yaml"  # the papers claim the same everywhere
-    return LoadedStudy(path, file, config, table, {name: known[name] for name in wanted}, claims)
+    return LoadedStudy(path, file, extends, config, table, {name: known[name] for name in wanted}, claims)
 
 
 def in_words(count: int) -> str:

@@ -111,14 +111,14 @@ def small_index(index: IndexSpec) -> IndexSpec:
 
 
 def small_regime(regime: Regime) -> Regime:
-    return regime.model_copy(update={"rollouts": min(regime.rollouts, ROLLOUTS)})
+    return regime.model_copy(update={"rollouts": min(regime.rollouts, ROLLOUTS), "start": None})
 
 
 def small_block(block: TaskConfig | WithExperts, reference: str) -> dict[str, Any]:
     """The keys that a task and its block with experts share."""
+    first = block.regimes[0]
     return {
-        "regimes": block.regimes[:1],
-        "methods": (reference, *[method for method in block.methods if method != reference][:1]),
+        "runs": {first: (reference, *[method for method in block.runs[first] if method != reference][:1])},
         "warm_start": block.warm_start and fewer_steps(block.warm_start),
     }
 

@@ -42,18 +42,28 @@ class Evaluation(Record):
     seed: Seed = 0
 
 
-class WithExperts(Record):
+class Block(Record):
+    """Runs that start from one policy of a seed."""
+
+    runs: Annotated[dict[str, Annotated[tuple[str, ...], Field(min_length=1)]], Field(min_length=1)]
+    """The methods of each regime. Each of them has one run for every seed."""
+
+    @property
+    def regimes(self) -> list[str]:
+        """The regimes, those with most methods first. The order of the file's keys means nothing."""
+        return sorted(self.runs, key=lambda regime: (-len(self.runs[regime]), regime))
+
+
+class WithExperts(Block):
     """Runs of a task whose policy has experts, beside those of its dense policy."""
 
     experts: ExpertsConfig
-    regimes: Annotated[tuple[str, ...], Field(min_length=1)]
-    methods: Annotated[tuple[str, ...], Field(min_length=1)]
     warm_start: Supervised | None
     """Trains the policy that these runs start from, one for each seed."""
 
 
-class TaskConfig(Record):
-    """One task of a study. It runs each of its regimes with each of its methods, for every seed."""
+class TaskConfig(Block):
+    """One task of a study."""
 
     data: Data
     model: Model | None = None
@@ -62,8 +72,6 @@ class TaskConfig(Record):
     sampling: Sampling
     evaluation: Annotated[dict[Name, Evaluation], Field(min_length=1)]
     """How each benchmark is run, by name."""
-    regimes: Annotated[tuple[str, ...], Field(min_length=1)]
-    methods: Annotated[tuple[str, ...], Field(min_length=1)]
     moe: WithExperts | None = None
     """More runs, whose policy has experts."""
     warm_start: Supervised | None
@@ -72,8 +80,8 @@ class TaskConfig(Record):
     """Continues the warm start without RL, as a control. None: no such control."""
 
     @property
-    def blocks(self) -> list["TaskConfig | WithExperts"]:
-        """The blocks of the task. Each runs each of its regimes with each of its methods."""
+    def blocks(self) -> list[Block]:
+        """The runs from its dense policy, and those from its policy with experts."""
         return [self, *([self.moe] if self.moe else [])]
 
     @property
@@ -148,6 +156,13 @@ class Study(Record):
         return regimes
 
     @model_validator(mode="after")
+    def _starts_exist(self) -> "Study":
+        for name, regime in self.regimes.items():
+            if regime.start not in (None, *self.seeds):
+                raise ValueError(f"regimes.{name}.start: {regime.start} is not among seeds {list(self.seeds)}")
+        return self
+
+    @model_validator(mode="after")
     def _one_policy(self) -> "Study":
         if (self.architecture is None) == (self.model is None):
             raise ValueError("expected one of `architecture` and `model`")
@@ -184,15 +199,14 @@ class Study(Record):
                     )
         return self
 
-    def _check_block(self, block: TaskConfig | WithExperts, key: str) -> None:
-        for regime in block.regimes:
+    def _check_block(self, block: Block, key: str) -> None:
+        for regime, methods in block.runs.items():
             if regime not in self.regimes:
-                raise ValueError(f"{key}.regimes: '{regime}' is not among {sorted(self.regimes)}")
-        if self.reference not in block.methods:
-            raise ValueError(f"reference: '{self.reference}' is not among {key}.methods")
-        for part, names in (("regimes", block.regimes), ("methods", block.methods)):
-            if len(set(names)) < len(names):
-                raise ValueError(f"{key}.{part}: duplicate name in {list(names)}")
+                raise ValueError(f"{key}.runs: '{regime}' is not among regimes {sorted(self.regimes)}")
+            if self.reference not in methods:
+                raise ValueError(f"reference: '{self.reference}' is not among {key}.runs.{regime}")
+            if len(set(methods)) < len(methods):
+                raise ValueError(f"{key}.runs.{regime}: duplicate name in {list(methods)}")
 
     @model_validator(mode="after")
     def _regimes_of_experts_apart(self) -> "Study":

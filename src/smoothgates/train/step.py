@@ -4,6 +4,7 @@ Micro-batches, ranks and experts are hidden in `accumulate.py`: the step reads t
 """
 
 import math
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -11,6 +12,7 @@ from torch import Tensor
 from smoothgates.objective import group_advantages, policy_loss, step_denominator
 from smoothgates.objective.diagnostics import TokenTerms
 from smoothgates.rollout.collect import Actor, Rollout, collect
+from smoothgates.seeds import torch_stream
 from smoothgates.specs.train import Regime, TrainSpec
 from smoothgates.train.accumulate import accumulate, old_logprobs
 from smoothgates.train.context import RunContext
@@ -37,9 +39,17 @@ def sample_rollout(state: State, context: RunContext) -> Rollout:
 
     actor = Actor(context.sampler, context.text, context.task_setup)
     rollout = collect(actor, examples, spec.sampling.group, state.samples, score, engine.ranks)
+    if spec.regime.noise:
+        rollout = with_noise(rollout, spec, state.sampled)
     if spec.sampler.correction:
         rollout.metrics.update(correction_metrics(rollout, spec.sampler.correction))
     return rollout
+
+
+def with_noise(rollout: Rollout, spec: TrainSpec, sampled: int) -> Rollout:
+    """A rollout with noise on its old log-probabilities, drawn anew for each, of which `sampled` came before it."""
+    noise = torch.randn(rollout.old_logp.shape, generator=torch_stream(spec.seed, f"noise of rollout {sampled}"))
+    return replace(rollout, old_logp=rollout.old_logp + spec.regime.noise * noise)
 
 
 def epoch_orders(rows: int, regime: Regime, shuffle: torch.Generator) -> Tensor:

@@ -148,7 +148,7 @@ def test_a_new_seed_is_not_done_and_makes_the_tables_stale(made):
 
 
 def test_files_of_no_job_are_foreign(made):
-    made.edit("config/smoke.yaml", "methods: [grpo, erf]", "methods: [grpo]")
+    made.edit("config/smoke.yaml", "near: [grpo, erf]", "near: [grpo]")
     Path("results/smoke/notes.txt").write_text("mine")
     strays = {finding.path for finding in verify(made.study).findings if finding.is_stray}
     assert strays == {"results/smoke/notes.txt", *(str(path) for path in files() if "/erf/" in str(path))}

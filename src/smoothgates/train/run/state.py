@@ -56,6 +56,11 @@ class State:
     """Seconds since the end of the last rollout."""
     history: History = field(default_factory=History)
 
+    @property
+    def sampled(self) -> int:
+        """Rollouts sampled so far."""
+        return self.history.rollouts + len(self.waiting) + (self.rollout is not None)
+
     @classmethod
     def first(cls, engine: Engine, spec: TrainSpec) -> "State":
         """The state at the start of a run."""
