@@ -110,7 +110,7 @@ def test_a_verdict_has_its_numbers_and_the_files_behind_it(found):
     assert row["methods"] == ["erf", "grpo"]
     assert row["reported"]["policy"] == "Qwen2.5-7B-Instruct"
     updates = of(found, "gates_entropy_decay_avoided")
-    assert updates["files"][0] == "results/laptop/train/math/lag4/erf/seed0/metrics.parquet"
+    assert updates["files"][0] == "results/evidence/train/math/lag4/erf/seed0/metrics.parquet"
 
 
 def test_the_family_is_what_was_tested_and_the_counts_add_up(found):
