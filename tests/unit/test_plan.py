@@ -29,8 +29,8 @@ QWEN_7B = KNOWN["Qwen/Qwen2.5-7B-Instruct"]
 QWEN_30B = KNOWN["Qwen/Qwen3-30B-A3B-Base"]
 
 
-# Mean seconds a job of the laptop study of 153 runs took on two cores of a small server, its start included. Warm starts
-# have fewer updates since then: their seconds beyond the start, and the wall time, are scaled to that.
+# Mean seconds a job of the laptop study of 153 runs took on two cores of a small server, its start included. Warm
+# starts have fewer updates since then: their seconds beyond the start, and the wall time, are scaled to that.
 LAPTOP_SECONDS = {
     "prepare": 3.0,
     "warm_start": 13.6,

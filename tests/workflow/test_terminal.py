@@ -1,12 +1,14 @@
 """At a terminal: studies that are stopped, killed or started twice, and folders of any name."""
 
 import os
+import pty
 import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 
 import pytest
 
@@ -96,6 +98,33 @@ def test_checkout_and_study_may_be_in_folders_of_any_name(finished, tmp_path):
     moved.snakemake("--config", "study=meine Studien ü/mine.yaml", "--until", "gates")
     assert (folder / "results/mine/analysis/gates/catalogue.json").is_file()
     assert not list(tmp_path.rglob("PWNED"))
+
+
+def test_a_terminal_shows_a_bar_with_the_time_left(clone):
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "snakemake", "--profile", "workflow/profiles/local", "--cores", "1"]
+    arguments = [
+        "--config",
+        "study=smoke",
+        "--",
+        "results/smoke/gates/erf/check.json",
+        "results/smoke/gates/clip/check.json",
+    ]
+    subprocess.run([*command, *arguments], cwd=clone.folder, env=clone.environment, stderr=theirs, check=True)
+    os.close(theirs)
+    shown = read_all(ours).decode()
+    assert re.search(r"█+░+ +\d+%, 1 of 2 jobs, 0:\d\d so far, \d+:\d\d left", shown)
+    assert "100%, 2 of 2 jobs" in shown
+    assert "Finished jobid" not in shown
+
+
+def read_all(terminal: int) -> bytes:
+    found = b""
+    with suppress(OSError):  # how the other end of a terminal that has closed reads on Linux
+        while chunk := os.read(terminal, 1 << 16):
+            found += chunk
+    os.close(terminal)
+    return found
 
 
 @pytest.mark.parametrize("name", ["a {x}", "a:b"])

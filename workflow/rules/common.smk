@@ -44,8 +44,16 @@ try:
 except BadInput as error:
     refuse(str(error))
 
+
+def expected_seconds(rule, wildcards):
+    """What a job takes by the cost model of `plan`. Only the bar on a terminal asks, so the model is imported here."""
+    from smoothgates.ops.plan.plan import expected
+
+    return expected(STUDY)(JOBS.of(rule, wildcards)) if rule in JOBS.outputs else 0.0
+
+
 if workflow.is_main_process:
-    workflow.execute = watched(workflow, STUDY.name, STUDY.config.device)
+    workflow.execute = watched(workflow, STUDY.name, STUDY.config.device, expected_seconds)
     plan_one_at_a_time()
 
 LOGS, OUTPUTS, TASKS = JOBS.paths.logs, JOBS.outputs, STUDY.config.tasks

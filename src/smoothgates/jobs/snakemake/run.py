@@ -11,6 +11,7 @@ from snakemake.logging import logger
 
 from smoothgates.errors import BadInput
 from smoothgates.io.paths import Paths
+from smoothgates.jobs.snakemake.bar import Seconds, show_bar
 from smoothgates.jobs.snakemake.causes import Causes
 from smoothgates.jobs.snakemake.exclusive import alone
 from smoothgates.prefork.owner import serving
@@ -26,11 +27,12 @@ THREADS = [f"{name}_NUM_THREADS" for name in ("OMP", "GOTO", "OPENBLAS", "MKL", 
 """Environment variables that Snakemake sets to the number of threads of a job."""
 
 
-def watched(workflow, study: str, device: str = "cpu") -> Execute:
+def watched(workflow, study: str, device: str = "cpu", seconds: Seconds = lambda rule, wildcards: 1.0) -> Execute:
     """A replacement for the method `execute` of a Snakemake workflow.
 
     Only one process at a time may run the study. If jobs fail or stop, their causes are printed last. A dry run takes
-    no lock and prints what Snakemake prints. Jobs on this machine's CPUs are forks of one process.
+    no lock and prints what Snakemake prints. Jobs on this machine's CPUs are forks of one process. On a terminal a bar
+    shows how much is done, by the expected `seconds` of jobs.
     """
     execute, causes = workflow.execute, Causes()
 
@@ -43,6 +45,7 @@ def watched(workflow, study: str, device: str = "cpu") -> Execute:
             here = how["executor_plugin"].name == "local" and not workflow.deployment_settings.deployment_method
             with alone(study), serving(job_environment()) if here and device == "cpu" else nullcontext():
                 logger.addFilter(causes)
+                show_bar(workflow, seconds)
                 return execute(*args, **how)
         except MissingInputException as error:
             refuse(missing(str(error)))

@@ -2,7 +2,9 @@
 
 import os
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 from smoothgates.jobs.dag import Job, jobs_of
 from smoothgates.ops.plan.history import Estimate, History, finished, past_elsewhere, past_of, records_of
@@ -89,6 +91,13 @@ def estimated(
             elsewhere = past_elsewhere(study, machine)
     history = History(own, elsewhere)
     return [history.estimate(job, cost(load_of(job, study), machine)) for job in jobs]
+
+
+@cache
+def expected(study: LoadedStudy) -> Callable[[Job], float]:
+    """The seconds that the cost model alone expects of a job of the study, on the first machine with its device."""
+    _, machine = machine_for(None, study.config.device)
+    return lambda job: cost(load_of(job, study), machine).seconds
 
 
 def row(rule: str, jobs: list[Job], todo: list[bool], estimates: list[Estimate]) -> Row:
