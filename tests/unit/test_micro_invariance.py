@@ -34,7 +34,7 @@ from smoothgates.train.routing_replay import CHURN
 from smoothgates.train.step import epoch_orders, update
 
 METHODS = load_methods("config/methods.yaml")
-RATIOS = ("token", "sequence", "sequence_token")
+RATIOS = ("token", "sequence", "sequence_token", "product")
 AGGREGATIONS = ("sequence_mean", "token_mean", {"constant": 20})
 ROWS = 16
 LONGEST = 27
@@ -118,12 +118,14 @@ def test_the_compared_splits_differ_as_named(policy):
 
 
 def variants(gate):
-    """The gate with every ratio and aggregation, and the methods that use it with token weights or another ratio."""
+    """The gate with every ratio and aggregation, and the methods that use it with weights, a mask or another ratio."""
     rows = [method for method in METHODS.values() if method.gate == gate]
     scale = {key: getattr(rows[0], key) for key in ("tau", "clip", "half_width")}
     for ratio, aggregation in itertools.product(RATIOS, AGGREGATIONS):
         yield Method(gate=gate, ratio=ratio, aggregation=aggregation, **scale)
-    yield from (method for method in rows if method.weights or method.one_sided or method.ratio != "token")
+    yield from (
+        method for method in rows if method.weights or method.mask or method.one_sided or method.ratio != "token"
+    )
 
 
 USED = sorted({method.gate for method in METHODS.values()})
