@@ -13,7 +13,7 @@ import torch
 from rounding import APART, BACKWARD, ulps
 
 from smoothgates.distributed.ranks import Ranks
-from smoothgates.methods.method import Method
+from smoothgates.methods.method import Covariance, Method
 from smoothgates.methods.table import load_methods
 from smoothgates.objective import policy_loss
 from smoothgates.policy.decoder import Decoder
@@ -143,6 +143,20 @@ def test_splitting_an_update_changes_rounding_only(gate, policy):
         assert at_once[1].abs().max() > 0
         assert_same(made(policy, rollout, spec_of(method), shuffled), at_once, method)
         assert_same(made(policy, rollout, spec_of(method, way), shuffled), at_once, method)
+
+
+def test_an_update_takes_the_gradient_from_tokens_by_their_covariance(policy):
+    """All tokens in the window, some, and none."""
+    rollout, rows, plain = rollout_of(policy), torch.arange(ROWS), Method(gate="none")
+    gradients = []
+    for share, window in ((1.0, (-1e3, 1e3)), (0.2, (-1e3, 1e3)), (1.0, (1e3, 2e3))):
+        mask = Covariance(kind="covariance", share=share, window=window)
+        _, gradient = made(policy, rollout, spec_of(plain.model_copy(update={"mask": mask})), rows)
+        gradients.append(gradient)
+    all_lost, some_lost, none_lost = gradients
+    assert (all_lost == 0).all()
+    assert (some_lost - none_lost).abs().max() > 0
+    assert torch.equal(none_lost, made(policy, rollout, spec_of(plain), rows)[1])
 
 
 @pytest.mark.parametrize("way", WAYS)
