@@ -135,13 +135,18 @@ softsign: {gate: softsign, tau: [10, 12]}
 
 def batch(garbage: float = 0.0) -> dict[str, torch.Tensor]:
     """The batch, with `garbage` at every masked position; log π requires a gradient."""
-    mask = torch.tensor(MASK)
-    old = torch.tensor(OLD_LOGP, dtype=torch.float64)
-    logp = old + torch.tensor(LOG_RATIO, dtype=torch.float64)
-    logp, old = (t.where(mask.bool(), torch.tensor(garbage, dtype=torch.float64)) for t in (logp, old))
-    return {
-        "logp": logp.requires_grad_(),
-        "old_logp": old,
-        "advantage": torch.tensor(ADVANTAGE, dtype=torch.float64),
-        "mask": mask,
-    }
+    return made(OLD_LOGP, LOG_RATIO, MASK, ADVANTAGE, garbage)
+
+
+def made(old_logp: list, log_ratio: list, mask: list, advantage: list, garbage: float) -> dict[str, torch.Tensor]:
+    valid, double = torch.tensor(mask), torch.float64
+    old = torch.tensor(old_logp, dtype=double)
+    logp = old + torch.tensor(log_ratio, dtype=double)
+    logp, old = (t.where(valid.bool(), torch.tensor(garbage, dtype=double)) for t in (logp, old))
+    advantages = torch.tensor(advantage, dtype=double)
+    return {"logp": logp.requires_grad_(), "old_logp": old, "advantage": advantages, "mask": valid}
+
+
+def padded(rows: list) -> torch.Tensor:
+    """The numbers of rows of at most five tokens, with zeros behind them."""
+    return torch.tensor([[*row, *[0.0] * (5 - len(row))] for row in rows], dtype=torch.float64)

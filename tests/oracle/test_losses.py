@@ -8,7 +8,7 @@ import torch
 from smoothgates.objective import policy_loss, update_diagnostics
 from smoothgates.study import load_methods
 
-from .fixture import LOSSES, MEAN_WEIGHT, METHODS_YAML, NAN, batch
+from .fixture import LOSSES, MEAN_WEIGHT, METHODS_YAML, NAN, batch, padded
 
 
 @pytest.fixture(scope="module")
@@ -25,9 +25,7 @@ def test_loss_and_gradient_match_with_any_values_at_masked_positions(name, garba
     loss, _ = policy_loss(**tensors, method=methods[name])
     loss.backward()
     value, rows = LOSSES[name]
-    expected = torch.zeros(3, 5, dtype=torch.float64)
-    for i, row in enumerate(rows):
-        expected[i, : len(row)] = torch.tensor(row, dtype=torch.float64)
+    expected = padded(rows)
     assert loss.item() == pytest.approx(value, abs=1e-10)  # to the printed digits
     torch.testing.assert_close(tensors["logp"].grad, expected, atol=1e-8, rtol=0)
     assert (tensors["logp"].grad[tensors["mask"] == 0] == 0).all()

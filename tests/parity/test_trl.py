@@ -1,6 +1,7 @@
 """TRL's own loss code on random batches. Run by `make parity`, in .venv-scale.
 
-`GRPOTrainer._compute_loss` is called as it stands; only the log-probabilities that it asks a model for are given to it.
+`_compute_loss` of its trainers is called as it stands; only the log-probabilities that it asks a model for are given to
+it.
 """
 
 from collections import defaultdict
@@ -13,6 +14,7 @@ from smoothgates.methods.method import Method
 from smoothgates.objective import policy_loss
 
 trl = pytest.importorskip("trl", reason="TRL is not installed here: run `make parity`")
+from trl.experimental.gmpo.gmpo_trainer import GMPOTrainer  # noqa: E402
 from trl.trainer.grpo_trainer import GRPOTrainer  # noqa: E402
 
 LENGTH = 12
@@ -45,6 +47,15 @@ CASES = {
         Method(gate="cispo", clip=4, aggregation="token_mean"),
         {"loss_type": "cispo", "epsilon_high": 5.0},
     ),
+    "luspo": (
+        Method(gate="clip", clip=(2e-3, 2.5e-3), ratio="sequence", aggregation={"constant": 1}),
+        {"loss_type": "luspo", "importance_sampling_level": "sequence", "epsilon_low": 2e-3, "epsilon_high": 2.5e-3},
+    ),
+    "vespo": (Method(gate="gamma", ratio="product", aggregation="token_mean"), {"loss_type": "vespo"}),
+    "gmpo": (
+        Method(gate="clip", clip=(0.4, 0.4), ratio="geometric"),
+        {"loss_type": "gmpo", "epsilon_low": 0.4, "epsilon_high": 0.4},
+    ),
 }
 
 
@@ -61,8 +72,16 @@ def trainer(logp: torch.Tensor, settings: dict) -> SimpleNamespace:
         loss_type=settings["loss_type"],
         epsilon_low=settings.get("epsilon_low", 0.2),
         epsilon_high=settings.get("epsilon_high", 0.2),
+        get_gamma_weights=GRPOTrainer.get_gamma_weights,
         args=SimpleNamespace(
-            delta=None, sapo_temperature_pos=tau_pos, sapo_temperature_neg=tau_neg, steps_per_generation=1
+            delta=None,
+            sapo_temperature_pos=tau_pos,
+            sapo_temperature_neg=tau_neg,
+            vespo_k_pos=2.0,
+            vespo_lambda_pos=3.0,
+            vespo_k_neg=3.0,
+            vespo_lambda_neg=2.0,
+            steps_per_generation=1,
         ),
         use_vllm=False,
         model=SimpleNamespace(training=True),
@@ -89,6 +108,7 @@ def random_batch(seed: int, dtype: torch.dtype):
 @pytest.mark.parametrize("case", CASES)
 def test_loss_and_gradient_are_trls(case, dtype):
     method, settings = CASES[case]
+    peer = GMPOTrainer if case == "gmpo" else GRPOTrainer
     for seed in range(40):
         logp, old, advantage, mask = random_batch(seed, dtype)
         theirs = logp.clone().requires_grad_()
@@ -102,7 +122,7 @@ def test_loss_and_gradient_are_trls(case, dtype):
             "old_per_token_logps": old,
             "num_items_in_batch": mask.sum(),
         }
-        expected = GRPOTrainer._compute_loss(trainer(theirs, settings), None, inputs)
+        expected = peer._compute_loss(trainer(theirs, settings), None, inputs)
         expected.backward()
 
         ours = logp.clone().requires_grad_()

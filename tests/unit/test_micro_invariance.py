@@ -13,7 +13,7 @@ import torch
 from rounding import APART, BACKWARD, ulps
 
 from smoothgates.distributed.ranks import Ranks
-from smoothgates.methods.method import Method
+from smoothgates.methods.method import Covariance, Method
 from smoothgates.methods.table import load_methods
 from smoothgates.objective import policy_loss
 from smoothgates.policy.decoder import Decoder
@@ -34,7 +34,7 @@ from smoothgates.train.routing_replay import CHURN
 from smoothgates.train.step import epoch_orders, update
 
 METHODS = load_methods("config/methods.yaml")
-RATIOS = ("token", "sequence", "sequence_token")
+RATIOS = ("token", "sequence", "sequence_token", "product")
 AGGREGATIONS = ("sequence_mean", "token_mean", {"constant": 20})
 ROWS = 16
 LONGEST = 27
@@ -118,12 +118,14 @@ def test_the_compared_splits_differ_as_named(policy):
 
 
 def variants(gate):
-    """The gate with every ratio and aggregation, and the methods that use it with token weights or another ratio."""
+    """The gate with every ratio and aggregation, and the methods that use it with weights, a mask or another ratio."""
     rows = [method for method in METHODS.values() if method.gate == gate]
     scale = {key: getattr(rows[0], key) for key in ("tau", "clip", "half_width")}
     for ratio, aggregation in itertools.product(RATIOS, AGGREGATIONS):
         yield Method(gate=gate, ratio=ratio, aggregation=aggregation, **scale)
-    yield from (method for method in rows if method.weights or method.one_sided or method.ratio != "token")
+    yield from (
+        method for method in rows if method.weights or method.mask or method.one_sided or method.ratio != "token"
+    )
 
 
 USED = sorted({method.gate for method in METHODS.values()})
@@ -141,6 +143,20 @@ def test_splitting_an_update_changes_rounding_only(gate, policy):
         assert at_once[1].abs().max() > 0
         assert_same(made(policy, rollout, spec_of(method), shuffled), at_once, method)
         assert_same(made(policy, rollout, spec_of(method, way), shuffled), at_once, method)
+
+
+def test_an_update_takes_the_gradient_from_tokens_by_their_covariance(policy):
+    """All tokens in the window, some, and none."""
+    rollout, rows, plain = rollout_of(policy), torch.arange(ROWS), Method(gate="none")
+    gradients = []
+    for share, window in ((1.0, (-1e3, 1e3)), (0.2, (-1e3, 1e3)), (1.0, (1e3, 2e3))):
+        mask = Covariance(kind="covariance", share=share, window=window)
+        _, gradient = made(policy, rollout, spec_of(plain.model_copy(update={"mask": mask})), rows)
+        gradients.append(gradient)
+    all_lost, some_lost, none_lost = gradients
+    assert (all_lost == 0).all()
+    assert (some_lost - none_lost).abs().max() > 0
+    assert torch.equal(none_lost, made(policy, rollout, spec_of(plain), rows)[1])
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -69,7 +69,7 @@ def _failures(gate: Gate, scale: float, positive: bool) -> dict[str, float]:
     peak[at_one] &= (weight[at_one] - 1).abs() < tolerance
     monotone = torch.cat([-steps[:at_one], steps[at_one:]]) < tolerance
     distant = torch.tensor([1e6, 1e9, 1e12], dtype=torch.float64)
-    far = gate.phi(distant, scale, positive)
+    far = gate.phi(distant, scale, positive).abs()
     vanishing = torch.stack([far[0] >= far[1], far[1] >= far[2], far[2] < 1e-6])
 
     holds = {

@@ -82,7 +82,8 @@ _HEAD = """# Gates
 
 `make docs` writes this table from the gate files. Conditions (i) to (iv) are those of 2602.19345, section 4, checked
 numerically for both signs of the advantage: f is C¹; f′ has its maximum, 1, at r = 1; f′ never rises outwards;
-φ(r) = r·f′(r) vanishes as r → ∞. The half-width is the distance |r − 1| at which f′ is ½.
+φ(r) = r·f′(r) vanishes as r → ∞. The half-width is the smallest distance |r − 1|
+at which f′ falls to ½, for either sign.
 
 A method with `one_sided: true` applies its smooth gate only where the PPO clip acts: for r > 1 when Â > 0 and for r < 1
 when Â ≤ 0. Elsewhere f′ = 1.

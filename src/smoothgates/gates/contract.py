@@ -33,7 +33,7 @@ def check_contract(gate: Gate) -> None:
             case = Case(gate, scale, positive)
             case.check_numbers()
             case.check_derivative()
-            case.check_half_width()
+        check_half_width(gate, scale)
         check_elementwise(gate, scale)
         check_both(gate, scale)
     if gate.parameter == "tau":
@@ -84,21 +84,6 @@ class Case:
             what = f"weight is not the derivative of value, which rises by {rise[worst]:.6g}"
             self.fail(what, between[worst], middle[worst])
 
-    def check_half_width(self) -> None:
-        """f′ falls through ½ at the half-width, above or below r = 1."""
-        width = self.width()
-        if width == math.inf:
-            ratio, weight = grid(), self.of("weight", grid())
-            if (weight < 0.5).any():
-                self.fail("half_width is infinite", ratio[weight < 0.5][0], weight[weight < 0.5][0])
-            return
-        sides = torch.tensor([1.0, -1.0] if width < 1 else [1.0], dtype=torch.float64)
-        inside, outside = (self.of("weight", 1 + sides * width * share) for share in (0.999, 1.001))
-        falls = (inside >= 0.5) & (outside <= 0.5)
-        # For Â ≤ 0 a gate may act below 1 only, and there are no ratios below 0.
-        if not falls.any() and (self.positive or width < 1):
-            self.fail(f"half_width is {width:.6g}, but weight is not ½ there", 1 + sides[-1] * width, inside[-1])
-
     def width(self) -> float:
         """Return the half-width; fail unless it is a positive number."""
         try:
@@ -132,6 +117,30 @@ def evaluate(case: Case, name: str, ratio: Tensor, scale: Tensor | float, positi
     if not found.isfinite().all():
         case.fail(f"{name} is not finite in {ratio.dtype}", ratio[~found.isfinite()][0])
     return found
+
+
+def check_half_width(gate: Gate, scale: float) -> None:
+    """f′ falls through ½ at the half-width, for one sign of Â at least, and nowhere nearer to r = 1."""
+    cases = [Case(gate, scale, positive) for positive in (True, False)]
+    width = cases[0].width()
+    # There are no ratios below 0.
+    sides = torch.tensor([1.0, -1.0] if width < 1 else [1.0], dtype=torch.float64)
+    if width != math.inf:
+        inside, outside = ([case.of("weight", 1 + sides * width * share) for case in cases] for share in (0.999, 1.001))
+        if not any(((a >= 0.5) & (b <= 0.5)).any() for a, b in zip(inside, outside, strict=True)):
+            what = f"half_width is {width:.6g}, but weight is not ½ there"
+            cases[0].fail(what, 1 + sides[-1] * width, inside[0][-1])
+    ratio = grid()
+    ratio = ratio[(ratio - 1).abs() < 0.999 * width]
+    for case in cases:
+        weight = case.of("weight", ratio)
+        if (weight < 0.5).any():
+            what = (
+                "half_width is infinite"
+                if width == math.inf
+                else f"half_width is {width:.6g}, but weight falls to ½ before"
+            )
+            case.fail(what, ratio[weight < 0.5][0], weight[weight < 0.5][0])
 
 
 def check_elementwise(gate: Gate, scale: float) -> None:

@@ -20,6 +20,6 @@ GATE = Gate(
     source="dual-clip PPO (1912.09729, eq 5)",
     parameter="clip",
     **from_both(both),
-    half_width=lambda epsilon: epsilon,
+    half_width=lambda epsilon: min(epsilon, CEILING - 1),
     admissible=False,
 )

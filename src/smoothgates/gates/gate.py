@@ -45,7 +45,7 @@ class Gate:
     value: Elementwise
     weight: Elementwise
     half_width: Callable[[float], float]
-    """From a scale, the distance |r − 1| at which f′ has fallen to ½ on the side where the gate acts."""
+    """From a scale, the smallest distance |r − 1| at which f′ falls to ½, for either sign of Â."""
     admissible: bool
     """Whether the gate claims the four conditions of 2602.19345, section 4 (contract.py checks the claim)."""
     detached: bool = False

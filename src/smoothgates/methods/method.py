@@ -1,4 +1,4 @@
-"""A method: one row of config/methods.yaml, composed of gate × ratio × weights × advantage × aggregation."""
+"""A method: one row of config/methods.yaml, composed of gate × ratio × weights × mask × advantage × aggregation."""
 
 from typing import Annotated, Literal
 
@@ -46,8 +46,36 @@ class AdvantageReweighting(Record):
 Weights = Annotated[GrpoSg | AdvantageReweighting, Field(discriminator="kind")]
 
 
+class Divergence(Record):
+    """DPPO's masks (2602.04879): no gradient where π has moved too far already, in the direction of Â."""
+
+    kind: Literal["tv", "kl"]
+    """Total variation |π − π_old| or KL(π_old ‖ π), both of two events: this token or any other."""
+    bound: Pair
+    """The largest divergence, [when π falls and Â ≤ 0, when π rises and Â > 0], or one number for both."""
+
+
+class Covariance(Record):
+    """Clip-Cov (2505.22617): a few random tokens with a high covariance of log π and Â have no gradient."""
+
+    kind: Literal["covariance"]
+    share: Annotated[float, Field(gt=0, le=1)]
+    """How many of an update's tokens."""
+    window: Annotated[tuple[float, float], BeforeValidator(_pair)]
+    """The covariances to choose from, [above, below]."""
+
+    @model_validator(mode="after")
+    def _window_is_open(self) -> "Covariance":
+        if not self.window[0] < self.window[1]:
+            raise ValueError(f"window: expected a lower bound and a larger one, got {list(self.window)}")
+        return self
+
+
+Mask = Annotated[Divergence | Covariance, Field(discriminator="kind")]
+
+
 class Constant(Record):
-    """Divide by sequences × this constant (Dr. GRPO: the longest completion allowed)."""
+    """Divide by sequences × this constant (Dr. GRPO: the longest completion allowed; LUSPO: 1)."""
 
     constant: Tokens
 
@@ -65,10 +93,13 @@ class Method(Record):
     """The distance |r − 1| at which f′ = ½, in the same order; given instead of `tau`."""
     clip: Pair | None = None
     """Distance of the clip's bounds from 1, [below, above]."""
-    ratio: Literal["token", "sequence", "sequence_token"] = "token"
-    """One ratio a token, one a sequence (GSPO), or GSPO-token."""
+    ratio: Literal["token", "sequence", "sequence_token", "product", "geometric"] = "token"
+    """One ratio a token, one a sequence (GSPO), GSPO-token, the product of a sequence's ratios (VESPO), or the
+    geometric mean of its clipped ratios (GMPO; `clip` then bounds log r)."""
     weights: Annotated[Weights | None, BeforeValidator(_none)] = None
     """Token weights by probability, or none."""
+    mask: Annotated[Mask | None, BeforeValidator(_none)] = None
+    """Which tokens lose their gradient for another reason than their ratio, or none."""
     advantage: Literal["zscore", "centered"] = "zscore"
     """Within the group: (R − mean)/std, or R − mean."""
     aggregation: Literal["sequence_mean", "token_mean"] | Constant = "sequence_mean"
@@ -89,6 +120,8 @@ class Method(Record):
             raise ValueError(f"gate '{self.gate}' takes {expected}, got {', '.join(sorted(given)) or 'no scale'}")
         if self.one_sided and parameter != "tau":
             raise ValueError(f"one_sided: expected a smooth gate, which takes `tau`, got gate '{self.gate}'")
+        if self.ratio == "geometric" and (self.gate != "clip" or (self.weights and self.weights.placement == "inside")):
+            raise ValueError("ratio 'geometric': expected gate 'clip' and no weights inside it")
         return self
 
     def applied_gate(self) -> Gate:

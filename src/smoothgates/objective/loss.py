@@ -13,7 +13,8 @@ from torch.autograd.function import once_differentiable
 
 from smoothgates.objective.aggregate import denominator_of, share_denominator
 from smoothgates.objective.diagnostics import TokenTerms
-from smoothgates.objective.ratio import clamped_log_ratio, importance_ratio
+from smoothgates.objective.masks import divergence_mask
+from smoothgates.objective.ratio import clamped_log_ratio, geometric_mean, importance_ratio
 from smoothgates.objective.weights import token_weights
 
 if TYPE_CHECKING:
@@ -71,11 +72,17 @@ def policy_loss(
         if argument.shape[1] < advantage.shape[1]:
             argument = argument.expand_as(advantage)  # a gate gives one result for each ratio
         gate, positive = method.applied_gate(), advantage > 0
+        keep = None
+        if method.mask is not None and method.mask.kind != "covariance":
+            keep = divergence_mask(log_ratio, old_logp, positive, method.mask)
+            factor *= keep
         scale = gate_scale(method, positive, argument)
         if gate.detached:
             weight = gate.weight(argument, scale, positive)
         else:
             f, weight = gate.value_and_weight(argument, scale, positive)
+            if method.ratio == "geometric":
+                f = argument = geometric_mean(f, length)
             value = total(factor, f)  # what the papers print: f(r)·Â
         slope = factor.mul_(argument).mul_(weight)
         if method.ratio == "sequence":
@@ -85,6 +92,8 @@ def policy_loss(
             slope *= inside
         if gate.detached:
             value = total(slope, logp.nan_to_num(0, 0, 0))
+        if keep is not None:
+            weight = weight * keep
         terms = TokenTerms(log_ratio, argument, weight, advantage, valid, inside)
     loss: Tensor = KnownSlope.apply(logp, value, slope)  # type: ignore[no-untyped-call]
     return loss, terms

@@ -1,4 +1,4 @@
-"""Importance ratios r = π/π_old: per token, or one per sequence (GSPO)."""
+"""Importance ratios r = π/π_old: per token, or one per sequence (GSPO, VESPO, GMPO)."""
 
 from torch import Tensor
 
@@ -25,8 +25,23 @@ def importance_ratio(log_ratio: Tensor, length: Tensor, level: str) -> Tensor:
 
     `token`: exp(log r_it), (B, T). `sequence` and `sequence_token`: s_i = exp(mean_t log r_it), (B, 1), for every token
     of the row (GSPO, 2507.18071, eq 7 and 14). The last two have the same value, but combine advantages with the
-    gradient differently.
+    gradient differently. `product`: Π_t r_it, (B, 1), the ratio of the whole sequence (VESPO, 2602.10693; TOPR,
+    2503.14286), with its logarithm within ±20. `geometric`: 1 + log r_it, (B, T), what the gate of GMPO (2507.20673)
+    takes in place of a ratio.
     """
     if level == "token":
         return log_ratio.exp()
-    return (log_ratio.sum(dim=1, keepdim=True) / length.clamp(min=1)).exp()
+    if level == "geometric":
+        return log_ratio + 1
+    total = log_ratio.sum(dim=1, keepdim=True)
+    if level == "product":
+        return total.clamp_(-LOG_RATIO_LIMIT, LOG_RATIO_LIMIT).exp_()
+    return (total / length.clamp(min=1)).exp()
+
+
+def geometric_mean(gated: Tensor, length: Tensor) -> Tensor:
+    """Return GMPO's ratio of each row, exp(mean_t (f − 1)), (B, 1), of the gated 1 + log r_it (B, T); 1 where masked.
+
+    With the clip as gate, f − 1 is log r_it clipped to ±ε: the geometric mean of clipped ratios (2507.20673, eq 4).
+    """
+    return importance_ratio(gated - 1, length, "sequence")

@@ -47,9 +47,10 @@ def token_weights(logp: Tensor, old_logp: Tensor, method: "Method") -> Tensor | 
     if method.weights is None:
         return None
     if method.weights.kind == "ar":
-        return advantage_reweighting(_probability(old_logp), method.weights.alpha)
-    return grpo_sg(_probability(logp), method.weights.reading)
+        return advantage_reweighting(probability(old_logp), method.weights.alpha)
+    return grpo_sg(probability(logp), method.weights.reading)
 
 
-def _probability(logp: Tensor) -> Tensor:
+def probability(logp: Tensor) -> Tensor:
+    """Return π of log π, any shape; finite even where log π is not."""
     return logp.nan_to_num(nan=0.0).clamp_(max=0).exp_()

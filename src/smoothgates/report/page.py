@@ -103,8 +103,9 @@ def describe(method: Method) -> dict[str, str]:
     if method.weights is not None:
         weights = " ".join(f"{key} {value}" for key, value in method.weights.model_dump().items() if key != "kind")
         weights = f"{method.weights.kind}: {weights}"
+    mask = ", ".join(f"{key} {value}" for key, value in method.mask.model_dump().items()) if method.mask else ""
     return {
-        "gate": method.gate + (", one-sided" if method.one_sided else ""),
+        "gate": method.gate + (", one-sided" if method.one_sided else "") + (f"; mask: {mask}" if mask else ""),
         "scale": scale,
         "ratio": method.ratio.replace("_", " ") + (", routes replayed" if method.routing_replay else ""),
         "weights": weights,

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from smoothgates.objective import group_advantages, policy_loss, step_denominator
 from smoothgates.objective.diagnostics import TokenTerms
+from smoothgates.objective.masks import covariance_mask
 from smoothgates.rollout.collect import Actor, Rollout, collect
 from smoothgates.seeds import torch_stream
 from smoothgates.specs.train import Regime, TrainSpec
@@ -71,6 +72,11 @@ def update(engine: Engine, rollout: Rollout, rows: Tensor, spec: TrainSpec, upda
     advantage = group_advantages(rollout.rewards, method.advantage).flatten()[rollout.rows].unsqueeze(1)
     if spec.sampler.correction:
         advantage = advantage * correction_weights(rollout, spec.sampler.correction)
+    if method.mask is not None and method.mask.kind == "covariance":
+        valid = torch.zeros_like(rollout.mask)
+        valid[rows] = rollout.mask[rows]
+        choice = torch_stream(spec.seed, f"covariance {updates_before}")
+        advantage = advantage * covariance_mask(rollout.old_logp, advantage, valid, method.mask, choice)
     # Completions of groups without variance are not trained on, but they count here: their gradient is zero.
     denominator = step_denominator(rollout.sampled, method).item() / spec.regime.minibatches
 
