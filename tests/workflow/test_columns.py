@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 PAGE = Path("docs/metrics.md").read_text()
-OPTIONAL = {"routing_churn", "routing_drift", "correction_mean", "correction_capped"}
-"""Columns of policies with experts (test_moe.py), and of runs with `sampler.correction`."""
+OPTIONAL = {"routing_churn", "routing_drift", "correction_mean", "correction_capped", "answer_reward", "format_reward"}
+"""Columns of policies with experts (test_moe.py), of runs with `sampler.correction`, and of rewards with a format."""
 
 
 def section(title: str) -> str:
