@@ -1,6 +1,7 @@
 """Costs of the loss and its diagnostics, counted in operations as times depend on the machine; their values."""
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -119,7 +120,7 @@ def test_the_histogram_counts_each_token_once(batch):
     found = update_diagnostics(terms)
     lr = terms.log_ratio[mask]
     edges = [-math.inf, *(-edge for edge in reversed(BINS)), *BINS, math.inf]
-    expected = [((lr >= low) & (lr < high)).double().mean().item() for low, high in zip(edges, edges[1:])]
+    expected = [((lr >= low) & (lr < high)).double().mean().item() for low, high in pairwise(edges)]
     shares = [found[f"log_ratio_bin{i}"].item() for i in range(len(edges) - 1)]
     assert shares == pytest.approx(expected, abs=1e-6)
     assert sum(shares) == pytest.approx(1)
