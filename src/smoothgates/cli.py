@@ -188,9 +188,11 @@ def score(
     reward: Annotated[str, typer.Option(help="A reward of the task.")] = "answer",
 ) -> None:
     """Judge completions of any model with the rewards that training uses."""
+    from smoothgates.evaluate.summary import summary
     from smoothgates.stages import score as stage
 
-    stage.run(task, reward, source, out)
+    if lines := summary(stage.run(task, reward, source, out)):
+        typer.echo(lines)
 
 
 @app.command()

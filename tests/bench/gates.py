@@ -12,7 +12,7 @@ from torch.utils._pytree import tree_leaves
 from smoothgates.distributed.ranks import Ranks
 from smoothgates.methods.method import Method
 from smoothgates.methods.table import load_methods
-from smoothgates.objective import policy_loss, update_diagnostics
+from smoothgates.objective import policy_loss, sequence_diagnostics, update_diagnostics
 from smoothgates.objective.loss import gate_scale
 from smoothgates.policy.decoder import Decoder
 from smoothgates.seeds import torch_stream
@@ -23,8 +23,8 @@ from smoothgates.train.engine.torch_engine import TorchEngine
 from .harness import Row, alternate, clock, device, summary
 
 PLAIN = "plain policy gradient"
-UPDATE, PROMPT, WIDTH = 64, 22, 32
-"""An update of the laptop study: its rows, and tokens of their prompts and completions."""
+UPDATE, GROUP, PROMPT, WIDTH = 64, 8, 22, 32
+"""An update of the laptop study: its rows, those of each prompt, and tokens of their prompts and completions."""
 
 
 def measure(rows: int = 64, tokens: int = 1024, repeats: int = 15) -> Iterator[Row]:
@@ -90,6 +90,7 @@ def full(logp: Tensor, old: Tensor, advantage: Tensor, mask: Tensor, method: Met
     """A method with them."""
     loss, terms = policy_loss(logp, old, advantage, mask, method, len(logp))
     update_diagnostics(terms)
+    sequence_diagnostics(terms, torch.arange(len(old), device=old.device) // GROUP, len(old) // GROUP, method)
     torch.autograd.grad(loss, logp)
 
 

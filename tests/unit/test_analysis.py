@@ -25,6 +25,7 @@ from smoothgates.analysis.statistics import (
 )
 from smoothgates.report.findings import findings
 from smoothgates.report.tables import answers_table
+from smoothgates.report.text import as_text
 
 numbers = st.lists(
     st.integers(-64, 64).map(lambda n: n / 64), min_size=2, max_size=8
@@ -266,6 +267,8 @@ def test_a_policy_that_stopped_searching_is_shown():
     runs = pd.DataFrame(
         [{**common, "task": t, "method": m, "replies": r, "no_search": without} for t, m, r, without in rows]
     )
-    table = answers_table(runs, ["grpo", "sapo"]).set_index(["task", "method"])["no search %"]
-    assert table["toolqa", "sapo"] == "100.0"
-    assert table["math", "grpo"] == "–"
+    table = answers_table(runs, ["grpo", "sapo"])
+    assert table["no_search"].isna().tolist() == [False, False, True]
+    shown = as_text("answers", table).set_index(["task", "method"])["no search %"]
+    assert shown["toolqa", "sapo"] == "100.0"
+    assert shown["math", "grpo"] == "–"

@@ -1,6 +1,7 @@
 """Costs of the loss and its diagnostics, counted in operations as times depend on the machine; their values."""
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -8,8 +9,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from smoothgates.methods.method import Method
 from smoothgates.methods.table import load_methods
-from smoothgates.objective import policy_loss, update_diagnostics
-from smoothgates.objective.diagnostics import QUANTILES
+from smoothgates.objective import policy_loss, sequence_diagnostics, update_diagnostics
+from smoothgates.objective.diagnostics import BINS, QUANTILES
 from smoothgates.objective.loss import gate_scale
 
 METHODS = load_methods("config/methods.yaml")
@@ -77,6 +78,7 @@ def test_diagnostics_sort_once_and_select_nothing(batch):
     _, terms = policy_loss(*batch, METHODS["grpo"])
     with Operations() as used:
         update_diagnostics(terms)
+        sequence_diagnostics(terms, torch.arange(ROWS) // 2, ROWS // 2, METHODS["grpo"])
     assert used.names.count("sort") == 1
     assert not SLOW & set(used.names)
 
@@ -110,3 +112,52 @@ def test_diagnostics_are_what_their_definitions_say(name, signs, batch):
             expected |= {"kl": (lr.exp() - 1 - lr).mean(), "log_ratio_max": lr.abs().max() if len(lr) else 0.0}
         expected = {key + suffix: float(value) for key, value in expected.items()}
         assert {key: found[key].item() for key in expected} == pytest.approx(expected, rel=1e-6, abs=1e-6, nan_ok=True)
+
+
+def test_the_histogram_counts_each_token_once(batch):
+    logp, old, advantage, mask = batch
+    _, terms = policy_loss(logp, old, advantage, mask, METHODS["grpo"])
+    found = update_diagnostics(terms)
+    lr = terms.log_ratio[mask]
+    edges = [-math.inf, *(-edge for edge in reversed(BINS)), *BINS, math.inf]
+    expected = [((lr >= low) & (lr < high)).double().mean().item() for low, high in pairwise(edges)]
+    shares = [found[f"log_ratio_bin{i}"].item() for i in range(len(edges) - 1)]
+    assert shares == pytest.approx(expected, abs=1e-6)
+    assert sum(shares) == pytest.approx(1)
+    _, terms = policy_loss(old, old, advantage, mask, METHODS["grpo"])
+    assert update_diagnostics(terms)[f"log_ratio_bin{len(BINS)}"] == 1
+
+
+@pytest.mark.parametrize("name", ["grpo", "gspo", "sapo", "erf_one_sided", "grpo_sg_inside"])
+def test_sequences_are_summarised_as_their_definitions_say(name, batch):
+    """Computed again row by row. One row has no token, and one prompt no row."""
+    logp, old, advantage, mask = batch
+    mask = mask.clone()
+    mask[4] = False
+    prompt, method = torch.tensor([0, 2, 0, 2, 3, 3]), METHODS[name]
+    _, terms = policy_loss(logp, old, advantage, mask, method)
+    found = sequence_diagnostics(terms, prompt, 5, method)
+    gate, by_prompt, rows = method.applied_gate(), {}, []
+    for i, chosen in enumerate(mask):
+        if not chosen.any():
+            continue
+        lr, weight = (getattr(terms, key).expand(ROWS, TOKENS)[i, chosen].double() for key in ("log_ratio", "weight"))
+        by_prompt.setdefault(int(prompt[i]), []).append(weight)
+        positive = advantage[i : i + 1] > 0
+        scale = gate_scale(method, positive, weight)
+        gap = (weight.mean() - gate.weight(lr.mean().exp()[None], scale, positive)[0]).abs()
+        variance = lr.var(unbiased=False)
+        rows.append((variance.item(), gap.item(), float(gap <= scale[0] ** 2 / 4 * variance + 1e-6)))
+    expected = [math.fsum(torch.cat(own).mean().item() for own in by_prompt.values()) / 3]
+    expected += [math.fsum(values) / 5 for values in zip(*rows)]
+    if name != "sapo":
+        expected[-1] = math.nan
+    assert [value.item() for value in found.values()] == pytest.approx(expected, rel=1e-5, abs=1e-6, nan_ok=True)
+
+
+def test_without_a_token_there_is_nothing_to_summarise(batch):
+    logp, old, advantage, mask = batch
+    _, terms = policy_loss(logp, old, advantage, mask & False, METHODS["sapo"])
+    found = sequence_diagnostics(terms, torch.zeros(ROWS, dtype=torch.long), 1, METHODS["sapo"])
+    assert all(value.isnan() for value in found.values())
+    assert update_diagnostics(terms)["log_ratio_bin0"].isnan()

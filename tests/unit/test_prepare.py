@@ -95,7 +95,7 @@ class TestStandIns:
             manifest = load_json(out)
             sources = {part.source for part in (*chosen.data.train, *chosen.data.benchmarks.values())}
             assert made_up([manifest]) == sorted(sources)
-            assert data_table([manifest])["source"].str.endswith("(stand-in rows)").all()
+            assert (data_table([manifest])["origin"] == "stand-in rows").all()
             for evaluation in chosen.evaluation.values():
                 assert evaluation.final.problems <= min(o["benchmark"] for o in manifest["overlap"].values())
         corpora = [Path(path) for index in study.config.indexes.values() for path in index.corpus]

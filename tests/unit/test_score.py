@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from smoothgates.errors import BadInput, TryAgain
 from smoothgates.evaluate import completions, score_file
+from smoothgates.evaluate.summary import summary, wilson
 from smoothgates.stages import score
 from smoothgates.tasks.task import Verdict
 
@@ -160,6 +161,24 @@ def test_an_unknown_name_is_reported_with_the_known_ones(tmp_path):
     assert read(source) == [RIGHT]
 
 
+def test_a_summary_counts_old_and_new_verdicts_and_its_interval_is_wilsons(tmp_path):
+    stats = pytest.importorskip("scipy.stats")
+    out, part = tmp_path / "out.jsonl", f"<answer>{GOLD.replace('knave', 'knight')}</answer>"
+    texts = [RIGHT["completion"]] * 3 + [part] * 4 + ["?"] * 2
+    rows = [RIGHT | {"id": i, "completion": text} for i, text in enumerate(texts)]
+    rows.append(RIGHT | {"id": "cut", "truncated": True})
+    reasons = {"correct": 3, "wrong": 4, "unparsable": 2, "truncated": 1}
+    for _ in range(2):
+        assert score.run("logic", "answer", write(tmp_path / "in.jsonl", rows), out) == reasons
+    said, counts = summary(reasons).splitlines()
+    assert said == "accuracy 30.0 %, 95 % interval 10.8 to 60.3 % (Wilson), n = 10"
+    assert counts == "correct 3, wrong 4, unparsable 2, truncated 1"
+    for count, n in [(0, 1), (1, 1), (3, 10), (500, 1319)]:
+        expected = stats.binomtest(count, n).proportion_ci(0.95, method="wilson")
+        assert wilson(count, n) == pytest.approx((expected.low, expected.high), abs=1e-9)
+    assert summary({}) == ""
+
+
 def test_an_empty_file_has_no_verdicts_and_blank_lines_are_no_rows(tmp_path):
     source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     source.write_text("")
@@ -281,7 +300,12 @@ def test_a_pipe_is_judged_like_a_file(tmp_path, name):
         if isinstance(name, Path):
             name.write_bytes(source.read_bytes())
         said, _ = process.communicate(source.read_text())
-        assert (process.returncode, said) == (0, f"{out}: 300 verdicts, {new} of them new\n")
+        assert process.returncode == 0
+        assert said.splitlines() == [
+            f"{out}: 300 verdicts, {new} of them new",
+            "accuracy 0.0 %, 95 % interval 0.0 to 1.3 % (Wilson), n = 300",
+            "unparsable 300",
+        ]
     assert out.read_bytes() == (tmp_path / "straight.jsonl").read_bytes()
 
 

@@ -168,6 +168,22 @@ def test_a_rollout_without_signal_makes_no_update_but_logs_its_metrics(policy, t
     assert history.updates[0].keys() == run(policy, tokenizer, problems, spec()).updates[0].keys()
 
 
+def test_the_reward_for_the_format_is_logged_apart(policy, tokenizer, problems):
+    parts = itertools.cycle([(1.0, 0.5), (0.0, 1.0), (0.0, 0.0)])
+
+    def judge(text, example, cut):
+        answer, form = next(parts)
+        return Verdict(answer + form, {"answer": answer, "format": form}, None, "wrong")
+
+    chosen, setup = spec(), dataclasses.replace(load_task_setup("math", PROTOCOL), judge=each(judge))
+    state = State.first(engine_of(policy, chosen), chosen)
+    train(state, RunContext(chosen, TorchSampler(policy), compact_text(tokenizer), setup, problems))
+    for row in state.history.updates:
+        assert row["answer_reward"] + row["format_reward"] == pytest.approx(row["reward"])
+        assert row["answer_reward"] < row["format_reward"]
+    assert "answer_reward" not in run(policy, tokenizer, problems, spec()).updates[0]
+
+
 def test_divergence_is_a_result(policy, tokenizer, problems):
     before = [p.clone() for p in policy.parameters()]
     chosen = spec(Method(gate="none"))

@@ -37,8 +37,8 @@ def results(spec: AnalyseSpec, score, updates=None) -> Results:
                 final = {"score": score(task, regime, method, seed), "drawdown": 0.0, "mean_eur": 0.5}
                 runs += [{**keys, "benchmark": b, "sampling_error": 0.005, **final} for b in arms.benchmarks]
                 for update in range(8):
-                    row = {"rollout": float(update // 2 + 1), "reward": 0.5, "attenuated": 0.01, "eur": 0.5}
-                    row |= {"policy_entropy": 1.0 + 0.01 * update, "grad_norm": 1.0}
+                    row = {"rollout": float(update // 2 + 1), "reward": 0.5, "attenuated": 0.01, "eur_by_prompt": 0.5}
+                    row |= {"entropy": 1.0 + 0.01 * (update // 2), "grad_norm": 1.0}
                     row |= {"log_ratio_q05": -0.05, "log_ratio_q95": 0.05, "routing_churn": 0.0}
                     curves.append({**keys, **row, **(updates(method, seed, update) if updates else {})})
     return Results(spec, pd.DataFrame(runs), pd.DataFrame(curves), THEORY, Paths(spec.study))
@@ -214,8 +214,9 @@ UPDATES = pd.DataFrame(
         "rollout": [1.0, 1.0, 2.0, 2.0, 3.0, 3.0, 4.0, 4.0],
         "reward": [0.1, 0.1, 0.2, 0.2, 0.3, 0.3, 0.9, 0.9],
         "format_reward": [0.0, 0.0, 0.3, 0.3, 0.6, 0.6, 1.0, 1.0],
-        "policy_entropy": [2.0, 2.0, 1.9, 1.8, 1.7, 1.6, 1.5, 1.5],
-        "eur": [0.1, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.6],
+        "entropy": [2.0, 2.0, 1.9, 1.9, 1.7, 1.7, 1.5, 1.5],
+        "eur_by_prompt": [0.1, 0.1, 0.1, 0.3, 0.3, 0.5, 0.6, 0.6],
+        "sequence_variance": [0.0, 0.02, 0.0, 0.02, float("nan"), 0.02, 0.0, 0.01],
         "grad_norm": [1.0, 2.0, 1.0, 2.0, float("nan"), 1.0, 2.0, 1.0],
         "log_ratio_q05": [-0.3] * 8,
         "log_ratio_q95": [0.1] * 8,
@@ -235,6 +236,8 @@ UPDATES = pd.DataFrame(
         ("log_ratio_reach", 0.3),
         ("rollouts_to_format", 3.0),
         ("attenuated", 0.25),
+        ("eur", 0.325),
+        ("sequence_variance", 0.01),
     ],
 )
 def test_measures_by_hand(name, expected):

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 PAGE = Path("docs/metrics.md").read_text()
-OPTIONAL = {"routing_churn", "routing_drift", "correction_mean", "correction_capped"}
-"""Columns of policies with experts (test_moe.py), and of runs with `sampler.correction`."""
+OPTIONAL = {"routing_churn", "routing_drift", "correction_mean", "correction_capped", "answer_reward", "format_reward"}
+"""Columns of policies with experts (test_moe.py), of runs with `sampler.correction`, and of rewards with a format."""
 
 
 def section(title: str) -> str:
@@ -18,8 +18,8 @@ def section(title: str) -> str:
 
 def explained(text: str) -> set[str]:
     """Names in the first column of its tables, with braces expanded."""
-    cells = re.findall(r"^\| `([^`]+)` \|", text, re.MULTILINE)
-    return {name for cell in cells for name in variants(cell)}
+    cells = re.findall(r"^\| (`[^|]+`) \|", text, re.MULTILINE)
+    return {name for cell in cells for each in re.findall(r"`([^`]+)`", cell) for name in variants(each)}
 
 
 def variants(cell: str) -> list[str]:
@@ -57,6 +57,16 @@ METRICS = explained(section("metrics.parquet"))
 )
 def test_each_column_is_explained_and_nothing_else(finished, pattern, on_page):
     assert columns(finished.folder / "results/smoke", pattern) == on_page
+
+
+def test_each_column_of_the_reports_tables_is_explained(finished):
+    page = section("Tables of the report")
+    files = sorted(finished.folder.glob("reports/smoke/tables/*.csv"))
+    assert {file.name for file in files} == {*re.findall(r"\w+\.csv", page)} - {"routing.csv"}
+    for file in files:
+        own = re.search(rf"^### .*\b{file.name}.*?\n(.*?)(?=^### |\Z)", page, re.MULTILINE | re.DOTALL)[1]
+        known = explained(own) | general(re.findall(r"`(\w+)`", own)) | KEYS | {"benchmark"}
+        assert general(pd.read_csv(file).columns) <= known, file
 
 
 def test_columns_of_some_runs_are_explained_too():

@@ -37,6 +37,7 @@ def test_the_report_shows_where_tokens_go(sparse):
     assert "changed by one update" in (sparse.folder / "reports/moe/figures/routing.svg").read_text()
     table = pd.read_csv(sparse.folder / "reports/moe/tables/routing.csv")
     assert table["method"].tolist() == ["grpo", "grpo_r2"]
+    assert table["routing_churn"].between(table["routing_churn_min"], table["routing_churn_max"]).all()
 
 
 def test_the_start_with_experts_is_a_control(sparse):

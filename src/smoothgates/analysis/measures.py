@@ -43,25 +43,30 @@ def quarters(values: pd.Series) -> tuple[float, float]:
     return (float(values.iloc[:count].mean()), float(values.iloc[-count:].mean())) if len(values) else (math.nan,) * 2
 
 
+def by_rollout(updates: pd.DataFrame, column: str) -> pd.Series:
+    """A metric of the rollouts, which all updates on a rollout repeat."""
+    return updates.groupby("rollout")[column].first()
+
+
 def last_reward(_: pd.Series, updates: pd.DataFrame) -> float:
     """Mean reward in the last quarter of the rollouts."""
-    return quarters(updates.groupby("rollout")["reward"].first())[1]
+    return quarters(by_rollout(updates, "reward"))[1]
 
 
 def last_entropy(_: pd.Series, updates: pd.DataFrame) -> float:
-    """Entropy of the policy in the last quarter of the updates, in nats."""
-    return quarters(updates["policy_entropy"])[1]
+    """Entropy of the policy in the last quarter of the rollouts, in nats."""
+    return quarters(by_rollout(updates, "entropy"))[1]
 
 
 def entropy_change(_: pd.Series, updates: pd.DataFrame) -> float:
     """The same, minus that of the first quarter."""
-    first, last = quarters(updates["policy_entropy"])
+    first, last = quarters(by_rollout(updates, "entropy"))
     return last - first
 
 
 def entropy_eur_correlation(_: pd.Series, updates: pd.DataFrame) -> float:
-    """Pearson's; NaN for fewer than three updates, and if one of the two is constant."""
-    pairs = updates[["policy_entropy", "eur"]].dropna()
+    """Pearson's over rollouts; NaN for fewer than three, and if one of the two is constant."""
+    pairs = updates.groupby("rollout")[["entropy", "eur_by_prompt"]].mean().dropna()
     if len(pairs) < 3 or (pairs.std() == 0).any():
         return math.nan
     return float(np.corrcoef(pairs.to_numpy(), rowvar=False)[0, 1])
@@ -81,24 +86,26 @@ def log_ratio_reach(_: pd.Series, updates: pd.DataFrame) -> float:
 
 def rollouts_to_format(_: pd.Series, updates: pd.DataFrame) -> float:
     """Rollouts until half of the best format reward."""
-    by_rollout = updates.groupby("rollout")["format_reward"].first()
-    half = by_rollout[by_rollout >= by_rollout.max() / 2]
+    rewards = by_rollout(updates, "format_reward")
+    half = rewards[rewards >= rewards.max() / 2]
     return float(half.index[0]) if len(half) else math.nan
 
 
 MEASURES: dict[str, Measure] = {
     "score": from_scores("score", "points", 100),
     "drawdown": from_scores("drawdown", "points", 100),
-    "eur": from_scores("mean_eur", "points", 100),
+    "eur": mean_over_updates("eur_by_prompt", "points", 100),
     "last_reward": Measure("reward", last_reward, columns=("rollout", "reward")),
     "attenuated": mean_over_updates("attenuated", "points", 100),
-    "last_entropy": Measure("nats", last_entropy, columns=("policy_entropy",)),
-    "entropy_change": Measure("nats", entropy_change, columns=("policy_entropy",)),
-    "entropy_eur_correlation": Measure("correlation", entropy_eur_correlation, columns=("policy_entropy", "eur")),
+    "last_entropy": Measure("nats", last_entropy, columns=("rollout", "entropy")),
+    "entropy_change": Measure("nats", entropy_change, columns=("rollout", "entropy")),
+    "entropy_eur_correlation": Measure(
+        "correlation", entropy_eur_correlation, columns=("rollout", "entropy", "eur_by_prompt")
+    ),
     "grad_norm_jumps": Measure("nats", grad_norm_jumps, columns=("grad_norm",)),
     "log_ratio_reach": Measure("nats", log_ratio_reach, columns=("log_ratio_q05", "log_ratio_q95")),
     "routing_churn": mean_over_updates("routing_churn", "points", 100),
     "sequence_variance": mean_over_updates("sequence_variance", "nats²"),
     "rollouts_to_format": Measure("rollouts", rollouts_to_format, columns=("rollout", "format_reward")),
 }
-"""By name; docs/claims.md says what each is. `sequence_variance` and `format_reward` are not logged yet."""
+"""By name; docs/claims.md says what each is."""

@@ -8,6 +8,7 @@ import errno
 import fcntl
 import json
 import os
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, fields
@@ -27,7 +28,7 @@ SCHEMA = "smoothgates.score"
 INSTEAD = "choose another --out, or delete the file to start over"
 
 
-def score_file(judge: Judge, made_by: dict[str, str], source: Path, out: Path) -> tuple[int, int]:
+def score_file(judge: Judge, made_by: dict[str, str], source: Path, out: Path) -> tuple[Counter[str], int]:
     """Judge the rows of `source`, in order, and write their verdicts to `out`. All rows are checked before the first is
     judged.
 
@@ -36,7 +37,7 @@ def score_file(judge: Judge, made_by: dict[str, str], source: Path, out: Path) -
         made_by: `task`, `reward` and `code` (a digest) that the judge stands for.
 
     Returns:
-        the number of verdicts in `out`, and how many of them are new.
+        how many verdicts in `out` have each reason, and how many are new.
 
     Raises BadInput for a row that cannot be judged or an `out` that holds something else; TryAgain while another
     process writes to `out`.
@@ -53,9 +54,11 @@ def score_file(judge: Judge, made_by: dict[str, str], source: Path, out: Path) -
                 with _writing(out):
                     verdicts.write(lines)
                     verdicts.flush()
+            verdicts.seek(0)
+            reasons = Counter(str(json.loads(line)["reason"]) for line in verdicts)
         if digest(rows) != sha256:
             raise BadInput(f"{source}: changed while it was read: delete {out} and run again")
-    return len(ids), len(ids) - done
+    return reasons, len(ids) - done
 
 
 @contextmanager

@@ -3,10 +3,14 @@
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 QUANTILES = {"q01": 0.01, "q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95, "q99": 0.99}
 SIGNS = ("all", "pos", "neg")
+BINS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
+"""Upper edges of the bins of log r above 0; those below 0 mirror them, and the middle bin holds 0. A bin includes its
+lower edge."""
 
 
 class TokenTerms(NamedTuple):
@@ -32,6 +36,7 @@ def update_diagnostics(terms: TokenTerms) -> dict[str, Tensor]:
     `phi`: mean of φ = r·f′. `ess`: effective sample size (Σφ)²/(NΣφ²), in (0, 1]. `attenuated`: share of tokens with
     f′ < ½ (for a hard clip, the clipped share). `clamped`: share of tokens whose log r lies outside ±20. `kl`: k3
     estimate of KL(π_old ‖ π), in nats. `log_ratio_q05` …: quantiles of log r. `log_ratio_max`: the largest |log r|.
+    `log_ratio_bin0` …: the histogram of log r, as the share of the tokens in each of the `BINS`, from the lowest up.
 
     Names without a suffix are for all tokens, `_pos` for tokens with Â > 0, and `_neg` for Â ≤ 0. A value is NaN if
     there are no such tokens.
@@ -46,7 +51,9 @@ def update_diagnostics(terms: TokenTerms) -> dict[str, Tensor]:
     count = chosen.sum(dim=1, keepdim=True)
     eur, phi, squares, attenuated, clamped, kl = (sums / count).unbind(dim=1)
     means = torch.stack([eur, phi, phi.square() / squares, attenuated, clamped], dim=1)
-    table = torch.cat([means, _quantiles(lr.flatten(), chosen)], dim=1)
+    values, order = lr.flatten().sort()
+    rank = chosen.index_select(1, order).cumsum(dim=1)  # how many of a sign's values are among the first
+    table = torch.cat([means, _quantiles(values, rank)], dim=1)
     names = ["eur", "phi", "ess", "attenuated", "clamped", *(f"log_ratio_{q}" for q in QUANTILES)]
     result: dict[str, Tensor] = {}
     for sign, row in zip(SIGNS, table.to(lr.dtype), strict=True):
@@ -54,16 +61,26 @@ def update_diagnostics(terms: TokenTerms) -> dict[str, Tensor]:
         result |= {f"{name}{suffix}": value for name, value in zip(names, row.unbind(), strict=True)}
         if sign == "all":
             result |= {"kl": kl[0].to(lr.dtype), "log_ratio_max": lr.abs().amax()}
-    return result
+    shares = _histogram(values, rank[0]).to(lr.dtype)
+    return result | {f"log_ratio_bin{i}": share for i, share in enumerate(shares.unbind())}
 
 
-def _quantiles(values: Tensor, chosen: Tensor) -> Tensor:
-    """Quantiles (S, Q) of the values (N,) that each of S rows of ones and zeros (S, N) chooses: all from one sort.
+def _histogram(values: Tensor, rank: Tensor) -> Tensor:
+    """Shares (2·len(BINS) + 1,) of the counted values in each bin; NaN if none is counted.
 
-    They are interpolated linearly, as by `torch.quantile`; NaN if a row chooses none.
+    `values` (N,) are sorted, and `rank` (N,) is how many of those up to each one are counted.
     """
-    values, order = values.sort()
-    rank = chosen.index_select(1, order).cumsum(dim=1)  # how many of the row's values are among the first
+    edges = values.new_tensor([*(-edge for edge in reversed(BINS)), *BINS])
+    below = F.pad(rank, (1, 0)).take(torch.searchsorted(values, edges))
+    return torch.cat([below, rank[-1:]]).diff(prepend=rank.new_zeros(1)) / rank[-1]
+
+
+def _quantiles(values: Tensor, rank: Tensor) -> Tensor:
+    """Quantiles (S, Q) of the values that each of S rows counts, from one sort.
+
+    `values` (N,) are sorted, and `rank` (S, N) is how many of those up to each one the row counts. Quantiles are
+    interpolated linearly, as by `torch.quantile`; NaN if a row counts none.
+    """
     place = rank.new_tensor(list(QUANTILES.values())) * (rank[:, -1:] - 1)
     last = len(values) - 1
     low, high = (values.take(torch.searchsorted(rank, at + 1).clamp(max=last)) for at in (place.floor(), place.ceil()))

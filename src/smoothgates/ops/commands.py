@@ -2,11 +2,11 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from smoothgates.io.arguments import to_read, to_write
+from smoothgates.io.arguments import to_fill, to_read, to_write
 
 app = typer.Typer()
 cluster = typer.Typer(help="Run a study on a SLURM cluster, see docs/slurm.md.", no_args_is_help=True)
@@ -102,6 +102,22 @@ def archive(
     from smoothgates.study.ownership import own_study
 
     archive.run(own_study(study), out, weights)
+
+
+@app.command()
+def export(
+    out: Annotated[
+        Path, typer.Argument(help="The folder to write; it may not hold anything.", metavar="DIR", callback=to_fill)
+    ],
+    to: Annotated[Literal["tensorboard", "csv"], typer.Option(help="Event files, or one table metrics.csv.")],
+    study: StudyName = "laptop",
+    work: Work = Path("work"),
+) -> None:
+    """Write the metrics and scores of a study's runs for TensorBoard, or as a table for other tools."""
+    from smoothgates.ops.results import export
+    from smoothgates.study.ownership import own_study
+
+    export.run(own_study(study), to, out, work)
 
 
 @app.command()

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter
 
 from smoothgates.report.style import FAINT, Look
+from smoothgates.report.tables import rollout_means
 from smoothgates.specs.control import CONTROL, WARM_START, WARM_START_MOE
 
 CURVES = (
@@ -136,9 +137,7 @@ def _scores_panel(
 
 def curves_figure(curves: pd.DataFrame, look: Look) -> Figure:
     """Training metrics of a task: mean and range over seeds. One row per metric, one column per regime."""
-    curves = curves.assign(spread=curves["log_ratio_q99"] - curves["log_ratio_q01"])
-    columns = [column for column, _, _ in CURVES]
-    by_rollout = curves.groupby(["regime", "method", "seed", "rollout"], sort=False)[columns].mean().reset_index()
+    by_rollout = rollout_means(curves, [column for column, _, _ in CURVES])
     regimes = list(curves["regime"].unique())
     figure, axes = plt.subplots(
         len(CURVES), len(regimes), figsize=(3.3 * len(regimes), 1.75 * len(CURVES)), sharex="col", squeeze=False

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from smoothgates.analysis.collect import CELL
-from smoothgates.report.tables import bound_in_points, number
+from smoothgates.report.text import bound_in_points, number
 from smoothgates.specs.control import CONTROL
 
 

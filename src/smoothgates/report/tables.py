@@ -1,161 +1,62 @@
-"""The report's tables, as data frames of text: the page shows them, and they are saved as CSV and LaTeX."""
-
-import math
-from collections.abc import Iterator
-from pathlib import Path
+"""The report's tables and curves as numbers, saved as CSV. `text.py` makes them readable."""
 
 import pandas as pd
 
 from smoothgates.analysis.collect import CELL
 from smoothgates.specs.control import CONTROL
 
-MINUS = "−"
-
-
-def number(value: float | None, digits: int = 1, signed: bool = False) -> str:
-    """Format a number; None and NaN become an en dash."""
-    if value is None or pd.isna(value):
-        return "–"
-    return f"{value:{'+' if signed else ''}.{digits}f}".replace("-", MINUS)
-
-
-def bound_in_points(share: float | None) -> str:
-    """Format a bound, given as a share, in points: never rounded down.
-
-    >>> bound_in_points(0.02), bound_in_points(0.02001), bound_in_points(None)
-    ('2.0', '2.1', '–')
-    """
-    return number(None if share is None or pd.isna(share) else math.ceil(round(1000 * share, 6)) / 10)
-
-
-def probability(value: float) -> str:
-    """Format a p-value.
-
-    >>> probability(1.0), probability(0.001953125), probability(0.25)
-    ('1', '0.0020', '0.25')
-    """
-    return f"{value:#.2g}" if value < 0.995 else "1"
-
-
-def interval(mean, low, high, scale: float = 100, digits: int = 1, signed: bool = False) -> str:
-    """Format `mean [low, high]` after multiplying by `scale`; only the mean if there is no interval.
-
-    >>> interval(0.891, 0.85, 0.932)
-    '89.1 [85.0, 93.2]'
-    """
-    text = number(mean * scale, digits, signed)
-    if low is None or pd.isna(low):
-        return text
-    return f"{text} [{number(low * scale, digits, signed)}, {number(high * scale, digits, signed)}]"
+ARM = ["task", "regime", "method"]
+COUNTS = ["n", "collapsed", "of"]
+"""Columns of whole numbers, which may be missing."""
 
 
 def score_table(summaries: pd.DataFrame, comparisons: pd.DataFrame, order: list[str]) -> pd.DataFrame:
     """Scores, collapses and paired differences from the reference, one row per cell × method, controls first."""
-    rows = []
-    for row, found, difference in _scores(summaries, comparisons, order):
-        row["Pass@1"] = interval(found["mean"], found["low"], found["high"])
-        row["median"] = number(found["median"] * 100)
-        if not pd.isna(found.get("of")):
-            row["collapsed"] = f"{found['collapsed']:.0f} of {found['of']:.0f}"
-        if difference is not None:
-            d = difference
-            row["Δ"] = interval(d["difference"], d["low"], d["high"], signed=True)
-            row |= {"p": probability(d["p"]), "Holm p": probability(d["holm"])}
-            row |= {"|Δ| at most": bound_in_points(d["bound"]), "would see": bound_in_points(d["detectable"])}
-        rows.append(row)
-    return _informative(pd.DataFrame(rows).fillna("–"))
+    columns = ["mean", "low", "high", "n", "median", "collapsed", "of"]
+    columns += ["difference", "difference_low", "difference_high", "p", "holm", "bound", "detectable"]
+    return _scores(summaries, comparisons, order, columns)
 
 
 def outcomes_table(summaries: pd.DataFrame, comparisons: pd.DataFrame, order: list[str]) -> pd.DataFrame:
-    """How the runs of each arm ended: interquartile mean, worst run, collapse rate, and how they compare otherwise."""
-    rows = []
-    for row, found, d in _scores(summaries, comparisons, order):
-        row["IQM"] = number(found["iqm"] * 100)
-        row["worst"] = number(min(found["by_seed"].values()) * 100)
-        if not pd.isna(found.get("of")):
-            share = found["collapsed"] / found["of"]
-            row["collapse rate"] = interval(share, found["collapse_low"], found["collapse_high"], digits=0)
-        if d is not None:
-            row["P(better)"] = number(d["improvement"], 2)
-            row["Δ, other problems"] = interval(
-                d["difference"], d["hierarchical_low"], d["hierarchical_high"], signed=True
-            )
-        rows.append(row)
-    return _informative(pd.DataFrame(rows).fillna("–"))
+    """How the runs of each arm ended: interquartile mean, worst run, collapses, and how they compare otherwise."""
+    columns = ["iqm", "worst", "collapsed", "of", "collapse_low", "collapse_high"]
+    columns += ["improvement", "difference", "hierarchical_low", "hierarchical_high"]
+    return _scores(summaries, comparisons, order, columns)
 
 
-def _scores(
-    summaries: pd.DataFrame, comparisons: pd.DataFrame, order: list[str]
-) -> Iterator[tuple[dict[str, str], pd.Series, pd.Series | None]]:
-    """Keys, summary and comparison of the scores of each arm, controls first."""
+def _scores(summaries: pd.DataFrame, comparisons: pd.DataFrame, order: list[str], columns: list[str]) -> pd.DataFrame:
+    """These columns of the summary of the scores of each arm, and of its comparison with the reference."""
     keys = [*CELL, "method"]
     scores = summaries[summaries["metric"] == "score"]
-    scores = scores.sort_values(keys, key=lambda names: names.map(_rank(names, order)))
+    scores = scores.assign(worst=[min(values.values()) for values in scores["by_seed"]])
     differences = comparisons[comparisons["metric"] == "score"].set_index(keys)
-    for _, found in scores.iterrows():
-        key = tuple(found[keys])
-        yield dict(zip(keys, key, strict=True)), found, differences.loc[key] if key in differences.index else None
-
-
-def _informative(frame: pd.DataFrame) -> pd.DataFrame:
-    """Drop the benchmark column if there is only one benchmark, and rates that are 0 in all rows."""
-    idle = [column for column in frame if column.endswith("%") and set(frame[column]) <= {number(0.0), "–"}]
-    alone = frame["benchmark"].nunique() == 1
-    return frame.drop(columns=[*idle, *(["benchmark"] if alone else [])])
-
-
-def _rank(names: pd.Series, order: list[str]) -> dict[str, int]:
-    """Sort key of each name: controls first, then the names in `order`, then the rest as they appear."""
-    found = [CONTROL, *order, *dict.fromkeys(names)]
-    return {name: found.index(name) for name in dict.fromkeys(names)}
+    differences = differences.rename(columns={"low": "difference_low", "high": "difference_high"})
+    new = [column for column in differences if column not in scores]
+    found = scores.join(differences[new], on=keys).reindex(columns=[*keys, *columns])
+    found = found.astype(dict.fromkeys(columns, float))  # None is NaN
+    return _sorted(found, keys, order).astype({column: "Int64" for column in COUNTS if column in columns})
 
 
 def answers_table(runs: pd.DataFrame, order: list[str]) -> pd.DataFrame:
     """Answers of the last checkpoints, mean over seeds: Pass@1, greedy, Pass@k, standard errors and failure rates."""
     keys = [*CELL, "method"]
     best = max((c for c in runs if c.startswith("pass_at_")), key=lambda c: int(c.split("_")[-1]), default=None)
-    runs = runs.sort_values(keys, key=lambda names: names.map(_rank(names, order)))
+    columns = ["score", "greedy", best, "component_f1", "standard_error", "sampling_error", "truncated", "unparsable"]
+    columns += ["timeout", "no_search", "replies", "tokens"]
+    means = runs.groupby(keys, sort=False)[[column for column in columns if column in runs]].mean().reset_index()
     searching = set(runs.loc[runs["replies"] > 0, "task"])  # where some policy searches, others may have stopped
-    rows = []
-    for key, group in runs.groupby(keys, sort=False):
-        mean = group.mean(numeric_only=True)
-        row = dict(zip(keys, key, strict=True))
-        row["Pass@1"] = number(mean["score"] * 100)
-        row |= {"greedy": number(mean["greedy"] * 100)} if "greedy" in mean else {}
-        row |= {best.replace("pass_at_", "Pass@"): number(mean[best] * 100)} if best else {}
-        row |= {"F1": number(mean["component_f1"] * 100)} if "component_f1" in mean else {}
-        row["± problems"] = number(mean["standard_error"] * 100)
-        row["± samples"] = number(mean["sampling_error"] * 100)
-        for rate in ("truncated", "unparsable", "timeout"):
-            row[f"{rate} %"] = number(mean[rate] * 100)
-        row["no search %"] = number(mean["no_search"] * 100 if row["task"] in searching else None)
-        row["searches"] = number(mean["replies"] if row["task"] in searching else None, 2)
-        row["tokens"] = number(mean["tokens"])
-        rows.append(row)
-    return _informative(pd.DataFrame(rows))
+    tools = ["no_search", "replies"]
+    means[tools] = means[tools].where(means["task"].isin(searching))
+    return _sorted(means, keys, order)
 
 
 def stability_table(runs: pd.DataFrame, order: list[str]) -> pd.DataFrame:
     """Stability of training, mean over seeds (maxima: worst seed), one row per task × regime × method."""
-    keys = ["task", "regime", "method"]
-    trained = runs[runs["regime"] != CONTROL].drop_duplicates([*keys, "seed"])  # one row per run
-    trained = trained.sort_values(keys, key=lambda names: names.map(_rank(names, order)))
-    rows = []
-    for key, group in trained.groupby(keys, sort=False):
-        rows.append(
-            {
-                **dict(zip(keys, key, strict=True)),
-                "mean reward": number(group["mean_reward"].mean(), 3),
-                "drawdown": number(group["drawdown"].mean(), 2),
-                "KL": f"{group['mean_kl'].mean():.2g}",
-                "EUR": number(group["mean_eur"].mean(), 3),
-                "worst gradient norm": number(group["max_grad_norm"].max(), 1),
-                "spikes %": number(group["grad_spikes"].mean() * 100),
-                "largest |log r|": number(group["max_log_ratio"].max(), 1),
-                "diverged": f"{(group['status'] == 'diverged').sum()} of {len(group)}",
-            }
-        )
-    return pd.DataFrame(rows)
+    trained = runs[runs["regime"] != CONTROL].drop_duplicates([*ARM, "seed"])  # one row per run
+    found = trained.assign(diverged=trained["status"] == "diverged").groupby(ARM, sort=False)
+    means = found[["mean_reward", "drawdown", "mean_kl", "mean_eur", "grad_spikes"]].mean()
+    worst = found[["max_grad_norm", "max_log_ratio"]].max()
+    return _sorted(means.join(worst).join(found["diverged"].agg(diverged="sum", of="size")).reset_index(), ARM, order)
 
 
 def routing_table(curves: pd.DataFrame, order: list[str]) -> pd.DataFrame:
@@ -163,16 +64,11 @@ def routing_table(curves: pd.DataFrame, order: list[str]) -> pd.DataFrame:
 
     `curves`: updates of policies with experts.
     """
-    keys, shares = ["task", "regime", "method"], ["routing_churn", "routing_drift"]
-    by_seed = curves.groupby([*keys, "seed"], sort=False)[shares].mean().reset_index()
-    by_seed = by_seed.sort_values(keys, key=lambda names: names.map(_rank(names, order)))
-    rows = []
-    for key, group in by_seed.groupby(keys, sort=False):
-        row = dict(zip(keys, key, strict=True))
-        for column, name in zip(shares, ("changed by one update", "changed since sampling"), strict=True):
-            row[f"{name} %"] = interval(group[column].mean(), group[column].min(), group[column].max(), digits=2)
-        rows.append(row)
-    return pd.DataFrame(rows)
+    shares = ["routing_churn", "routing_drift"]
+    by_seed = curves.groupby([*ARM, "seed"], sort=False)[shares].mean().groupby(ARM, sort=False)
+    ends = {"": by_seed.mean(), "_min": by_seed.min(), "_max": by_seed.max()}
+    found = pd.concat([frame.add_suffix(suffix) for suffix, frame in ends.items()], axis=1)
+    return _sorted(found[[share + suffix for share in shares for suffix in ends]].reset_index(), ARM, order)
 
 
 def data_table(manifests: list[dict]) -> pd.DataFrame:
@@ -180,21 +76,47 @@ def data_table(manifests: list[dict]) -> pd.DataFrame:
     rows = []
     for data in manifests:
         spec = data["spec"]
-        sources = ", ".join(part["source"] for part in spec["train"])
         for benchmark, overlap in data["overlap"].items():
             source = spec["benchmarks"][benchmark]["source"]
             rows.append(
                 {
                     "task": spec["task"],
                     "benchmark": benchmark,
-                    "source": f"{source} ({data['sources'][source]['from']})",
-                    "problems": str(overlap["benchmark"]),
-                    "trained on": f"{sources} ({overlap['train']})",
-                    "same question": str(overlap["exact"]),
-                    "shares 13 words": str(overlap["ngram"]),
+                    "source": source,
+                    "origin": data["sources"][source]["from"],
+                    "problems": overlap["benchmark"],
+                    "trained_on": ", ".join(part["source"] for part in spec["train"]),
+                    "trained_on_rows": overlap["train"],
+                    "same_question": overlap["exact"],
+                    "shares_13_words": overlap["ngram"],
                 }
             )
     return pd.DataFrame(rows)
+
+
+def learning_curves(learning: pd.DataFrame) -> pd.DataFrame:
+    """Held-out score of each kept checkpoint, over seeds; one row per cell × method × checkpoint."""
+    return over_seeds(learning, [*CELL, "method", "rollouts"], ["score"])
+
+
+def training_curves(curves: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+    """Metrics of each rollout, over seeds; one row per arm × rollout × metric."""
+    return over_seeds(rollout_means(curves, columns).astype({"rollout": int}), [*ARM, "rollout"], columns)
+
+
+def rollout_means(curves: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+    """Means of metrics over the updates on each rollout of each run. `spread`: from the 1 % to the 99 % quantile of log
+    r.
+    """
+    curves = curves.assign(spread=curves["log_ratio_q99"] - curves["log_ratio_q01"])
+    return curves.groupby([*ARM, "seed", "rollout"], sort=False)[columns].mean().reset_index()
+
+
+def over_seeds(frame: pd.DataFrame, keys: list[str], columns: list[str]) -> pd.DataFrame:
+    """Mean, least and largest value over seeds, and their number n; one row per key × column with a value."""
+    long = frame.melt([*keys, "seed"], columns, "metric").dropna(subset=["value"])
+    found = long.groupby([*keys, "metric"], sort=False)["value"].agg(mean="mean", min="min", max="max", n="size")
+    return found.reset_index()
 
 
 def made_up(manifests: list[dict]) -> list[str]:
@@ -203,21 +125,11 @@ def made_up(manifests: list[dict]) -> list[str]:
     return sorted({source for source, fact in facts if fact.get("made_up")})
 
 
-def save_table(frame: pd.DataFrame, folder: Path, name: str) -> None:
-    """Save a table as CSV and as LaTeX."""
-    folder.mkdir(parents=True, exist_ok=True)
-    frame.to_csv(folder / f"{name}.csv", index=False)
-    (folder / f"{name}.tex").write_text(latex(frame), encoding="utf-8")
+def _sorted(frame: pd.DataFrame, keys: list[str], order: list[str]) -> pd.DataFrame:
+    """Sort by names: controls first, then the names in `order`, then the rest as they appear."""
 
+    def rank(names: pd.Series) -> pd.Series:
+        found = list(dict.fromkeys([CONTROL, *order, *names]))
+        return names.map(found.index)
 
-def latex(frame: pd.DataFrame) -> str:
-    """Format a table of text as a LaTeX tabular with booktabs rules."""
-    escapes = {"_": r"\_", "%": r"\%", "Δ": r"$\Delta$", MINUS: "$-$", "–": "--", "|": r"\textbar{}"}
-
-    def cell(value) -> str:
-        return "".join(escapes.get(character, character) for character in str(value))
-
-    rows = [" & ".join(map(cell, row)) + r" \\" for row in frame.fillna("–").itertuples(index=False)]
-    head = " & ".join(map(cell, frame.columns)) + r" \\"
-    body = [rf"\begin{{tabular}}{{{'l' * len(frame.columns)}}}", r"\toprule", head, r"\midrule", *rows]
-    return "\n".join([*body, r"\bottomrule", r"\end{tabular}", ""])
+    return frame.sort_values(keys, key=rank, ignore_index=True)

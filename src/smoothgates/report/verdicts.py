@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from smoothgates.report.tables import interval, number
+from smoothgates.report.text import NONE, interval, number
 
 PAPERS = {
     "2507.18071": "GSPO: Group Sequence Policy Optimization",
@@ -22,7 +22,7 @@ COUNTED = {
     "not run": ("was not run", "were not run"),
 }
 """Each verdict in a sentence of counts, for one claim and for several."""
-NONE = "–"
+NUMBERS = ["verdict", "effect", "low", "high", "unit", "n", "p", "smallest_p", "bound", "detectable", "scale"]
 
 
 def sentence(counts: dict[str, int]) -> str:
@@ -33,6 +33,16 @@ def sentence(counts: dict[str, int]) -> str:
     """
     found = [(counts[kind], words) for kind, words in COUNTED.items() if counts.get(kind)]
     return ", ".join(f"{count} {words[count != 1]}" for count, words in found)
+
+
+def verdict_numbers(verdicts: list[dict[str, Any]]) -> pd.DataFrame:
+    """One row per claim, with the numbers of its verdict. Shares are not multiplied for display."""
+    columns = ["id", "paper", *NUMBERS, "task", "regime", "benchmark", "metric", "methods"]
+    rows = []
+    for verdict in verdicts:
+        unit = {"unit": "share"} if verdict.get("shown") == 100 else {}
+        rows.append(verdict | verdict.get("cell", {}) | unit | {"methods": " ".join(verdict.get("methods", ()))})
+    return pd.DataFrame(rows).reindex(columns=columns).astype({"n": "Int64"})
 
 
 def verdict_table(verdicts: list[dict[str, Any]]) -> pd.DataFrame:

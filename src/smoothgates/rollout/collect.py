@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import compress
+from statistics import fmean
 
 import torch
 import torch.nn.functional as F
@@ -190,6 +191,8 @@ def rollout_metrics(judged: JudgedCompletions, rewards: Tensor, trained: int, ga
     reasons = [verdict.reason for verdict in judged.verdicts]
     # Where the sampler gives no entropy, the mean of -log π over the sampled tokens is an unbiased estimate.
     surprise = completions.entropy if completions.entropy is not None else -completions.logp
+    parts = judged.verdicts[0].components.keys() & {"answer", "format"}
+    parts = parts if "format" in parts else set()  # otherwise the answer's is the whole reward
     return {
         "reward": rewards.mean().item(),
         "correct": reasons.count("correct") / len(reasons),
@@ -202,6 +205,7 @@ def rollout_metrics(judged: JudgedCompletions, rewards: Tensor, trained: int, ga
         "entropy": surprise[sampled].mean().item(),
         "sampler_gap": gap.max().item() if gap.numel() else 0.0,
         "sampler_gap_mean": gap.mean().item() if gap.numel() else 0.0,
+        **{f"{part}_reward": fmean(verdict.components[part] for verdict in judged.verdicts) for part in sorted(parts)},
     }
 
 

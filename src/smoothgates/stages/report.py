@@ -14,14 +14,15 @@ from smoothgates.io.paths import Paths
 from smoothgates.io.records import parse, parse_spec
 from smoothgates.provenance.run_record import Execution
 from smoothgates.report import tables
-from smoothgates.report.figures import FigureData, page_figures
+from smoothgates.report.figures import CURVES, FigureData, page_figures
 from smoothgates.report.findings import findings
 from smoothgates.report.gaps import by_file, checked_analysis, matching
 from smoothgates.report.page import Page
 from smoothgates.report.publish import publishing
 from smoothgates.report.runs import costs, executions, origins, results_of
 from smoothgates.report.style import draw_all, gate_colours, look, set_theme
-from smoothgates.report.verdicts import section, verdict_table
+from smoothgates.report.text import as_text, latex
+from smoothgates.report.verdicts import section, verdict_numbers, verdict_table
 from smoothgates.specs.analyse import AnalyseSpec
 from smoothgates.specs.report import ReportSpec
 
@@ -75,20 +76,26 @@ def run(spec_text: str, analysis: Path, gates: Path, data: list[Path], out: Path
             moe=spec.moe,
         )
     )
-    shown = {
+    numbers = {
         "scores": tables.score_table(summaries, comparisons, methods),
         "outcomes": tables.outcomes_table(summaries, comparisons, methods),
         "answers": tables.answers_table(runs, methods),
         "stability": tables.stability_table(runs, methods),
         "data": tables.data_table(known),
     }
-    judged = read_json(verdicts, VerdictsManifest.SCHEMA)
-    shown["verdicts"] = verdict_table(judged["verdicts"])
     if len(routed):
-        shown["routing"] = tables.routing_table(routed, methods)
+        numbers["routing"] = tables.routing_table(routed, methods)
+    shown = {name: as_text(name, table) for name, table in numbers.items()}
+    judged = read_json(verdicts, VerdictsManifest.SCHEMA)
+    numbers["verdicts"], shown["verdicts"] = verdict_numbers(judged["verdicts"]), verdict_table(judged["verdicts"])
+    numbers["training_curves"] = tables.training_curves(curves, [column for column, _, _ in CURVES])
+    if len(learning):
+        numbers["learning_curves"] = tables.learning_curves(learning)
     with publishing(folder) as new:
-        for name, table in shown.items():
-            tables.save_table(table, new / "tables", name)
+        files = {f"{name}.csv": table.to_csv(index=False) for name, table in numbers.items()}
+        files |= {f"{name}.tex": latex(table) for name, table in shown.items()}
+        for name, content in files.items():
+            write_atomically(new / "tables" / name, content.encode())
         page = Page(
             spec=spec,
             figures=draw_all(wanted, new / "figures"),
@@ -106,5 +113,5 @@ def run(spec_text: str, analysis: Path, gates: Path, data: list[Path], out: Path
         )
         write_atomically(new / out.name, page.html().encode())
     drawn = [folder / "figures" / f"{name}.{suffix}" for name in wanted for suffix in ("svg", "pdf")]
-    saved = [folder / "tables" / f"{name}.{suffix}" for name in shown for suffix in ("csv", "tex")]
+    saved = [folder / "tables" / name for name in files]
     execution.write(folder / "run.json", [out, *drawn, *saved])

@@ -1,5 +1,6 @@
 """score: judge completions of any model with the code that rewards training."""
 
+from collections import Counter
 from pathlib import Path
 
 from smoothgates.errors import BadInput
@@ -9,16 +10,19 @@ from smoothgates.tasks import NAMES, judging_parts, load_rewards, load_task
 from smoothgates.tasks.task import Judge
 
 
-def run(task: str, reward: str, source: Path, out: Path) -> None:
+def run(task: str, reward: str, source: Path, out: Path) -> Counter[str]:
     """Judge each row of `source`, in order, by the `reward` of a task and write the verdicts to `out`.
+
+    Returns how many verdicts have each reason.
 
     `evaluate/completions.py` describes the rows, `evaluate/score_file.py` the verdicts. `-` reads standard input.
     Raises BadInput for a row that cannot be judged, and TryAgain while another process writes to `out`.
     """
     judge = find_judge(task, reward)
     made_by = {"task": task, "reward": reward, "code": code_digest("score", judging_parts(task))}
-    verdicts, new = score_file(judge, made_by, source, out)
-    print(f"{out}: {verdicts} verdicts, {new} of them new")
+    reasons, new = score_file(judge, made_by, source, out)
+    print(f"{out}: {reasons.total()} verdicts, {new} of them new")
+    return reasons
 
 
 def find_judge(task: str, reward: str) -> Judge:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from smoothgates.distributed.ranks import Ranks
 from smoothgates.objective.diagnostics import TokenTerms, update_diagnostics
+from smoothgates.objective.sequences import sequence_diagnostics
 from smoothgates.policy.routing import no_routes, routing
 from smoothgates.rollout.collect import Rollout
 from smoothgates.specs.train import EngineConfig, TrainSpec
@@ -46,7 +47,10 @@ def accumulate(
         rows, logp, entropy = concatenate(parts, int(rollout.lengths[rows].max()))
         value, terms = loss(rows, logp)
     mask = rollout.mask[rows, : entropy.shape[1]].to(entropy.device)
-    metrics = update_diagnostics(terms) | {"loss": value.detach(), "policy_entropy": entropy[mask].mean()}
+    prompts, group = rollout.rewards.shape
+    prompt = (rollout.rows[rows] // group).to(entropy.device)
+    metrics = update_diagnostics(terms) | sequence_diagnostics(terms, prompt, prompts, spec.method)
+    metrics |= {"loss": value.detach(), "policy_entropy": entropy[mask].mean()}
     return dict(zip(metrics, torch.stack(list(metrics.values())).tolist(), strict=True)), replay
 
 

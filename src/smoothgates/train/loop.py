@@ -7,6 +7,7 @@ from collections.abc import Callable
 from smoothgates.errors import BadInput
 from smoothgates.io.progress import track
 from smoothgates.objective.diagnostics import DIAGNOSTICS
+from smoothgates.objective.sequences import SEQUENCE_DIAGNOSTICS
 from smoothgates.policy.routing import sparse_shape
 from smoothgates.specs.train import Regime, TrainSpec
 from smoothgates.train.context import RunContext
@@ -14,7 +15,7 @@ from smoothgates.train.routing_replay import no_routing_metrics
 from smoothgates.train.run.state import State
 from smoothgates.train.step import minibatches, sample_rollout, update
 
-NO_UPDATE = dict.fromkeys([*DIAGNOSTICS, "loss", "policy_entropy", "grad_norm"], math.nan)
+NO_UPDATE = dict.fromkeys([*DIAGNOSTICS, *SEQUENCE_DIAGNOSTICS, "loss", "policy_entropy", "grad_norm"], math.nan)
 
 
 def train(state: State, context: RunContext, after_each: Callable[[], None] = lambda: None) -> None:
