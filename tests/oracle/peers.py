@@ -2,8 +2,8 @@
 
 The loss and the gradient of each function, run as it stands: verl 1dda039b9 (`dppo_kl`, `gmpo`, `clip_cov`), prime-rl
 559b44772 (`dppo_tv`; verl has the same gradient), Archer2.0 b08d963 (`aspo`, with one entropy class), KlearReasoner
-(`gppo`, dual clip off), Liger-Kernel ead96b61 (`luspo`, `vespo`; VESPO's own code has the same) and VESPO before c8a6422f
-(`harmonic`, `cauchy`, `welsch`, with λ fixed at 1). TRL's code is in tests/parity.
+5d2d0b8 (`gppo`, dual clip off), Liger-Kernel ead96b61 (`luspo` and `vespo`, as VESPO's own code) and VESPO before
+c8a6422f (`harmonic`, `cauchy`, `welsch`, with λ fixed at 1). TRL's code is in tests/parity.
 """
 
 import torch

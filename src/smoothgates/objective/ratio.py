@@ -26,7 +26,7 @@ def importance_ratio(log_ratio: Tensor, length: Tensor, level: str) -> Tensor:
     `token`: exp(log r_it), (B, T). `sequence` and `sequence_token`: s_i = exp(mean_t log r_it), (B, 1), for every token
     of the row (GSPO, 2507.18071, eq 7 and 14). The last two have the same value, but combine advantages with the
     gradient differently. `product`: Π_t r_it, (B, 1), the ratio of the whole sequence (VESPO, 2602.10693; TOPR,
-    2503.14286), with its logarithm within ±20. `geometric`: 1 + log r_it, (B, T), what the gate of GMPO (2507.20673)
+    2503.14286); its logarithm is held within ±20, with the gradient of the limit beyond it. `geometric`: 1 + log r_it, (B, T), what the gate of GMPO (2507.20673)
     takes in place of a ratio.
     """
     if level == "token":
