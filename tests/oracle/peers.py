@@ -2,8 +2,8 @@
 
 The loss and the gradient of each function, run as it stands: verl 1dda039b9 (`dppo_kl`, `gmpo`, `clip_cov`), prime-rl
 559b44772 (`dppo_tv`; verl has the same gradient), Archer2.0 b08d963 (`aspo`, with one entropy class), KlearReasoner
-(`gppo`, dual clip off), VESPO aa1f3045 (`vespo`) and the commit before c8a6422f (`harmonic`, `cauchy`, `welsch`, with λ
-fixed at 1).
+5d2d0b8 (`gppo`, dual clip off), Liger-Kernel ead96b61 (`luspo` and `vespo`, as VESPO's own code) and VESPO before
+c8a6422f (`harmonic`, `cauchy`, `welsch`, with λ fixed at 1). TRL's code is in tests/parity.
 """
 
 import torch
@@ -69,20 +69,17 @@ GRADIENTS = {
         [-0.001858614, -0.014381955],
         [0.076335245, 0.036277944, 0.010609463, 0.072555647, 0],
     ],
-    "vespo": [
-        [-0.080364619] * 4,
-        [0.042841186] * 3,
-        [-0.000394516] * 2,
-        [0.004865533] * 5,
-    ],
+    "luspo": [[-0.240798604] * 4, [0.135863006] * 3, [0, 0], [0.269971762] * 5],
+    "vespo": [[-0.080364619] * 4, [0.042841186] * 3, [-0.000394516] * 2, [0.004865533] * 5],
 }
-"""∂loss/∂log π of the sampled tokens, to the printed digits; token means, except for `gmpo`."""
+"""∂loss/∂log π of the sampled tokens, to the printed digits; token means, except for `gmpo` and `luspo`."""
 
 VALUES = {
     "dppo_tv": 0.8584234083,
     "gmpo": 0.1907233580,
     "harmonic": 0.2462076291,
     "cauchy": 0.1387055763,
+    "luspo": 0.6689409084,
     "vespo": 0.2821347489,
 }
 """The loss, where ours is of the same form: others show a value whose derivative is not their gradient."""

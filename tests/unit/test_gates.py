@@ -90,6 +90,10 @@ BROKEN = [
         "half_width is 3.66667, but weight is not ½ there; at ratio 4.66667",
     ),
     (replace(CLIP, half_width=lambda clip: math.inf), "half_width is infinite; at ratio 1.0004"),
+    (
+        replace(GATES["dual_clip"], half_width=lambda clip: clip),
+        r"half_width is 4, but weight falls to ½ before; at ratio 3.* weight is 0 \(clip 4, Â ≤ 0\)",
+    ),
     (replace(CLIP, half_width=lambda clip: -clip), "half_width is -0.0003, expected a positive distance"),
     (replace(ARCTAN, half_width=lambda: 1), "half_width raises TypeError"),
     (

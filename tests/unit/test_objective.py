@@ -83,7 +83,9 @@ def test_diagnostics_sort_once_and_select_nothing(batch):
     assert not SLOW & set(used.names)
 
 
-@pytest.mark.parametrize("name", ["grpo", "gspo", "sapo", "erf_one_sided", "grpo_sg_inside"])
+@pytest.mark.parametrize(
+    "name", ["grpo", "gspo", "sapo", "erf_one_sided", "grpo_sg_inside", "vespo", "gmpo", "dppo_kl"]
+)
 @pytest.mark.parametrize("signs", ["both", "positive", "none"])
 def test_diagnostics_are_what_their_definitions_say(name, signs, batch):
     """Computed again from the tokens of each sign, selected one by one."""

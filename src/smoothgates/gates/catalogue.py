@@ -1,5 +1,6 @@
 """The catalogue of gates: one row per gate, their curves as numbers, and the table of docs/gates.md."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -9,6 +10,7 @@ import torch
 from smoothgates.errors import BadInput
 from smoothgates.gates import GATES
 from smoothgates.gates.admissibility import CHECK_SCALE, check
+from smoothgates.gates.contract import FARTHEST as LIMIT
 from smoothgates.gates.gate import Gate
 
 FARTHEST = 3.5
@@ -26,13 +28,14 @@ def curve_rows(tau: tuple[float, ...], clip: float) -> list[dict[str, Any]]:
     Raises BadInput naming the gate if one of its formulas fails.
     """
     ratio = torch.linspace(0, FARTHEST, POINTS, dtype=torch.float64)
+    drawn = ratio.clamp(min=math.exp(-LIMIT))  # some gates are infinite at 0, which the loss never asks for
     rows = []
     for gate in GATES.values():
         for scale in {"tau": tau, "clip": (clip,), "none": (1.0,)}[gate.parameter]:
             for positive in (True, False):
                 with _naming(gate):
-                    f, weight = gate.value(ratio, scale, positive), gate.weight(ratio, scale, positive)
-                    columns = [each.tolist() for each in (ratio, f, weight, ratio * weight)]
+                    f, weight = gate.value(drawn, scale, positive), gate.weight(drawn, scale, positive)
+                    columns = [each.tolist() for each in (ratio, f, weight, drawn * weight)]
                 of = {"gate": gate.name, "parameter": gate.parameter, "scale": scale, "positive": positive}
                 rows += [
                     {**of, "ratio": r, "f": f, "weight": w, "phi": phi} for r, f, w, phi in zip(*columns, strict=True)
@@ -82,8 +85,8 @@ _HEAD = """# Gates
 
 `make docs` writes this table from the gate files. Conditions (i) to (iv) are those of 2602.19345, section 4, checked
 numerically for both signs of the advantage: f is C¹; f′ has its maximum, 1, at r = 1; f′ never rises outwards;
-φ(r) = r·f′(r) vanishes as r → ∞. The half-width is the smallest distance |r − 1|
-at which f′ falls to ½, for either sign.
+φ(r) = r·f′(r) vanishes as r → ∞. The half-width is the smallest distance |r − 1| at which f′ falls to ½, for either
+sign.
 
 A method with `one_sided: true` applies its smooth gate only where the PPO clip acts: for r > 1 when Â > 0 and for r < 1
 when Â ≤ 0. Elsewhere f′ = 1.

@@ -19,9 +19,9 @@ class TokenTerms(NamedTuple):
     log_ratio: Tensor
     """log r, within ±20 and 0 where masked."""
     ratio: Tensor
-    """The gate's argument."""
+    """The gate's argument; for GMPO, whose gate comes before it, the ratio of the row."""
     weight: Tensor
-    """The gate's f′."""
+    """The gate's f′; 0 where the method's mask takes the gradient."""
     advantage: Tensor
     valid: Tensor
     """1 at valid tokens, else 0; always (B, T)."""

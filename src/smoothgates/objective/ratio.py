@@ -26,8 +26,8 @@ def importance_ratio(log_ratio: Tensor, length: Tensor, level: str) -> Tensor:
     `token`: exp(log r_it), (B, T). `sequence` and `sequence_token`: s_i = exp(mean_t log r_it), (B, 1), for every token
     of the row (GSPO, 2507.18071, eq 7 and 14). The last two have the same value, but combine advantages with the
     gradient differently. `product`: Π_t r_it, (B, 1), the ratio of the whole sequence (VESPO, 2602.10693; TOPR,
-    2503.14286), with its logarithm within ±20. `geometric`: 1 + log r_it, (B, T), what the gate of GMPO (2507.20673)
-    takes in place of a ratio.
+    2503.14286); its logarithm is held within ±20, with the gradient of the limit beyond it. `geometric`: 1 + log r_it,
+    (B, T), what the gate of GMPO (2507.20673) takes in place of a ratio.
     """
     if level == "token":
         return log_ratio.exp()
@@ -42,6 +42,6 @@ def importance_ratio(log_ratio: Tensor, length: Tensor, level: str) -> Tensor:
 def geometric_mean(gated: Tensor, length: Tensor) -> Tensor:
     """Return GMPO's ratio of each row, exp(mean_t (f − 1)), (B, 1), of the gated 1 + log r_it (B, T); 1 where masked.
 
-    With the clip as gate, f − 1 is log r_it clipped to ±ε: the geometric mean of clipped ratios (2507.20673, eq 4).
+    With the clip as gate, f − 1 is log r_it clipped to ±ε: the geometric mean of clipped ratios (2507.20673).
     """
     return importance_ratio(gated - 1, length, "sequence")

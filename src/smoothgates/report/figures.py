@@ -242,6 +242,8 @@ def gates_figure(gates: pd.DataFrame, colours: dict[str, str]) -> Figure:
         axes[1, j].set_ylim(-0.05, 1.1)
         axes[2, j].set_ylim(-0.05, 2.0)
         axes[2, j].set_xlabel("ratio r")
+    for axis in axes[0, -2:]:
+        axis.set_ylim(-1, 3.6)  # without a gate f goes up to 3.5; that of some gates falls without bound
     for axis, label in zip(axes[:, 0], ("f(r), shifted to f(1) = 1", "weight f′(r)", "φ(r) = r·f′(r)"), strict=True):
         axis.set_ylabel(label, fontsize=8)
     entries = {}
