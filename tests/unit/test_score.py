@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from smoothgates.errors import BadInput, TryAgain
 from smoothgates.evaluate import completions, score_file
-from smoothgates.evaluate.summary import summary, wilson
 from smoothgates.stages import score
 from smoothgates.tasks.task import Verdict
 
@@ -159,24 +158,6 @@ def test_an_unknown_name_is_reported_with_the_known_ones(tmp_path):
     with pytest.raises(BadInput, match="is the file to read"):
         score.run("logic", "answer", source, source)
     assert read(source) == [RIGHT]
-
-
-def test_a_summary_counts_old_and_new_verdicts_and_its_interval_is_wilsons(tmp_path):
-    stats = pytest.importorskip("scipy.stats")
-    out, part = tmp_path / "out.jsonl", f"<answer>{GOLD.replace('knave', 'knight')}</answer>"
-    texts = [RIGHT["completion"]] * 3 + [part] * 4 + ["?"] * 2
-    rows = [RIGHT | {"id": i, "completion": text} for i, text in enumerate(texts)]
-    rows.append(RIGHT | {"id": "cut", "truncated": True})
-    reasons = {"correct": 3, "wrong": 4, "unparsable": 2, "truncated": 1}
-    for _ in range(2):
-        assert score.run("logic", "answer", write(tmp_path / "in.jsonl", rows), out) == reasons
-    said, counts = summary(reasons).splitlines()
-    assert said == "accuracy 30.0 %, 95 % interval 10.8 to 60.3 % (Wilson), n = 10"
-    assert counts == "correct 3, wrong 4, unparsable 2, truncated 1"
-    for count, n in [(0, 1), (1, 1), (3, 10), (500, 1319)]:
-        expected = stats.binomtest(count, n).proportion_ci(0.95, method="wilson")
-        assert wilson(count, n) == pytest.approx((expected.low, expected.high), abs=1e-9)
-    assert summary({}) == ""
 
 
 def test_an_empty_file_has_no_verdicts_and_blank_lines_are_no_rows(tmp_path):
