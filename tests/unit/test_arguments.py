@@ -192,6 +192,7 @@ def test_the_shell_completes_commands_and_options(typed, offered, monkeypatch, c
     for name, value in asked.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(sys, "argv", ["smoothgates"])
+    monkeypatch.setattr(sys.modules["__main__"], "__package__", None)  # not `python -m pytest`: a script of that name
     with pytest.raises(SystemExit):
         cli.main()
     assert set(capfd.readouterr().out.split()) == offered
