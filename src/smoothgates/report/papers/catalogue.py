@@ -1,5 +1,6 @@
 """Which figures of the papers are drawn, and how. What each one shows in its paper: see `Head.original`."""
 
+from collections.abc import Callable
 from functools import partial
 
 from smoothgates.report.papers.figure import Drawn, Head, NotDrawn, PaperData
@@ -23,7 +24,7 @@ def head(name: str, paper: str, number: str, title: str, original: str) -> Head:
 
 FIGURES = (
     partial(ratios, Ratios(
-        head("gates", GATES, "1", "Gates and their derivatives", "the same at τ = 1, 5 and 10; its axes are not known."),
+        head("gates", GATES, "1", "Gates and their derivatives", "the same at τ = 1, 5 and 10; its axes are unknown."),
         gates=("sigmoid", "erf", "arctan", "softsign"),
         by_scale=True,
     )),
@@ -90,6 +91,9 @@ FIGURES = (
         tasks=("math", "logic", "toolqa"), most=1,
     )),
 )  # fmt: skip
+
+
+BY_ID: dict[str, Callable[[PaperData], Drawn | NotDrawn]] = {make.args[0].head.id: make for make in FIGURES}
 
 
 def paper_figures(data: PaperData) -> list[Drawn | NotDrawn]:

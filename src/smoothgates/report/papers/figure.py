@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 
 from smoothgates.methods.method import Method
-from smoothgates.report.style import Look
+from smoothgates.report.style import Look, gate_colours, look
+from smoothgates.specs.analyse import AnalyseSpec
+from smoothgates.specs.report import ReportSpec
 
 Cell = tuple[str, str]
 """Task and regime."""
@@ -47,6 +50,20 @@ class PaperData:
     gate_colours: dict[str, str]
 
 
+def paper_data(spec: ReportSpec, analysed: AnalyseSpec, frames: dict[str, pd.DataFrame]) -> PaperData:
+    """Put together what a study has. `frames`: the tables of `PaperData`, by name."""
+    looks = look(list(spec.order), spec.reference)
+    used_by = {name: spec.methods[name].gate for name in spec.order}
+    return PaperData(
+        **frames,
+        methods=spec.methods,
+        scale={(task, regime): words for task, own in analysed.tasks.items() for regime, words in own.scale.items()},
+        starts={(task, regime): start for task, own in analysed.tasks.items() for regime, start in own.starts.items()},
+        look=looks,
+        gate_colours=gate_colours(list(frames["gates"]["gate"].unique()), used_by, looks),
+    )
+
+
 @dataclass(frozen=True)
 class Drawn:
     """A figure that the study has the data for."""
@@ -57,6 +74,11 @@ class Drawn:
     """Everything that is drawn, as numbers."""
     call: tuple
     """The function that draws it, and its arguments."""
+
+    def save_numbers(self, path: Path) -> None:
+        """Write what it draws as CSV."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.table.to_csv(path, index=False, float_format="%.8g")
 
 
 @dataclass(frozen=True)
@@ -76,14 +98,19 @@ def label(name: str, method: Method) -> str:
     return name + (", τ ({:g}, {:g})".format(*method.tau) if method.tau else "")
 
 
-def caption(head: Head, shows: str, cells: dict[Cell, list[str]], data: PaperData) -> str:
-    """What is drawn, on which policy, and what the paper draws. `cells`: the methods drawn, by task and regime."""
+def caption(head: Head, shows: str, cells: dict[Cell, list[str]], absent: set[str], data: PaperData) -> str:
+    """What is drawn, on which policy, and what the paper draws.
+
+    `cells`: the methods drawn, by task and regime. `absent`: methods of the figure without runs there.
+    """
     places = ", ".join(dict.fromkeys(f"{task} {regime}" for task, regime in cells))
     scale = " and ".join(dict.fromkeys(data.scale[cell] for cell in cells))
     ends = data.runs.drop_duplicates(["task", "regime", "method", "seed"])
     ends = ends[[row in cells for row in zip(ends["task"], ends["regime"], strict=True)]]
     seeds = ends["seed"].nunique()
     words = f"{shows} Here: {places}; a policy of {scale}; {seeds} seed{'s' if seeds != 1 else ''}."
+    if absent:
+        words += f" Without runs here: {', '.join(sorted(absent))}."
     shown = {(*cell, method) for cell, methods in cells.items() for method in methods}
     broken = ends[ends["status"] == "diverged"].groupby(["task", "regime", "method"], sort=False).size().to_dict()
     if lost := [f"{' '.join(arm)} ({count})" for arm, count in broken.items() if arm in shown]:

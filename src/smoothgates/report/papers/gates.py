@@ -36,8 +36,8 @@ def ratios(wanted: Ratios, data: PaperData) -> Drawn | NotDrawn:
     taus = ", ".join(f"{tau:g}" for tau in sorted(smooth["scale"].unique()))
     clip = ", ".join(f"{bound:g}" for bound in table.loc[table["gate"] == CLIPS, "scale"].unique())
     words = (
-        f"Gates f (above) and their weights f′ (below) over the ratio r, for τ = {taus}, and the clip at ε = {clip} for "
-        f"each sign of Â. No runs are needed. f is as its formula has it: constants do not affect the gradient. "
+        f"Gates f (above) and their weights f′ (below) over the ratio r, for τ = {taus}, and the clip at ε = {clip} "
+        f"for each sign of Â. No runs are needed. f is as its formula has it: constants do not affect the gradient. "
         f"In the paper: {wanted.head.original}"
     )
     draw = one_panel_per_scale if wanted.by_scale else one_panel

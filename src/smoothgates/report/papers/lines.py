@@ -1,8 +1,8 @@
 """Figures with a line for each method over training: the mean over seeds, with their range as a band."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -34,7 +34,9 @@ QUANTITIES = {
     "reward": Quantity("mean training reward", "Mean reward of the newest rollout."),
     "policy_entropy": Quantity("entropy, nats per token", "Entropy of the policy, mean over the updates of a rollout."),
     "eur_by_prompt": Quantity("EUR: mean f′", "EUR as in eq 12, mean over the updates of a rollout."),
-    "eur": Quantity("EUR: mean f′", "EUR over all tokens of an update (eq 12 takes the mean within each prompt first)."),
+    "eur": Quantity(
+        "EUR: mean f′", "EUR over all tokens of an update (eq 12 takes the mean within each prompt first)."
+    ),
     "grad_norm": Quantity(
         "gradient norm",
         "Norm of each update's gradient before it is clipped. A mean over seeds is smoother than any run: the claim on "
@@ -68,33 +70,30 @@ def lines(wanted: Lines, data: PaperData) -> Drawn | NotDrawn:
     cells = cells_with(wanted.methods, wanted.one_of, wanted.tasks, wanted.most, data.curves)
     if not cells:
         return NotDrawn(wanted.head, wanting(wanted.methods, wanted.one_of, wanted.tasks))
-    quantities = [next(name for name in (f"{q}_by_prompt", q) if name in {SCORE, *data.curves}) for q in wanted.quantities]
+    quantities = [
+        next(name for name in (f"{q}_by_prompt", q) if name in {SCORE, *data.curves}) for q in wanted.quantities
+    ]
     parts = [
         rows
         for quantity in quantities
-        for cell, methods in cells.items()
-        for rows in (scores if quantity == SCORE else metric(quantity))(cell, methods, data)
+        for at in cells.items()
+        for rows in (scores(*at, data) if quantity == SCORE else metric(quantity, *at, data))
     ]
     table = pd.concat(parts, ignore_index=True)
     words = " ".join(QUANTITIES[quantity].shows for quantity in quantities)
     words += f"{wanted.remark} Line: mean over seeds; band: their range."
     labels = {name: label(name, data.methods[name]) for name in table["method"].unique()}
+    absent = set(wanted.methods).difference(*cells.values())
     return Drawn(
-        wanted.head, caption(wanted.head, words, cells, data), table, (lines_figure, table, data.look, labels)
+        wanted.head, caption(wanted.head, words, cells, absent, data), table, (lines_figure, table, data.look, labels)
     )
 
 
-def metric(column: str) -> Callable[[Cell, list[str], PaperData], list[pd.DataFrame]]:
-    """The function that tabulates a metric of training, see `over_seeds`."""
-
-    def tabulate(cell: Cell, methods: list[str], data: PaperData) -> list[pd.DataFrame]:
-        task, regime = cell
-        own = data.curves[(data.curves["task"] == task) & (data.curves["regime"] == regime)]
-        steps = own[QUANTITIES[column].x]
-        found = own.assign(x=steps, value=own[column].replace([np.inf, -np.inf], np.nan))
-        return [over_seeds(found[found["method"] == method], cell, method, column) for method in methods]
-
-    return tabulate
+def metric(column: str, cell: Cell, methods: list[str], data: PaperData) -> list[pd.DataFrame]:
+    """A metric of training, see `over_seeds`."""
+    own = data.curves[(data.curves["task"] == cell[0]) & (data.curves["regime"] == cell[1])]
+    found = own.assign(x=own[QUANTITIES[column].x], value=own[column].replace([np.inf, -np.inf], np.nan))
+    return [over_seeds(found[found["method"] == method], cell, method, column) for method in methods]
 
 
 def scores(cell: Cell, methods: list[str], data: PaperData) -> list[pd.DataFrame]:
@@ -130,7 +129,8 @@ def lines_figure(table: pd.DataFrame, look: Look, labels: dict[str, str]) -> Fig
     methods = [method for method in look.colour if method in labels]
     rows, columns = (1, len(cells)) if len(quantities) == 1 else (len(cells), len(quantities))
     # Panels of one quantity share its axis, but not those of several tasks, nor those of a row of quantities.
-    shared = "col" if rows > 1 else len(quantities) == len({task for task, _ in cells}) == 1
+    alone = len(quantities) == len({task for task, _ in cells}) == 1
+    shared: Literal["col", "all", "none"] = "col" if rows > 1 else "all" if alone else "none"
     figure, axes = plt.subplots(
         rows, columns, figsize=(3.3 * columns + 0.3, 2.3 * rows + 0.5), sharey=shared, squeeze=False
     )
@@ -148,7 +148,11 @@ def lines_figure(table: pd.DataFrame, look: Look, labels: dict[str, str]) -> Fig
             )
         if known.scale == "log" and (here["mean"] > 0).any():
             axis.set_yscale("log")
-            axis.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1, 0.4)))
+            low, high = axis.get_ylim()
+            if high > 10 * low:
+                axis.minorticks_off()  # powers of ten are enough, and drawing the others takes time
+            else:
+                axis.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1, 0.4)))
         benchmark = quantity.partition(": ")[2]
         axis.set_title(f"{task} · {regime}{benchmark and f', {benchmark}'}", fontsize=9)
         axis.set_ylabel(known.label, fontsize=8)

@@ -38,8 +38,9 @@ def shares(wanted: Shares, data: PaperData) -> Drawn | NotDrawn:
     ]
     table = by_seed[kept].reset_index(drop=True)
     words = f"{wanted.shows} Large marker and bar: mean and range over seeds; small dots: seeds."
+    absent = set(wanted.methods).difference(*cells.values())
     return Drawn(
-        wanted.head, caption(wanted.head, words, cells, data), table,
+        wanted.head, caption(wanted.head, words, cells, absent, data), table,
         (shares_figure, table, list(cells), data.look, wanted.label),
     )  # fmt: skip
 
@@ -68,7 +69,9 @@ def shares_figure(table: pd.DataFrame, cells: list[Cell], look: Look, words: str
         axes[0, 0].xaxis.set_minor_formatter(NullFormatter())
     axes[0, 0].set_yticks(range(len(methods)), methods)
     axes[0, 0].set_ylim(len(methods) - 0.4, -0.6)
-    entries = {label: handle for axis in axes[0] for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)}
+    entries = {
+        label: handle for axis in axes[0] for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
+    }
     shown = [method for method in methods if method in entries]
     figure.legend([entries[m] for m in shown], shown, loc="outside upper center", ncol=4, frameon=False, fontsize=8)
     return figure

@@ -49,11 +49,11 @@ def spread(wanted: Spread, data: PaperData) -> Drawn | NotDrawn:
     tau = max(data.methods[wanted.method].scales())
     words = (
         f"Updates of {wanted.method}. Left: share of tokens by log r, mean over updates. Middle: updates by their mean "
-        f"Var_i, the variance of log r in a sequence; dashed: {SMALL:g}. Right: the mean gap D_i of an update over its mean "
-        f"Var_i, with the line D = (τ²/4)·Var at τ = {tau:g}. Updates on which no ratio has moved are left out of both. "
-        f"A dot is an update, not a sequence as in the paper."
+        f"Var_i, the variance of log r in a sequence; dashed: {SMALL:g}. Right: the mean gap D_i of an update over its "
+        f"mean Var_i, with the line D = (τ²/4)·Var at τ = {tau:g}. Updates on which no ratio has moved are left out of "
+        f"both. A dot is an update, not a sequence as in the paper."
     )
-    drawn = caption(wanted.head, words, {cell: [wanted.method] for cell in cells}, data)
+    drawn = caption(wanted.head, words, {cell: [wanted.method] for cell in cells}, set(), data)
     return Drawn(wanted.head, drawn, table, (spread_figure, table, data.look, wanted.method, tau))
 
 
@@ -108,7 +108,7 @@ def spread_figure(table: pd.DataFrame, look: Look, method: str, tau: float) -> F
 
 
 def label_bins(axis: Axes, histogram: pd.DataFrame) -> None:
-    """Ticks between bins, which are drawn equally wide, at every second edge."""
-    edges = histogram["high"].to_numpy()[:-1]
-    shown = range(1, len(edges), 2)
+    """Ticks between bins, which are drawn equally wide: at powers of ten, as far as there is room."""
+    edges = histogram["high"].tolist()
+    shown = [i for i, edge in enumerate(edges) if abs(edge) in (0.01, 0.1, 1)]
     axis.set_xticks([i + 0.5 for i in shown], [f"{edges[i]:g}" for i in shown])
