@@ -200,9 +200,7 @@ def main(name: str, seeds: int) -> None:
         began, spent = time.perf_counter(), cpu()
         stage(study)
         seconds = time.perf_counter() - began
-        print(
-            f"{stage.__name__}: {len(runs)} runs, {seconds:.1f} s, {cpu() - spent:.1f} CPU s, {peak() - before} MiB more"
-        )
+        print(f"{stage.__name__}: {len(runs)} runs, {seconds:.0f} s, {cpu() - spent:.0f} CPU s, {peak() - before} MiB")
 
 
 def cpu() -> float:

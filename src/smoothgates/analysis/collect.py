@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from smoothgates.errors import BadInput
@@ -41,7 +43,7 @@ class Run:
     """The results of one run that the analysis uses."""
 
     scores: list[Scores]
-    metrics: pd.DataFrame | None
+    metrics: pa.Table | None
     """One row per update. None if the run was not trained by RL."""
     gaps: list[dict[str, Any]]
     """One row per benchmark that is left out: the run's keys, the faulty file, and what is wrong with it."""
@@ -55,7 +57,7 @@ def read_run(paths: Paths, keys: dict[str, Any], expected: Arms) -> Run:
             path = Path(paths.scores.format(**keys, benchmark=benchmark))
             found = read_scores(path, model, keys, benchmark, expected)
             if keys["regime"] != CONTROL and metrics is None:
-                metrics = read_table(vouched(Path(paths.metrics.format(**keys))))
+                metrics = pq.ParquetFile(vouched(Path(paths.metrics.format(**keys)))).read(use_threads=False)
         except BadInput as error:
             gaps.append({**keys, "benchmark": benchmark, **fault_of(error)})
         else:
@@ -90,7 +92,7 @@ def read_scores(path: Path, model: Path, keys: dict[str, Any], benchmark: str, e
 
 def read_problems(path: Path) -> NDArray[np.float64]:
     """Share of correct samples for each problem, in order, from the file of the samples."""
-    samples = read_table(path, ["problem", "correct"])
+    samples = pq.ParquetFile(path).read(["problem", "correct"], use_threads=False)
     _, problem = np.unique(samples["problem"].to_numpy(), return_inverse=True)
     right = np.bincount(problem, weights=samples["correct"].to_numpy())
     return np.asarray(right / np.bincount(problem), dtype=np.float64)
@@ -101,17 +103,10 @@ def keys_of(run: dict[str, Any]) -> dict[str, Any]:
     return {key: run[key if key in ("task", "seed") else f"{key}_name"] for key in KEYS}
 
 
-def keyed(tables: Sequence[tuple[dict[str, Any], pd.DataFrame]]) -> pd.DataFrame:
+def keyed(tables: Sequence[tuple[dict[str, Any], pa.Table]]) -> pd.DataFrame:
     """The tables of runs below each other, with the keys of each run in front."""
-    frame = pd.concat([table for _, table in tables], ignore_index=True)
+    frame = pa.concat_tables([table for _, table in tables], promote_options="default").to_pandas()
     counts = [len(table) for _, table in tables]
     for place, key in enumerate(KEYS):
         frame.insert(place, key, np.repeat([keys[key] for keys, _ in tables], counts))
     return frame
-
-
-def read_table(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
-    """Read a small parquet file, in half of the time that `pandas.read_parquet` takes."""
-    import pyarrow.parquet as pq
-
-    return pq.ParquetFile(path).read(columns, use_threads=False).to_pandas(use_threads=False)

@@ -32,7 +32,7 @@ class Results:
     @cached_property
     def updates(self) -> dict[tuple[str, str, str], pd.DataFrame]:
         """The rows of `curves` of each task, regime and method."""
-        return {arm: rows for arm, rows in self.curves.groupby(["task", "regime", "method"], sort=False)}
+        return dict(iter(self.curves.groupby(["task", "regime", "method"], sort=False)))
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
@@ -48,6 +49,11 @@ class PaperData:
     """The control that the runs start from."""
     look: Look
     gate_colours: dict[str, str]
+
+    @cached_property
+    def updates(self) -> dict[tuple[str, str, str], pd.DataFrame]:
+        """The rows of `curves` of each task, regime and method."""
+        return dict(iter(self.curves.groupby(["task", "regime", "method"], sort=False)))
 
 
 def paper_data(spec: ReportSpec, analysed: AnalyseSpec, frames: dict[str, pd.DataFrame]) -> PaperData:
@@ -119,7 +125,7 @@ def caption(head: Head, shows: str, cells: dict[Cell, list[str]], absent: set[st
 
 
 def cells_with(
-    methods: Sequence[str], one_of: Sequence[str], tasks: Sequence[str], most: int, curves: pd.DataFrame
+    methods: Sequence[str], one_of: Sequence[str], tasks: Sequence[str], most: int, runs: pd.DataFrame
 ) -> dict[Cell, list[str]]:
     """The methods that each regime has, for at most `most` regimes of a task: the first with the most of `methods`.
 
@@ -128,7 +134,7 @@ def cells_with(
     found: dict[Cell, list[str]] = {}
     for task in tasks:
         own = {}
-        for regime, block in curves[curves["task"] == task].groupby("regime", sort=False):
+        for regime, block in runs[runs["task"] == task].groupby("regime", sort=False):
             there = set(block["method"])
             if there.intersection(one_of) and len(there.intersection(methods)) > 1:
                 own[task, str(regime)] = [method for method in methods if method in there]

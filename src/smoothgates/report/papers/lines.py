@@ -67,7 +67,7 @@ class Lines:
 
 def lines(wanted: Lines, data: PaperData) -> Drawn | NotDrawn:
     """The figure, drawn in the regimes that have the most of its methods."""
-    cells = cells_with(wanted.methods, wanted.one_of, wanted.tasks, wanted.most, data.curves)
+    cells = cells_with(wanted.methods, wanted.one_of, wanted.tasks, wanted.most, data.runs)
     if not cells:
         return NotDrawn(wanted.head, wanting(wanted.methods, wanted.one_of, wanted.tasks))
     quantities = [
@@ -91,9 +91,13 @@ def lines(wanted: Lines, data: PaperData) -> Drawn | NotDrawn:
 
 def metric(column: str, cell: Cell, methods: list[str], data: PaperData) -> list[pd.DataFrame]:
     """A metric of training, see `over_seeds`."""
-    own = data.curves[(data.curves["task"] == cell[0]) & (data.curves["regime"] == cell[1])]
-    found = own.assign(x=own[QUANTITIES[column].x], value=own[column].replace([np.inf, -np.inf], np.nan))
-    return [over_seeds(found[found["method"] == method], cell, method, column) for method in methods]
+    found = []
+    for method in methods:
+        own = data.updates.get((*cell, method), data.curves.iloc[:0])
+        values = own[column].where(np.isfinite(own[column]))
+        rows = pd.DataFrame({"seed": own["seed"], "x": own[QUANTITIES[column].x], "value": values})
+        found.append(over_seeds(rows, cell, method, column))
+    return found
 
 
 def scores(cell: Cell, methods: list[str], data: PaperData) -> list[pd.DataFrame]:

@@ -28,7 +28,7 @@ class Shares:
 
 def shares(wanted: Shares, data: PaperData) -> Drawn | NotDrawn:
     """The figure, drawn in the regimes that have the most of its methods."""
-    cells = cells_with(wanted.methods, wanted.one_of, wanted.tasks, wanted.most, data.curves)
+    cells = cells_with(wanted.methods, wanted.one_of, wanted.tasks, wanted.most, data.runs)
     if not cells:
         return NotDrawn(wanted.head, wanting(wanted.methods, wanted.one_of, wanted.tasks))
     keys = ["task", "regime", "method", "seed"]
