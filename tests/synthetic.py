@@ -17,6 +17,7 @@ from zlib import crc32
 
 import numpy as np
 import pandas as pd
+import yaml
 
 from smoothgates.io.files import digest, write_json
 from smoothgates.io.manifests.data import DataManifest
@@ -173,6 +174,19 @@ def record(job: Job, path: str, inputs: list[str], outputs: list[str], seen: dic
         "rollouts": [{"rollout": i, "sample_seconds": 0.1, "update_seconds": 0.1} for i in range(16)],
     }
     write_json(Path(path), sealed(facts))
+
+
+def small_study(seeds: int, methods: Collection[str], name: str = "small") -> LoadedStudy:
+    """A study of one task under lag, written to config/ of the working directory: math, as the smoke study has it."""
+    config = yaml.safe_load((Path(__file__).parent / "workflow/smoke.yaml").read_text(encoding="utf-8"))
+    math, near = config["tasks"]["math"], config["regimes"]["near"]
+    math |= {"regimes": ["lag4"], "methods": list(methods)}
+    config |= {"seeds": list(range(seeds)), "tasks": {"math": math}, "regimes": {"lag4": {**near, "lag": 1}}}
+    del config["method_table"]
+    path = Path("config") / f"{name}.yaml"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(yaml.safe_dump(config), encoding="utf-8")
+    return load_study(path.as_posix())
 
 
 def analysed(study: LoadedStudy) -> Path:
