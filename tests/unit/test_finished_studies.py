@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from smoothgates.errors import BadInput
-from smoothgates.stages import report
+from smoothgates.stages import figure, report
 from tests.synthetic import analysed, reported, small_study, write_study
 
 METHODS = ("grpo", "erf", "arctan", "softsign")
@@ -38,11 +38,11 @@ def drawn(monkeypatch):
 
 @pytest.fixture(scope="module")
 def template(tmp_path_factory) -> Path:
-    """Two seeds of two methods, with their controls."""
+    """Two seeds of four methods, with their controls. One run has diverged."""
     folder = tmp_path_factory.mktemp("template")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        write_study(small_study(2, METHODS[:2]), planted)
+        write_study(small_study(2, METHODS), planted, diverged=[("math", "lag4", "arctan", 1)])
     return folder
 
 
@@ -51,7 +51,7 @@ def study(template, tmp_path, monkeypatch, drawn):
     """A copy for the test to change. It is the working directory."""
     shutil.copytree(template, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
-    return small_study(2, METHODS[:2])
+    return small_study(2, METHODS)
 
 
 def verdict(claim: str) -> dict:
@@ -90,7 +90,7 @@ REMOVED = {
     RESULTS / "analysis/gates/catalogue.json": "refused",
     RESULTS / "analysis/gates/run.json": "refused",
     RESULTS / "policy/math/seed1/model.json": {"math/control/warm_start/1/heldout"} | ONE_RUN
-    | {"math/lag4/grpo/1/heldout", "math/control/sft/1/heldout"},
+    | {f"math/{arm}/1/heldout" for arm in ("lag4/grpo", "lag4/arctan", "lag4/softsign", "control/sft")},
     RESULTS / "policy/math/seed1/run.json": {"math/control/warm_start/1/heldout"},
     RESULTS / "train/math/control/sft/seed1/model.json": {"math/control/sft/1/heldout"},
     ARM / "model.json": ONE_RUN,
@@ -129,7 +129,7 @@ def test_every_kind_of_file_is_among_those_removed(study):
     """Weights aside, which the report never reads."""
 
     def kind(path: Path) -> str:
-        return re.sub(r"seed\d|grpo|clip|erf|sft|warm_start|lag4|control", "", path.as_posix())
+        return re.sub(rf"seed\d|clip|sft|warm_start|lag4|control|{'|'.join(METHODS)}", "", path.as_posix())
 
     every = {path for path in RESULTS.rglob("*") if path.is_file()}
     assert {kind(path) for path in every} - {kind(path) for path in REMOVED} == {
@@ -138,42 +138,61 @@ def test_every_kind_of_file_is_among_those_removed(study):
 
 
 @pytest.mark.parametrize(("seeds", "words"), [(1, "(one seed)"), (2, "(2 seeds can establish nothing in this family)")])
-def test_few_seeds_are_said_to_establish_nothing(seeds, words, tmp_path, monkeypatch, drawn):
-    monkeypatch.chdir(tmp_path)
-    study = small_study(seeds, METHODS)
-    write_study(study, planted)
-    compared = json.loads(analysed(study).read_text())
+def test_few_seeds_are_said_to_establish_nothing(seeds, words, study):
+    fewer = small_study(seeds, METHODS)
+    compared = json.loads(analysed(fewer).read_text())
+    assert compared["gaps"] == []
     assert not any(row["established"] for row in compared["comparisons"])
     found = verdict("gates_accuracy_gsm8k_erf")
     assert (found["verdict"], found["n"]) == ("cannot tell", seeds)
     assert found["words"] == f"cannot tell at 13k parameters {words}"
-    page = reported(study).read_text()
+    page = reported(fewer).read_text()
     assert found["words"] in page
     assert not re.search(r"\bnan\b|>None<", page)
 
 
-def test_a_run_that_diverged_is_counted_and_named(tmp_path, monkeypatch, drawn):
-    monkeypatch.chdir(tmp_path)
-    study = small_study(2, METHODS)
-    write_study(study, planted, diverged=[("math", "lag4", "erf", 1)])
-    assert json.loads(analysed(study).read_text())["gaps"] == []
+def test_a_run_that_diverged_is_counted_and_named(study):
+    analysed(study)
     page = reported(study).read_text()
     table = pd.read_csv("reports/small/tables/stability.csv").set_index("method")["diverged"]
-    assert table.to_dict() == {"grpo": "0 of 2", "erf": "1 of 2", "arctan": "0 of 2", "softsign": "0 of 2"}
-    ends = pd.read_parquet(RESULTS / "analysis/scores.parquet").set_index(["method", "seed"])["collapsed"]
-    assert ends["erf", 1] == 1
-    assert "Runs that diverged, drawn up to there: math lag4 erf (1)." in page
-    drawn_seeds = pd.read_csv("reports/small/figures/gates_f3.csv").groupby("method")["seeds"].agg(["min", "max"])
-    assert drawn_seeds.loc["erf"].tolist() == [1, 2]
-    assert drawn_seeds.loc["grpo"].tolist() == [2, 2]
+    assert table.to_dict() == {"grpo": "0 of 2", "erf": "0 of 2", "arctan": "1 of 2", "softsign": "0 of 2"}
+    ends = pd.read_parquet(RESULTS / "analysis/scores.parquet").set_index(["method", "seed"])
+    assert ends.loc[("arctan", 1), ["status", "collapsed"]].tolist() == ["diverged", 1]
+    assert "Runs that diverged, drawn up to there: math lag4 arctan (1)." in page
+    seeds = pd.read_csv("reports/small/figures/gates_f3.csv").groupby("method")["seeds"].agg(["min", "max"])
+    assert seeds.loc["arctan"].tolist() == [1, 2]
+    assert seeds.loc["grpo"].tolist() == [2, 2]
 
 
-def test_a_method_that_is_missing_in_part_is_compared_on_the_seeds_that_are_left(study):
+def test_a_figure_of_a_paper_is_on_the_page_and_can_be_drawn_again(study):
+    analysed(study)
+    page = reported(study).read_text()
+    for link in ("figures/gates_f3.csv", "figures/gates_f3.svg", "figures/gates_f3.pdf"):
+        assert f'<a href="{link}">' in page
+        assert Path("reports/small", link).is_file()
+    assert "Figure 5: Training reward of SAPO at three values of τ⁻</b> is not drawn: it needs runs of sapo" in page
+    for out in (Path("again.csv"), Path("again.svg")):
+        figure.run("gates_f3", "config/small.yaml", out)
+    assert Path("again.csv").read_bytes() == Path("reports/small/figures/gates_f3.csv").read_bytes()
+    assert "softsign" in Path("again.svg").read_text()
+    for name, out, fault in (
+        ("gates_f9", "x.pdf", "gates_f9: expected one of gates_f1, "),
+        ("gates_f3", "x.docx", "x.docx: expected a name that ends in one of .csv, "),
+        ("sapo_f5", "x.pdf", "sapo_f5: not drawn: needs runs of sapo and of sapo_100 or sapo_095"),
+    ):
+        with pytest.raises(BadInput, match=re.escape(fault)):
+            figure.run(name, "config/small.yaml", Path(out))
+    (RESULTS / "analysis/curves.parquet").write_bytes(b"")
+    with pytest.raises(BadInput, match="does not match the digest in its record"):
+        figure.run("gates_f3", "config/small.yaml", Path("x.pdf"))
+
+
+def test_a_method_without_a_score_is_named_and_the_others_are_compared(study):
     for path in (SCORES / "heldout.json", SCORES.parent / "seed0/heldout.run.json"):
         path.unlink()
     compared = json.loads(analysed(study).read_text())
     assert len(compared["gaps"]) == 2
-    assert {row["method"] for row in compared["comparisons"]} == set()
+    assert {row["method"] for row in compared["comparisons"]} == {"arctan", "softsign"}
     assert verdict("gates_accuracy_gsm8k_erf")["words"].startswith("not run (needs a seed with score of erf and grpo")
     page = reported(study).read_text()
     assert f"<code>{SCORES / 'heldout.json'}</code>" in page
