@@ -81,7 +81,7 @@ def run(spec_text: str, analysis: Path, gates: Path, data: list[Path], out: Path
     )
     sources = {"runs": runs, "learning": learning, "curves": curves, "gates": gate_values}
     redrawn = paper_figures(paper_data(spec, analysed, sources))
-    numbers = {figure.head.id: figure for figure in redrawn if isinstance(figure, Drawn)}
+    plotted = {figure.head.id: figure for figure in redrawn if isinstance(figure, Drawn)}
     shown = {
         "scores": tables.score_table(summaries, comparisons, methods),
         "outcomes": tables.outcomes_table(summaries, comparisons, methods),
@@ -96,9 +96,9 @@ def run(spec_text: str, analysis: Path, gates: Path, data: list[Path], out: Path
     with publishing(folder) as new:
         for name, table in shown.items():
             tables.save_table(table, new / "tables", name)
-        for name, figure in numbers.items():
+        for name, figure in plotted.items():
             figure.save_numbers(new / "figures" / f"{name}.csv")
-        svgs = draw_all(wanted | {name: figure.call for name, figure in numbers.items()}, new / "figures")
+        svgs = draw_all(wanted | {name: figure.call for name, figure in plotted.items()}, new / "figures")
         page = Page(
             spec=spec,
             figures={name: svgs[name] for name in wanted},
@@ -117,6 +117,6 @@ def run(spec_text: str, analysis: Path, gates: Path, data: list[Path], out: Path
         )
         write_atomically(new / out.name, page.html().encode())
     drawn = [folder / "figures" / f"{name}.{suffix}" for name in svgs for suffix in ("svg", "pdf")]
-    drawn += [folder / "figures" / f"{name}.csv" for name in numbers]
+    drawn += [folder / "figures" / f"{name}.csv" for name in plotted]
     saved = [folder / "tables" / f"{name}.{suffix}" for name in shown for suffix in ("csv", "tex")]
     execution.write(folder / "run.json", [out, *drawn, *saved])
