@@ -11,7 +11,6 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Collection
-from itertools import product
 from pathlib import Path
 from zlib import crc32
 
@@ -34,6 +33,9 @@ from smoothgates.specs.control import CONTROL
 from smoothgates.stages import analyse, gates, report
 from smoothgates.study.loader import LoadedStudy, load_study
 from smoothgates.train.loop import NO_UPDATE
+
+from .bench.memory import resident
+from .bench.runner import alone
 
 Run = tuple[str, str, str, int]
 """Task, regime, method and seed."""
@@ -206,25 +208,24 @@ def reported(study: LoadedStudy) -> Path:
 
 
 def main(name: str, seeds: int) -> None:
-    study = load_study(name).seeded(seeds)
-    runs = [run for task in study.config.tasks for run in product([task], study.arms(task), study.config.seeds)]
-    write_study(study, lambda *run: random.Random(str(run)).uniform(0.4, 0.9))
-    before = peak()
+    write_study(load_study(name).seeded(seeds), lambda *run: random.Random(str(run)).uniform(0.4, 0.9))
     for stage in (analysed, reported):
-        began, spent = time.perf_counter(), cpu()
-        stage(study)
-        seconds = time.perf_counter() - began
-        print(f"{stage.__name__}: {len(runs)} runs, {seconds:.0f} s, {cpu() - spent:.0f} CPU s, {peak() - before} MiB")
+        print(alone(measured, stage, name, seeds))
+
+
+def measured(stage: Callable[[LoadedStudy], Path], name: str, seeds: int) -> str:
+    """What a stage takes in this process, beyond what is loaded already."""
+    study = load_study(name).seeded(seeds)
+    runs = sum(len(study.arms(task)) * seeds for task in study.config.tasks)
+    began, spent, before = time.perf_counter(), cpu(), resident("VmRSS")
+    stage(study)
+    seconds, more = time.perf_counter() - began, resident("VmHWM") - before
+    return f"{stage.__name__}: {runs} runs, {seconds:.0f} s, {cpu() - spent:.0f} CPU s, {more:.0f} MiB more"
 
 
 def cpu() -> float:
     """CPU seconds of this process and of those that it has waited for."""
     return sum(sum(resource.getrusage(of)[:2]) for of in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-
-
-def peak() -> int:
-    """The most memory of this process so far, in MiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
 
 
 if __name__ == "__main__":
