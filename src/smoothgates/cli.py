@@ -246,6 +246,20 @@ def report(
 
 
 @app.command()
+def figure(
+    name: Annotated[str, typer.Argument(help="The id of a figure, such as gates_f3.")],
+    out: Annotated[Path, typer.Option(help="The .pdf, .svg, .png or .csv to write.", callback=to_write)],
+    study: Annotated[
+        str, typer.Option(help="The name of a study in config/, or the path of its YAML file.")
+    ] = "laptop",
+) -> None:
+    """Draw one figure of the papers again, from the analysis of a study."""
+    from smoothgates.stages import figure as stage
+
+    stage.run(name, study, out)
+
+
+@app.command()
 def schema(
     folder: Annotated[Path, typer.Argument(help="The folder to write to.", callback=to_fill)] = Path(
         "workflow/schemas"

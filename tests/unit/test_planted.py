@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from smoothgates.analysis.bootstrap import hierarchical_interval
+from smoothgates.analysis.rule import Compared, judge
 from smoothgates.analysis.statistics import detectable_difference, equivalence_bound, holm, sign_flip_p
+from tests.bench.growth import analysis_seconds
 
 STUDIES = 600
 SPREAD = 0.02
@@ -81,3 +83,56 @@ def test_the_bootstrap_covers_other_seeds_and_other_problems(seeds, of_seed, noi
     assert inside / STUDIES >= 0.95 - slack(0.05)
     if of_seed > noise / 2:  # otherwise it is known to be too wide
         assert inside / STUDIES <= 0.95 + 2 * slack(0.05)
+
+
+EFFECTS = (0.0, 0.0, 0.0, 0.08, -0.08, 0.0, 0.0, 0.0)
+"""True effects of the claims of a family. All say `above`: where an effect is 0, `holds` and `opposite` are false."""
+
+
+def family(rng: np.random.Generator, draw, effects: tuple[float, ...], seeds: int = 10) -> list[Compared]:
+    """Claims about methods that are all compared with the runs of one reference, as those of a study are."""
+    reference = draw(rng, (1, seeds))
+    drawn = np.array(effects)[:, None] + draw(rng, (len(effects), seeds)) - reference
+    return [Compared(tuple(row.tolist()), 0.0, "above", 0.02) for row in drawn]
+
+
+@pytest.mark.parametrize("draw", [normal, heavy])
+@pytest.mark.parametrize("effects", [(0.0,) * 8, EFFECTS])
+def test_verdicts_on_nulls_are_rarely_wrong_in_a_family(draw, effects):
+    """Any `holds` or `opposite` about an effect of 0 is wrong, and so is the other one about a real effect."""
+    rng, wrong, found = np.random.default_rng(7), 0, 0
+    for _ in range(STUDIES):
+        kinds = [each.kind for each in judge(family(rng, draw, effects), 0.95)]
+        truths = ["holds" if effect > 0 else "opposite" if effect < 0 else None for effect in effects]
+        told = [(kind, truth) for kind, truth in zip(kinds, truths, strict=True) if kind in ("holds", "opposite")]
+        wrong += any(kind != truth for kind, truth in told)
+        found += any(kind == truth for kind, truth in told)
+    assert wrong / STUDIES <= 0.05 + slack(0.05)
+    assert draw is heavy or found / STUDIES >= 0.99 * any(effects)
+
+
+def test_a_claim_that_a_study_would_see_holds_in_the_next_one():
+    """The words `would see X at 80 % power` are about the whole rule: Holm's family, the direction, the kind."""
+    rng, seen = np.random.default_rng(8), 0
+    for _ in range(STUDIES):
+        effect = judge(family(rng, normal, (0.0,) * 8), 0.95)[0].detectable
+        seen += judge(family(rng, normal, (effect, *[0.0] * 7)), 0.95)[0].kind == "holds"
+    assert 0.8 - slack(0.8) <= seen / STUDIES <= 0.8 + 2 * slack(0.8)
+
+
+@pytest.mark.parametrize("seeds", [5, 10])
+def test_no_effect_is_rarely_said_of_an_effect_as_large_as_the_margin(seeds):
+    """The worst case of the equivalence test; its bound also covers the true effect at its rate."""
+    rng, said, outside = np.random.default_rng(9), 0, 0
+    for row in 0.02 + rng.normal(0, SPREAD, (STUDIES, seeds)):
+        (found,) = judge([Compared(tuple(row.tolist()), 0.0, "above", 0.02)], 0.95)
+        said += found.kind == "no effect"
+        outside += found.bound < 0.02
+    assert said / STUDIES <= 0.05 + slack(0.05)
+    assert 0.05 - slack(0.05) <= outside / STUDIES <= 0.05 + slack(0.05)
+
+
+def test_thirty_seeds_are_analysed_in_seconds():
+    """2³⁰ patterns of signs would take hours; ten seeds have 2¹⁰."""
+    ten, thirty = analysis_seconds(10), analysis_seconds(30)
+    assert thirty < 10 * max(ten, 0.1)

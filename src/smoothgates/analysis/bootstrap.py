@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from smoothgates.analysis.statistics import student
+
 RESAMPLES = 2000
 
 
@@ -22,7 +24,7 @@ def hierarchical_interval(differences: NDArray[np.float64], confidence: float) -
     if seeds < 2:
         return None
     means = ((redrawn(seeds) @ differences) * redrawn(problems)).sum(1)
-    tail = stats.norm.sf(stats.t.ppf((1 + confidence) / 2, seeds - 1))
+    tail = stats.norm.sf(student((1 + confidence) / 2, seeds - 1))
     low, high = np.quantile(means, [tail, 1 - tail])
     return float(low), float(high)
 

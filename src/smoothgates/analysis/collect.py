@@ -1,11 +1,14 @@
 """Reads the result files of single runs into rows of one table."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from smoothgates.errors import BadInput
@@ -40,8 +43,8 @@ class Run:
     """The results of one run that the analysis uses."""
 
     scores: list[Scores]
-    metrics: pd.DataFrame | None
-    """One row per update, with the run's keys in front. None if the run was not trained by RL."""
+    metrics: pa.Table | None
+    """One row per update. None if the run was not trained by RL."""
     gaps: list[dict[str, Any]]
     """One row per benchmark that is left out: the run's keys, the faulty file, and what is wrong with it."""
 
@@ -54,7 +57,7 @@ def read_run(paths: Paths, keys: dict[str, Any], expected: Arms) -> Run:
             path = Path(paths.scores.format(**keys, benchmark=benchmark))
             found = read_scores(path, model, keys, benchmark, expected)
             if keys["regime"] != CONTROL and metrics is None:
-                metrics = read_metrics(Path(paths.metrics.format(**keys)), keys)
+                metrics = pq.ParquetFile(vouched(Path(paths.metrics.format(**keys)))).read(use_threads=False)
         except BadInput as error:
             gaps.append({**keys, "benchmark": benchmark, **fault_of(error)})
         else:
@@ -89,8 +92,10 @@ def read_scores(path: Path, model: Path, keys: dict[str, Any], benchmark: str, e
 
 def read_problems(path: Path) -> NDArray[np.float64]:
     """Share of correct samples for each problem, in order, from the file of the samples."""
-    samples = pd.read_parquet(path, columns=["problem", "correct"])
-    return np.asarray(samples.groupby("problem")["correct"].mean(), dtype=np.float64)
+    samples = pq.ParquetFile(path).read(["problem", "correct"], use_threads=False)
+    _, problem = np.unique(samples["problem"].to_numpy(), return_inverse=True)
+    right = np.bincount(problem, weights=samples["correct"].to_numpy())
+    return np.asarray(right / np.bincount(problem), dtype=np.float64)
 
 
 def keys_of(run: dict[str, Any]) -> dict[str, Any]:
@@ -98,7 +103,10 @@ def keys_of(run: dict[str, Any]) -> dict[str, Any]:
     return {key: run[key if key in ("task", "seed") else f"{key}_name"] for key in KEYS}
 
 
-def read_metrics(path: Path, keys: dict[str, Any]) -> pd.DataFrame:
-    """Metrics of a run, one row per update, with its keys in front. Raises BadInput unless they match their record."""
-    frame = pd.read_parquet(vouched(path))
-    return pd.concat([pd.DataFrame([keys] * len(frame), columns=KEYS), frame], axis=1)
+def keyed(tables: Sequence[tuple[dict[str, Any], pa.Table]]) -> pd.DataFrame:
+    """The tables of runs below each other, with the keys of each run in front."""
+    frame = pa.concat_tables([table for _, table in tables], promote_options="default").to_pandas()
+    counts = [len(table) for _, table in tables]
+    for place, key in enumerate(KEYS):
+        frame.insert(place, key, np.repeat([keys[key] for keys, _ in tables], counts))
+    return frame

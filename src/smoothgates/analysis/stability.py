@@ -4,29 +4,43 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
 
+USED = ("rollout", "reward", "correct", "kl", "eur", "grad_norm", "log_ratio_max", "clamped", "sampler_gap")
+"""Columns that the summary needs."""
 SPIKE = 5.0
 """A gradient norm above this many times the run's median is a spike; so is one that is not finite."""
 
 
-def stability(metrics: pd.DataFrame) -> dict[str, float]:
+def stability(metrics: pa.Table) -> dict[str, float]:
     """Summary of a run's metrics, one row per update. `mean_reward` is the area under the curve of rewards."""
-    updates = metrics[metrics["clamped"].notna()]  # a rollout without an update has a row too
-    spikes = spike_share(updates["grad_norm"].tolist())
-    metrics = metrics.replace([np.inf, -np.inf], np.nan)
-    rollouts = metrics.groupby("rollout")[["reward", "correct"]].first()
+    column = {name: metrics[name].to_numpy() for name in USED}  # arrays take a tenth of the time of a frame
+    updated = ~np.isnan(column["clamped"])  # a rollout without an update has a row too
+    _, first = np.unique(column["rollout"], return_index=True)
     return {
-        "mean_reward": rollouts["reward"].mean(),
-        "drawdown": drawdown(rollouts["correct"].tolist()),
-        "mean_kl": metrics["kl"].mean(),
-        "mean_eur": metrics["eur"].mean(),
-        "max_grad_norm": metrics["grad_norm"].max(),
-        "grad_spikes": spikes,
-        "max_log_ratio": metrics["log_ratio_max"].max(),
-        "clamped": metrics["clamped"].mean(),
-        "max_sampler_gap": metrics["sampler_gap"].max(),
+        "mean_reward": mean(column["reward"][first]),
+        "drawdown": drawdown(column["correct"][first].tolist()),
+        "mean_kl": mean(column["kl"]),
+        "mean_eur": mean(column["eur"]),
+        "max_grad_norm": largest(column["grad_norm"]),
+        "grad_spikes": spike_share(column["grad_norm"][updated].tolist()),
+        "max_log_ratio": largest(column["log_ratio_max"]),
+        "clamped": mean(column["clamped"]),
+        "max_sampler_gap": largest(column["sampler_gap"]),
     }
+
+
+def mean(values: NDArray[np.float64]) -> float:
+    """Mean of the finite values. NaN if there are none."""
+    finite = values[np.isfinite(values)]
+    return float(finite.mean()) if len(finite) else math.nan
+
+
+def largest(values: NDArray[np.float64]) -> float:
+    """Largest of the finite values. NaN if there are none."""
+    finite = values[np.isfinite(values)]
+    return float(finite.max()) if len(finite) else math.nan
 
 
 def drawdown(shares: Sequence[float], window: int = 3) -> float:

@@ -29,6 +29,12 @@ def deviation(values: Sequence[float], noise: float = 0.0) -> float:
     return max(noise, math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1)))
 
 
+@lru_cache
+def student(share: float, freedom: int) -> float:
+    """The quantile of Student's distribution below which this share lies."""
+    return float(stats.t.ppf(share, freedom))
+
+
 def t_interval(values: Sequence[float], confidence: float, noise: float = 0.0) -> Interval:
     """Student's interval for the mean of independent values (here: seeds).
 
@@ -40,7 +46,7 @@ def t_interval(values: Sequence[float], confidence: float, noise: float = 0.0) -
     mean = math.fsum(values) / n
     if n < 2:
         return Interval(mean, None, None, n)
-    half = float(stats.t.ppf((1 + confidence) / 2, n - 1)) * deviation(values, noise) / math.sqrt(n)
+    half = student((1 + confidence) / 2, n - 1) * deviation(values, noise) / math.sqrt(n)
     return Interval(mean, mean - half, mean + half, n)
 
 
@@ -113,7 +119,7 @@ def equivalence_bound(differences: Sequence[float], confidence: float, noise: fl
     n = len(differences)
     if n < 2:
         return None
-    margin = float(stats.t.ppf(confidence, n - 1)) * deviation(differences, noise) / math.sqrt(n)
+    margin = student(confidence, n - 1) * deviation(differences, noise) / math.sqrt(n)
     return abs(math.fsum(differences) / n) + margin
 
 

@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import pandas as pd
@@ -27,6 +28,11 @@ class Results:
     theory: dict[str, dict[str, Any]]
     """What the checks of analysis/theory.py found, by name."""
     paths: Paths
+
+    @cached_property
+    def updates(self) -> dict[tuple[str, str, str], pd.DataFrame]:
+        """The rows of `curves` of each task, regime and method."""
+        return dict(iter(self.curves.groupby(["task", "regime", "method"], sort=False)))
 
 
 @dataclass(frozen=True)
@@ -136,8 +142,7 @@ def measured(measure: Measure, cell: Cell, method: str, found: Results) -> dict[
     finals = found.runs[(found.runs[list(of_cell)] == pd.Series(of_cell)).all(axis=1)]
     if (measure.score and measure.score not in found.runs) or not set(measure.columns) <= set(found.curves):
         return None
-    curves = found.curves
-    own = curves[(curves["task"] == cell.task) & (curves["regime"] == cell.regime) & (curves["method"] == method)]
+    own = found.updates.get((cell.task, cell.regime, method), found.curves.iloc[:0])
     values = {}
     for _, final in finals.sort_values("seed").iterrows():
         seed = int(final["seed"])

@@ -28,20 +28,34 @@ def vouched(path: Path, result: Path | None = None) -> Path:
 
     `result`: the file of the result that the record is beside, if it is another one.
     """
-    record = record_of((result or path).as_posix())
-    outputs = {Path(name).resolve(): made for name, made in read_record(Path(record))["outputs"].items()}
-    if (made := outputs.get(path.resolve())) is None:
-        raise BadInput(f"{path}: {record} does not account for it")
+    _vouching(path, result or path)
+    return path
+
+
+def _vouching(path: Path, result: Path) -> dict:
+    """The record beside `result`, which vouches for `path`. Raises BadInput as `vouched`."""
+    name = record_of(result.as_posix())
+    record = read_record(Path(name))
+    if (made := _listed(path, record["outputs"])) is None:
+        raise BadInput(f"{path}: {name} does not account for it")
     if (found := digest_now(path)) is None:
         raise BadInput(f"{path}: no such file, or it cannot be read")
     if found != made:
         raise BadInput(f"{path}: does not match the digest in its record")
-    return path
+    return record
+
+
+def _listed(path: Path, outputs: dict[str, str]) -> str | None:
+    """The digest of a file in a record. Names that differ may mean the same file: links are followed, if need be."""
+    if made := outputs.get(path.as_posix()):
+        return made
+    wanted = path.resolve()
+    return next((made for name, made in outputs.items() if Path(name).resolve() == wanted), None)
 
 
 def unchanged(path: Path) -> Path:
     """`path`, a file of a result. Raises BadInput unless it is `vouched` for and its inputs are unchanged since."""
-    for source, made in read_record(Path(record_of(vouched(path).as_posix())))["inputs"].items():
+    for source, made in _vouching(path, path)["inputs"].items():
         if digest_now(Path(source)) != made:
             raise BadInput(f"{path}: {source} has changed since it was made: run the study again")
     return path

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter
 
-from smoothgates.report.style import FAINT, Look
+from smoothgates.report.style import DASHES, FAINT, Look
 from smoothgates.report.tables import rollout_means
 from smoothgates.specs.control import CONTROL, WARM_START, WARM_START_MOE
 
@@ -22,9 +22,6 @@ CURVES = (
     ("spread", "log r: 1 % to 99 % quantile", "log"),
 )
 """Column, label and scale of each row of the curves figure."""
-
-DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (5, 1.5, 1.5, 1.5)), (0, (3, 1, 1, 1, 1, 1)))
-
 
 ROUTING = (("routing_churn", "changed by one update"), ("routing_drift", "changed since sampling"))
 """Column and label of each panel of the routing figure."""

@@ -18,6 +18,8 @@ from matplotlib.figure import Figure
 START = "fork" if sys.platform == "linux" else "spawn"
 """Start method of drawing processes. Fork is fast, but system libraries of macOS do not support it."""
 MARKERS = "osD^vP*Xh<>p"
+DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (5, 1.5, 1.5, 1.5)), (0, (3, 1, 1, 1, 1, 1)))
+"""Lines differ by these too, so that they are told apart in grey."""
 INK, FAINT = "#1b1f24", "#9aa3ad"
 
 
@@ -47,6 +49,11 @@ def gate_colours(gates: list[str], used_by: dict[str, str], look: Look) -> dict[
     colour |= {method: look.colour[method] for method, gate in used_by.items() if method == gate}
     rest = [gate for gate in gates if gate not in colour]
     return colour | dict(zip(rest, sns.color_palette("husl", max(len(rest), 1)).as_hex(), strict=False))
+
+
+def shades(count: int) -> list[str]:
+    """Colours of one quantity's values, from the lowest to the highest: from light to dark."""
+    return list(sns.color_palette("flare", count).as_hex())
 
 
 def set_theme() -> None:

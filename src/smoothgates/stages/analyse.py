@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from smoothgates.analysis.collect import CELL, KEYS, read_run
+from smoothgates.analysis.collect import CELL, KEYS, keyed, read_run
 from smoothgates.analysis.compare import comparisons, summaries, too_large
 from smoothgates.analysis.outcomes import collapsed
 from smoothgates.analysis.stability import stability
@@ -49,7 +49,7 @@ def run(spec_text: str, results: Path, out: Path) -> None:
         found = read_run(paths, keys, spec.tasks[run[0]])
         how = {}
         if found.metrics is not None:
-            curves.append(found.metrics)
+            curves.append((keys, found.metrics))
             how = stability(found.metrics)
         runs += [one.final | how for one in found.scores]
         learning += [point for one in found.scores for point in one.curve]
@@ -69,7 +69,7 @@ def run(spec_text: str, results: Path, out: Path) -> None:
     folder = out.parent
     write_frame(folder / "scores.parquet", table)
     write_frame(folder / "learning.parquet", pd.DataFrame(learning))
-    updates = pd.concat(curves, ignore_index=True)
+    updates = keyed(curves)
     write_frame(folder / "curves.parquet", updates)
     judged = verdicts(Results(spec, table, updates, theory, paths))
     write_json(folder / "verdicts.json", {"schema": VerdictsManifest.SCHEMA, "schema_version": 1, **judged})

@@ -18,6 +18,9 @@ from smoothgates.report.figures import CURVES, FigureData, page_figures
 from smoothgates.report.findings import findings
 from smoothgates.report.gaps import by_file, checked_analysis, matching
 from smoothgates.report.page import Page
+from smoothgates.report.papers.catalogue import paper_figures
+from smoothgates.report.papers.figure import Drawn, paper_data
+from smoothgates.report.papers.section import section as papers
 from smoothgates.report.publish import publishing
 from smoothgates.report.runs import costs, executions, origins, results_of
 from smoothgates.report.style import draw_all, gate_colours, look, set_theme
@@ -36,7 +39,7 @@ ROUTED = ["routing_churn", "routing_drift"]
 
 
 def run(spec_text: str, analysis: Path, gates: Path, data: list[Path], out: Path) -> None:
-    """Write the page `out`, figures/ (SVG, PDF) and tables/ (CSV, LaTeX) beside it: all of them, or none.
+    """Write the page `out`, figures/ (SVG, PDF, some CSV) and tables/ (CSV, LaTeX) beside it: all, or none.
 
     The page names inputs that do not match their records and leaves them out. Raises BadInput if the analysis or the
     gates are among them.
@@ -50,12 +53,13 @@ def run(spec_text: str, analysis: Path, gates: Path, data: list[Path], out: Path
     paths = Paths(spec.study, analysis.parent.parent.as_posix())
     manifests, unknown = matching(data)
     known = [read_manifest(path, DataManifest) for path in manifests]
-    records, lost = executions(results_of(paths, parse(AnalyseSpec, compared["spec"], str(analysis)), spec))
+    analysed = parse(AnalyseSpec, compared["spec"], str(analysis))
+    records, lost = executions(results_of(paths, analysed, spec))
     catalogue = read_json(gates, GatesManifest.SCHEMA)["gates"]
     summaries = pd.DataFrame(compared["summaries"])
     # A study of one method has no comparisons; the tables need the columns.
     comparisons = pd.DataFrame(compared["comparisons"]).reindex(columns=[*CELL, "method", *COMPARED])
-    runs, learning, curves = map(pd.read_parquet, frames)
+    runs, learning, curves, gate_values = map(pd.read_parquet, [*frames, gate_curves])
     methods = list(spec.order)
     set_theme()
     looks = look(methods, spec.reference)
@@ -70,12 +74,15 @@ def run(spec_text: str, analysis: Path, gates: Path, data: list[Path], out: Path
             learning=learning,
             curves=curves,
             routed=routed,
-            gates=pd.read_parquet(gate_curves),
+            gates=gate_values,
             look=looks,
             gate_colours=colours,
             moe=spec.moe,
         )
     )
+    sources = {"runs": runs, "learning": learning, "curves": curves, "gates": gate_values}
+    redrawn = paper_figures(paper_data(spec, analysed, sources))
+    plotted = {figure.head.id: figure for figure in redrawn if isinstance(figure, Drawn)}
     numbers = {
         "scores": tables.score_table(summaries, comparisons, methods),
         "outcomes": tables.outcomes_table(summaries, comparisons, methods),
@@ -96,9 +103,12 @@ def run(spec_text: str, analysis: Path, gates: Path, data: list[Path], out: Path
         files |= {f"{name}.tex": latex(table) for name, table in shown.items()}
         for name, content in files.items():
             write_atomically(new / "tables" / name, content.encode())
+        for name, figure in plotted.items():
+            figure.save_numbers(new / "figures" / f"{name}.csv")
+        svgs = draw_all(wanted | {name: figure.call for name, figure in plotted.items()}, new / "figures")
         page = Page(
             spec=spec,
-            figures=draw_all(wanted, new / "figures"),
+            figures={name: svgs[name] for name in wanted},
             tables=shown,
             look=looks,
             findings=findings(summaries, comparisons, spec.reference, spec.confidence),
@@ -110,8 +120,10 @@ def run(spec_text: str, analysis: Path, gates: Path, data: list[Path], out: Path
             origins=origins(records),
             made_up=tables.made_up(known),
             claims=section(judged, shown["verdicts"]),
+            papers=papers(redrawn, svgs),
         )
         write_atomically(new / out.name, page.html().encode())
-    drawn = [folder / "figures" / f"{name}.{suffix}" for name in wanted for suffix in ("svg", "pdf")]
+    drawn = [folder / "figures" / f"{name}.{suffix}" for name in svgs for suffix in ("svg", "pdf")]
+    drawn += [folder / "figures" / f"{name}.csv" for name in plotted]
     saved = [folder / "tables" / name for name in files]
     execution.write(folder / "run.json", [out, *drawn, *saved])
