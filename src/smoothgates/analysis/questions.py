@@ -1,4 +1,4 @@
-"""From the questions beyond the papers and the results of a study to an answer of each question that it has cells for."""
+"""From the questions beyond the papers and the results of a study to the answers that it has cells for."""
 
 import math
 from collections.abc import Sequence

@@ -45,6 +45,8 @@ class Page:
     """Public data sets that made-up rows replace."""
     claims: dict[str, Any]
     """Counts and verdicts on the papers' claims, for verdicts.html.j2."""
+    questions: dict[str, Any]
+    """Answers to the questions beyond them, for questions.html.j2."""
 
     def html(self) -> str:
         """The page as one HTML text. Everything but the figures is escaped."""
@@ -75,6 +77,8 @@ class Page:
             origins=self.origins,
             made_up=self.made_up,
             claims=self.claims,
+            questions=self.questions
+            | {"answered": [q | {"svg": Markup(sized(q["svg"]))} for q in self.questions["answered"]]},
         )
 
 

@@ -1,4 +1,4 @@
-"""The records of questions beyond the papers: comparisons of runs, grouped. They are read from config/questions.yaml."""
+"""The records of questions beyond the papers: comparisons of runs in groups. Read from config/questions.yaml."""
 
 from typing import Annotated, Literal
 
@@ -28,7 +28,7 @@ class Group(Record):
     margin: PositiveFloat
     """The smallest effect that would matter, in the unit of the metric; for variances, their ratio. Ours."""
     methods: tuple[Methods, ...] | None = None
-    """[one, other] each; or [both], in the regimes of `cells` and in `against`. None: all methods, and the reference."""
+    """[one, other] each; or [both], in a regime of `cells` and in `against`. None: all methods, and the reference."""
     cells: Annotated[tuple[Place, ...], Field(min_length=1)]
     against: Name | None = None
     """The regime of `other`. None: that of `one`."""

@@ -28,9 +28,9 @@ from smoothgates.specs.control import CONTROL
 def run(spec_text: str, results: Path, out: Path) -> None:
     """Read the scores and samples below `results`, and the metrics of the runs that were scored.
 
-    Write `out` (comparisons.json), and beside it verdicts.json (claims and questions), scores.parquet (runs), learning.parquet
-    (checkpoints) and curves.parquet (updates). Scores that fail a check are left out, and listed under `gaps` in `out`.
-    Raises BadInput if too few are left.
+    Write `out` (comparisons.json), and beside it verdicts.json (claims and questions), scores.parquet (runs),
+    learning.parquet (checkpoints) and curves.parquet (updates). Scores that fail a check are left out, and listed under
+    `gaps` in `out`. Raises BadInput if too few are left.
     """
     spec = parse_spec(AnalyseSpec, spec_text)
     paths = Paths(spec.study, results.as_posix())

@@ -19,6 +19,8 @@ from smoothgates.report.findings import findings
 from smoothgates.report.gaps import by_file, checked_analysis, matching
 from smoothgates.report.page import Page
 from smoothgates.report.publish import publishing
+from smoothgates.report.question_figures import figure_of, numbers
+from smoothgates.report.questions import section as questions
 from smoothgates.report.runs import costs, executions, origins, results_of
 from smoothgates.report.style import draw_all, gate_colours, look, set_theme
 from smoothgates.report.verdicts import section, verdict_table
@@ -35,7 +37,7 @@ ROUTED = ["routing_churn", "routing_drift"]
 
 
 def run(spec_text: str, analysis: Path, gates: Path, data: list[Path], out: Path) -> None:
-    """Write the page `out`, figures/ (SVG, PDF) and tables/ (CSV, LaTeX) beside it: all of them, or none.
+    """Write the page `out`, figures/ (SVG, PDF, some CSV) and tables/ (CSV, LaTeX) beside it: all of them, or none.
 
     The page names inputs that do not match their records and leaves them out. Raises BadInput if the analysis or the
     gates are among them.
@@ -86,12 +88,16 @@ def run(spec_text: str, analysis: Path, gates: Path, data: list[Path], out: Path
     shown["verdicts"] = verdict_table(judged["verdicts"])
     if len(routed):
         shown["routing"] = tables.routing_table(routed, methods)
+    asked = {f"question_{question['id']}": question for question in judged["questions"]["answered"]}
     with publishing(folder) as new:
         for name, table in shown.items():
             tables.save_table(table, new / "tables", name)
+        svgs = draw_all(wanted | {name: figure_of(each, looks) for name, each in asked.items()}, new / "figures")
+        for name, each in asked.items():
+            write_atomically(new / "figures" / f"{name}.csv", numbers(each).to_csv(index=False).encode())
         page = Page(
             spec=spec,
-            figures=draw_all(wanted, new / "figures"),
+            figures={name: svgs[name] for name in wanted},
             tables=shown,
             look=looks,
             findings=findings(summaries, comparisons, spec.reference, spec.confidence),
@@ -103,8 +109,10 @@ def run(spec_text: str, analysis: Path, gates: Path, data: list[Path], out: Path
             origins=origins(records),
             made_up=tables.made_up(known),
             claims=section(judged, shown["verdicts"]),
+            questions=questions(judged["questions"], {each["id"]: svgs[name] for name, each in asked.items()}),
         )
         write_atomically(new / out.name, page.html().encode())
-    drawn = [folder / "figures" / f"{name}.{suffix}" for name in wanted for suffix in ("svg", "pdf")]
+    drawn = [folder / "figures" / f"{name}.{suffix}" for name in svgs for suffix in ("svg", "pdf")]
+    drawn += [folder / "figures" / f"{name}.csv" for name in asked]
     saved = [folder / "tables" / f"{name}.{suffix}" for name in shown for suffix in ("csv", "tex")]
     execution.write(folder / "run.json", [out, *drawn, *saved])
