@@ -68,13 +68,12 @@ class Question(Record):
 
     @model_validator(mode="after")
     def _on_the_dial(self) -> "Question":
-        if self.dial:
-            for group in self.groups:
-                for regime in (group.against, *(regime for place in group.cells for regime in place.regimes)):
-                    if regime not in self.dial.values:
-                        raise ValueError(
-                            f"dial.values: expected a value of every regime in groups, '{regime}' has none"
-                        )
+        for group in self.groups if self.dial else ():
+            if group.against is None:
+                raise ValueError("groups: expected `against` in each, as `dial` is given")
+            for regime in (group.against, *(regime for place in group.cells for regime in place.regimes)):
+                if self.dial and regime not in self.dial.values:
+                    raise ValueError(f"dial.values: expected every regime in groups, '{regime}' is not there")
         return self
 
 
