@@ -59,8 +59,13 @@ def complete() -> Results:
 
 
 @pytest.fixture(scope="module")
-def answered(complete) -> dict[str, dict]:
-    return {question["id"]: question for question in answers(complete)["answered"]}
+def everything(complete) -> dict:
+    return answers(complete)
+
+
+@pytest.fixture(scope="module")
+def answered(everything) -> dict[str, dict]:
+    return {question["id"]: question for question in everything["answered"]}
 
 
 def rows_of(question: dict) -> list[dict]:
@@ -222,7 +227,7 @@ def test_words_follow_the_numbers(answered):
         check_words(question)
 
 
-@pytest.mark.parametrize("case", range(6))
+@pytest.mark.parametrize("case", range(3))
 def test_words_follow_the_numbers_of_any_study(case):
     """Random effects, of which some are wide, small or none, and random collapses and gaps."""
     dice = random.Random(case)
@@ -272,9 +277,9 @@ def test_a_study_names_what_it_has_no_cells_for_and_a_rehearsal_answers_nothing(
     assert answers(results(study("laptop_rehearsal_cpu"), planted))["answered"] == []
 
 
-def test_equal_results_give_equal_bytes(complete):
+def test_equal_results_give_equal_bytes(complete, everything):
     turned = Results(complete.spec, complete.runs[::-1], complete.curves, complete.theory, complete.paths)
-    assert json.dumps(answers(complete), allow_nan=False) == json.dumps(answers(turned), allow_nan=False)
+    assert json.dumps(everything, allow_nan=False) == json.dumps(answers(turned), allow_nan=False)
 
 
 MISTAKES = [
