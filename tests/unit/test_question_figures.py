@@ -122,6 +122,12 @@ def test_missing_runs_are_drawn_as_missing():
         plt.close(figure)
 
 
+def test_a_figure_without_any_run_can_be_drawn():
+    complete = made()
+    for question in answers(without(complete, complete.runs["method"] != "gspo"))["answered"]:
+        plt.close(drawn(question))
+
+
 @pytest.mark.parametrize("seeds", [(0,), (0, 1)])
 def test_one_or_two_seeds_can_be_drawn(seeds):
     for question in answers(made(seeds))["answered"]:

@@ -74,7 +74,11 @@ def answer(question: Question, family: Sequence[Comparison], found: Results) -> 
         if rows:
             facts = {"one": group.one, "other": group.other, "metric": group.metric, "margin": group.margin}
             groups.append({**facts, "unit": measure.unit, "shown": measure.shown, "comparisons": rows})
-    sides = {(question.groups[each.group].metric, *side): None for each in family for side in (each.one, each.other)}
+    sides = {}
+    for each in family:
+        metric = question.groups[each.group].metric
+        steps = on_dial(question, each.one, found.spec)
+        sides |= {(metric, *side): None for side in (each.one, *steps, each.other)}
     return {
         "id": question.id,
         "asks": question.asks,
@@ -86,6 +90,14 @@ def answer(question: Question, family: Sequence[Comparison], found: Results) -> 
         "groups": groups,
         "arms": [reached(metric, side, found) for metric, *side in sides],
     }
+
+
+def on_dial(question: Question, side: Side, spec: AnalyseSpec) -> list[Side]:
+    """The arms of the same method at every step of the dial, also where the question compares none."""
+    cell, method = side
+    steps = [step for step in (question.dial.values if question.dial else ()) if step in spec.tasks[cell.task].scale]
+    found = [(cell.model_copy(update={"regime": step}), method) for step in steps]
+    return [each for each in found if (each[0].regime, method) in spec.tasks[cell.task].arms]
 
 
 def compared_means(question: Question, family: Sequence[Comparison], found: Results) -> list[dict[str, Any]]:

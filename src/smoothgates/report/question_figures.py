@@ -87,7 +87,7 @@ def forest_figure(question: Question, look: Look) -> Figure:
         axis.axvline(0, color=FAINT, lw=1, zorder=0)
         axis.set_yticks(range(len(rows)), labels, fontsize=7)
         axis.set_ylim(len(rows) - 0.4, -0.6)
-        axis.set_title(f"{group['one'].rstrip(',')} − {group['other']}", fontsize=8, loc="right", wrap=True)
+        axis.set_title(f"{group['one']} − {group['other']}", fontsize=8, loc="right", wrap=True)
         axis.set_xlabel(f"{metric_of(group)}, {group['unit']}", fontsize=8)
         axis.tick_params(labelsize=7)
         axis.grid(axis="y", visible=False)
@@ -96,11 +96,11 @@ def forest_figure(question: Question, look: Look) -> Figure:
 
 
 def _fallen_of(row: dict[str, Any], arms: dict[tuple, dict[str, Any]]) -> str:
-    """How many runs of the two sides have collapsed, if any has: ` (3/10, 0/10)`."""
+    """How many runs of the two sides have collapsed, if any has: ` [3/10, 0/10]`."""
     both = [arms[tuple(row[side][key] for key in ("task", "regime", "method"))] for side in ("one", "other")]
     if not any(arm["collapsed"] for arm in both):
         return ""
-    return " (" + ", ".join(f"{arm['collapsed']}/{arm['of']}" for arm in both) + ")"
+    return " [" + ", ".join(f"{arm['collapsed']}/{arm['of']}" for arm in both) + "]"
 
 
 def dial_figure(question: Question, look: Look) -> Figure:
@@ -108,31 +108,31 @@ def dial_figure(question: Question, look: Look) -> Figure:
     dial, arms = question["dial"], question["arms"]
     present = {arm["regime"] for arm in arms}
     steps = sorted(present, key=lambda regime: dial["values"][regime])
-    wanted = {arm["method"] for arm in arms}
-    methods = [method for method in look.colour if method in wanted]
+    methods = [method for method in look.colour if method in {arm["method"] for arm in arms}]
     metrics = {group["metric"]: group for group in question["groups"]}
     lines = -(-len(methods) // COLUMNS)
     size = (2.25 * COLUMNS, 1.75 * lines * len(metrics) + 0.9)
-    figure, axes = plt.subplots(lines * len(metrics), COLUMNS, figsize=size, sharex=True, squeeze=False)
+    figure, axes = plt.subplots(lines * len(metrics), COLUMNS, figsize=size, squeeze=False)
     for i, (metric, group) in enumerate(metrics.items()):
         panels = axes[i * lines : (i + 1) * lines].ravel()
         own = {(arm["method"], arm["regime"]): arm for arm in arms if arm["metric"] == metric and arm["n"]}
-        for method, axis in zip(methods, panels, strict=False):
+        there = [method for method in methods if any(name == method for name, _ in own)]
+        for method, axis in zip(there, panels, strict=False):
             _dial_panel(axis, [own.get((method, step)) for step in steps], group["shown"], look.colour[method])
             axis.set_title(method, fontsize=8)
             axis.set_xticks(range(len(steps)), [f"{dial['values'][step]:g}" for step in steps])
             axis.tick_params(labelsize=7)
-        ends = [end for axis in panels[: len(methods)] for end in axis.get_ylim()]
-        room = 0.15 * (max(ends) - min(ends)) if any(arm["collapsed"] for arm in own.values()) else 0.0
-        for axis in panels[: len(methods)]:
-            axis.set_ylim(min(ends) - room, max(ends))
-        for axis in panels[len(methods) :]:
+        shown, hidden = panels[: len(there)], panels[len(there) :]
+        fallen = any(arm["collapsed"] for arm in own.values())
+        ends = [end for axis in shown for end in axis.get_ylim()] or [0.0, 1.0]
+        low, high = min(ends), max(ends)
+        for axis in shown:  # their counts are below the points
+            axis.set_ylim(low - (0.15 * (high - low) if fallen else 0), high + 0.03 * (high - low))
+        for axis in hidden:
             axis.set_visible(False)
         for axis in panels[::COLUMNS]:
             axis.set_ylabel(f"{metric_of(group)}, {group['unit']}", fontsize=8)
-    for axis in axes[-1]:
-        axis.set_xlabel(dial["label"], fontsize=8)
-        axis.tick_params(labelbottom=True)
+    figure.supxlabel(dial["label"], fontsize=8)
     _key(figure, [_mean(), _seed(), Line2D([], [], ls="", marker="$k/n$", color=SOFT, ms=15, label="collapsed runs")])
     return figure
 
@@ -190,7 +190,7 @@ def spread_figure(question: Question, look: Look) -> Figure:
 
 
 def _count(arm: dict[str, Any]) -> str:
-    return f" ({arm['collapsed']}/{arm['of']})" if arm["collapsed"] else ""
+    return f" [{arm['collapsed']}/{arm['of']}]" if arm["collapsed"] else ""
 
 
 def _sure(established: bool) -> Line2D:

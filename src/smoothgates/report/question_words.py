@@ -101,18 +101,18 @@ def _variances_said(_: Question, group: Group) -> list[str]:
 
 
 def paragraph(question: Question) -> list[str]:
-    """Sentences on what is established, what is bounded and what cannot be told; on collapses, seeds and policies."""
+    """Sentences on what is established, bounded or cannot be told, by group; on collapses and missing seeds."""
     sentences = []
     for group in question["groups"]:
         sentences += _group_said(question, group)
-    return [*sentences, *_collapses(question), *_seeds(question), _rule(question)]
+    return [*sentences, *_collapses(question), *_seeds(question)]
 
 
 def _group_said(question: Question, group: Group) -> list[str]:
     rows, kinds = group["comparisons"], by_verdict(group["comparisons"])
     variances = question["compares"] == "variances"
     name = naming(question)
-    lead = f"{metric_of(group)[0].upper()}{metric_of(group)[1:]}, {group['one'].rstrip(',')} against {group['other']}"
+    lead = f"{metric_of(group)[0].upper()}{metric_of(group)[1:]}, {group['one']} against {group['other']}"
     if variances:
         lead = f"Variance of {group['one']} as a share of that of {group['other']}"
     said = []
@@ -133,7 +133,7 @@ def _group_said(question: Question, group: Group) -> list[str]:
 
 def _effects(rows: list[Row], group: Group, name: Callable[[Row], str], variances: bool) -> str:
     """Effects with their intervals; of many, the smallest and the largest. `rows` are sorted by effect."""
-    said = [f"{share_of(row) if variances else effect_of(row, group)} ({name(row)})" for row in rows]
+    said = [f"{share_of(row) if variances else effect_of(row, group)} for {name(row)}" for row in rows]
     return "from " + " to ".join([said[0], said[-1]]) if len(said) > MOST else ", ".join(said)
 
 
@@ -179,7 +179,8 @@ def _seeds(question: Question) -> list[str]:
     return [f"On fewer than {question['seeds']} seeds: {', '.join(said)}{more}."]
 
 
-def _rule(question: Question) -> str:
+def rule(question: Question) -> str:
+    """The policies that an answer is about, and how it was made."""
     rows = [row for group in question["groups"] for row in group["comparisons"]]
     scale = " and ".join(dict.fromkeys(row["scale"] for row in rows))
     test = "Bonett's test of two variances" if question["compares"] == "variances" else "the two-sided sign-flip test"
@@ -220,9 +221,8 @@ def naming(question: Question) -> Callable[[Row], str]:
         one, other = row["one"], row["other"]
         if one["regime"] != other["regime"]:
             return f"{one['method']} {one['regime']}"
-        where = f" {one['task']}" if tasks else ""
-        where += f" {one['regime']}" if places else ""
-        return f"{one['method']} − {other['method']}{where}"
+        where = [*([one["task"]] if tasks else []), *([one["regime"]] if places else [])]
+        return f"{one['method']} − {other['method']}" + (f" ({' '.join(where)})" if where else "")
 
     return name
 

@@ -13,6 +13,7 @@ from smoothgates.report.question_words import (
     largest_bound,
     metric_of,
     paragraph,
+    rule,
     share_of,
     would_see,
 )
@@ -21,9 +22,10 @@ from smoothgates.report.tables import interval, number, probability
 NONE = "–"
 LEGENDS = {
     "dial": "Large marker and bar: mean and interval over seeds; small dots: seeds. k/n: so many runs have collapsed.",
-    "variances": "Left: the final scores of both sides, one dot per run. Right: the ratio of their variances.",
+    "variances": "Left: the final scores of both sides, one dot per run. Right: the ratio of their variances. "
+    "[k/n]: so many runs have collapsed.",
     "means": "Marker and bar: mean paired difference and its interval; small dots: seeds. Filled: established. "
-    "(k/n, k/n): so many runs of either side have collapsed. The band is what would be too small to matter.",
+    "[k/n, k/n]: so many runs of either side have collapsed. The band is what would be too small to matter.",
 }
 """Captions, by form."""
 
@@ -35,7 +37,15 @@ def section(answers: dict[str, Any], svgs: dict[str, str]) -> dict[str, Any]:
         form = "dial" if question["dial"] else question["compares"]
         words = {"asks": question["asks"], "headline": headline(question), "text": " ".join(paragraph(question))}
         tables = {"arms": arms_shown(question), "comparisons": comparisons_shown(question)}
-        shown.append({"id": question["id"], **words, "svg": svgs[question["id"]], "caption": LEGENDS[form], **tables})
+        shown.append(
+            {
+                "id": question["id"],
+                **words,
+                "svg": svgs[question["id"]],
+                "caption": f"{LEGENDS[form]} {rule(question)}",
+                **tables,
+            }
+        )
     return {"answered": shown, "absent": [question["id"].replace("_", " ") for question in answers["absent"]]}
 
 
