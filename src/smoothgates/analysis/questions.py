@@ -10,7 +10,7 @@ import pandas as pd
 from smoothgates.analysis.compare import cut
 from smoothgates.analysis.measures import MEASURES
 from smoothgates.analysis.rule import Judged, judge
-from smoothgates.analysis.statistics import holm, t_interval
+from smoothgates.analysis.statistics import POWER, holm, t_interval
 from smoothgates.analysis.variances import VarianceRatio, variance_ratio
 from smoothgates.analysis.verdicts import Results, Side, measured, paired
 from smoothgates.specs.analyse import AnalyseSpec
@@ -74,7 +74,7 @@ def answer(question: Question, family: Sequence[Comparison], found: Results) -> 
         if rows:
             facts = {"one": group.one, "other": group.other, "metric": group.metric, "margin": group.margin}
             groups.append({**facts, "unit": measure.unit, "shown": measure.shown, "comparisons": rows})
-    sides = {}
+    sides: dict[tuple[str, Cell, str], None] = {}
     for each in family:
         metric = question.groups[each.group].metric
         steps = on_dial(question, each.one, found.spec)
@@ -86,6 +86,7 @@ def answer(question: Question, family: Sequence[Comparison], found: Results) -> 
         "dial": question.dial.model_dump() if question.dial else None,
         "family": sum(row["verdict"] != "not run" for row in judged),
         "confidence": found.spec.confidence,
+        "power": POWER,
         "seeds": len(found.spec.seeds),
         "groups": groups,
         "arms": [reached(metric, side, found) for metric, *side in sides],

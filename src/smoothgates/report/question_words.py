@@ -3,8 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from smoothgates.analysis.rule import rounded_up
-from smoothgates.analysis.statistics import POWER
+from smoothgates.io.text import rounded_up
 from smoothgates.report.tables import interval
 
 METRICS = {"score": "score", "eur": "EUR", "drawdown": "drawdown in training"}
@@ -143,7 +142,7 @@ def would_see(rows: list[Row], group: Group, question: Question) -> str:
     if any(value is None for value in visible):
         fewest = min(row["n"] for row in rows)
         return f" ({fewest} seed{'s' if fewest != 1 else ''} can establish nothing in a family of {question['family']})"
-    power = f"at {100 * POWER:g} % power"
+    power = f"at {100 * question['power']:g} % power"
     if question["compares"] == "variances":
         return f" (would see a factor of {rounded_up(max(visible))} {power})"
     if group["unit"] == "points" and max(visible) > 1:

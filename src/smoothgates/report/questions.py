@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from smoothgates.analysis.rule import rounded_up
+from smoothgates.io.text import rounded_up
 from smoothgates.report.question_words import (
     METRICS,
     Group,
