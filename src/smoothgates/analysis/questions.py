@@ -89,7 +89,7 @@ def answer(question: Question, family: Sequence[Comparison], found: Results) -> 
         "power": POWER,
         "seeds": len(found.spec.seeds),
         "groups": groups,
-        "arms": [reached(metric, side, found) for metric, *side in sides],
+        "arms": [reached(metric, (cell, method), found) for metric, cell, method in sides],
     }
 
 
