@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from smoothgates.report.question_words import Question, metric_of, naming
+from smoothgates.report.question_words import Question, metric_of, name_of, naming
 from smoothgates.report.style import FAINT, INK, Look
 
 SOFT = "#5b6570"
@@ -18,6 +18,16 @@ SURE = ("above", "below")
 """Verdicts of differences that are established."""
 COLUMNS = 3
 """Panels in a row of a dial's figure."""
+
+
+def figures_of(answers: dict[str, Any], look: Look) -> dict[str, tuple]:
+    """The figure of each answer by its name: the function that draws it and the arguments."""
+    return {name_of(question): figure_of(question, look) for question in answers["answered"]}
+
+
+def numbers_of(answers: dict[str, Any]) -> dict[str, pd.DataFrame]:
+    """What each of these figures draws, by the same names."""
+    return {name_of(question): numbers(question) for question in answers["answered"]}
 
 
 def figure_of(question: Question, look: Look) -> tuple:

@@ -16,6 +16,11 @@ Question = dict[str, Any]
 Group = dict[str, Any]
 
 
+def name_of(question: Question) -> str:
+    """The name of a question's figure."""
+    return f"question_{question['id']}"
+
+
 def headline(question: Question) -> str:
     """The answer in one sentence."""
     said = _dial_said if question["dial"] else _variances_said if question["compares"] == "variances" else _means_said

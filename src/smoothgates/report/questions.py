@@ -12,6 +12,7 @@ from smoothgates.report.question_words import (
     headline,
     largest_bound,
     metric_of,
+    name_of,
     paragraph,
     rule,
     share_of,
@@ -31,7 +32,7 @@ LEGENDS = {
 
 
 def section(answers: dict[str, Any], svgs: dict[str, str]) -> dict[str, Any]:
-    """What questions.html.j2 shows of the answers of verdicts.json. `svgs`: the figures, by id of the question."""
+    """What questions.html.j2 shows of the answers of verdicts.json. `svgs`: figures by name."""
     shown = []
     for question in answers["answered"]:
         form = "dial" if question["dial"] else question["compares"]
@@ -41,7 +42,7 @@ def section(answers: dict[str, Any], svgs: dict[str, str]) -> dict[str, Any]:
             {
                 "id": question["id"],
                 **words,
-                "svg": svgs[question["id"]],
+                "svg": svgs[name_of(question)],
                 "caption": f"{LEGENDS[form]} {rule(question)}",
                 **tables,
             }

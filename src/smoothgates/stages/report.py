@@ -19,7 +19,7 @@ from smoothgates.report.findings import findings
 from smoothgates.report.gaps import by_file, checked_analysis, matching
 from smoothgates.report.page import Page
 from smoothgates.report.publish import publishing
-from smoothgates.report.question_figures import figure_of, numbers
+from smoothgates.report.question_figures import figures_of, numbers_of
 from smoothgates.report.questions import section as questions
 from smoothgates.report.runs import costs, executions, origins, results_of
 from smoothgates.report.style import draw_all, gate_colours, look, set_theme
@@ -88,13 +88,13 @@ def run(spec_text: str, analysis: Path, gates: Path, data: list[Path], out: Path
     shown["verdicts"] = verdict_table(judged["verdicts"])
     if len(routed):
         shown["routing"] = tables.routing_table(routed, methods)
-    asked = {f"question_{question['id']}": question for question in judged["questions"]["answered"]}
+    asked = figures_of(judged["questions"], looks)
     with publishing(folder) as new:
         for name, table in shown.items():
             tables.save_table(table, new / "tables", name)
-        svgs = draw_all(wanted | {name: figure_of(each, looks) for name, each in asked.items()}, new / "figures")
-        for name, each in asked.items():
-            write_atomically(new / "figures" / f"{name}.csv", numbers(each).to_csv(index=False).encode())
+        svgs = draw_all(wanted | asked, new / "figures")
+        for name, table in numbers_of(judged["questions"]).items():
+            write_atomically(new / "figures" / f"{name}.csv", table.to_csv(index=False).encode())
         page = Page(
             spec=spec,
             figures={name: svgs[name] for name in wanted},
@@ -109,7 +109,7 @@ def run(spec_text: str, analysis: Path, gates: Path, data: list[Path], out: Path
             origins=origins(records),
             made_up=tables.made_up(known),
             claims=section(judged, shown["verdicts"]),
-            questions=questions(judged["questions"], {each["id"]: svgs[name] for name, each in asked.items()}),
+            questions=questions(judged["questions"], svgs),
         )
         write_atomically(new / out.name, page.html().encode())
     drawn = [folder / "figures" / f"{name}.{suffix}" for name in svgs for suffix in ("svg", "pdf")]
