@@ -182,7 +182,7 @@ def small_study(seeds: int, methods: Collection[str], name: str = "small") -> Lo
     """A study of one task under lag, written to config/ of the working directory: math, as the smoke study has it."""
     config = yaml.safe_load((Path(__file__).parent / "workflow/smoke.yaml").read_text(encoding="utf-8"))
     math, near = config["tasks"]["math"], config["regimes"]["near"]
-    math |= {"regimes": ["lag4"], "methods": list(methods)}
+    math["runs"] = {"lag4": list(methods)}
     config |= {"seeds": list(range(seeds)), "tasks": {"math": math}, "regimes": {"lag4": {**near, "lag": 1}}}
     del config["method_table"]
     path = Path("config") / f"{name}.yaml"

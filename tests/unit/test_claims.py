@@ -69,7 +69,7 @@ def test_no_family_of_small_policies_is_too_large_for_ten_seeds():
 @pytest.mark.parametrize("name", CLAIMS.studies)
 def test_gpu_hours_are_those_of_plan(name, tmp_path, monkeypatch):
     (tmp_path / "config").mkdir()
-    for file in ("config/machines.yaml", "config/claims.yaml"):
+    for file in ("config/machines.yaml", "config/claims.yaml", "config/questions.yaml"):
         shutil.copy(file, tmp_path / file)
     monkeypatch.chdir(tmp_path)  # no results are there
     said = CLAIMS.studies[name]

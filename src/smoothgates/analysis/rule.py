@@ -1,6 +1,5 @@
 """The rule from a comparison to a verdict. It knows numbers and words only."""
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,6 +12,7 @@ from smoothgates.analysis.statistics import (
     smallest_p,
     t_interval,
 )
+from smoothgates.io.text import rounded_up
 
 Kind = Literal["holds", "opposite", "no effect", "cannot tell", "not run"]
 KINDS: tuple[Kind, ...] = ("holds", "opposite", "no effect", "cannot tell", "not run")
@@ -104,16 +104,3 @@ def wording(judged: Judged, scale: str, unit: str, shown: float) -> str:
             return f"cannot tell {at} ({judged.n} seeds can establish nothing in this family)"
         return f"cannot tell {at} (would see {rounded_up(judged.detectable * shown)} {unit} at {100 * POWER:g} % power)"
     return f"{judged.kind} {at}"
-
-
-def rounded_up(value: float) -> str:
-    """A positive number with two digits, never below the number: it is shown as a bound.
-
-    >>> [rounded_up(value) for value in (0.104, 1.04, 12.01, 123.1, 0.0)]
-    ['0.11', '1.1', '13', '130', '0']
-    """
-    if value <= 0:
-        return "0"
-    step = 10.0 ** (math.floor(math.log10(value)) - 1)
-    rounded = math.ceil(value / step - 1e-9) * step
-    return f"{rounded:.2g}" if rounded < 99.5 else f"{rounded:.0f}"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from smoothgates.analysis.collect import CELL
+from smoothgates.analysis.collect import CELL, KEYS
 from smoothgates.analysis.measures import MEASURES, Measure
 from smoothgates.analysis.rule import KINDS, Compared, judge, wording
 from smoothgates.io.paths import Paths
@@ -30,9 +30,38 @@ class Results:
     paths: Paths
 
     @cached_property
-    def updates(self) -> dict[tuple[str, str, str], pd.DataFrame]:
-        """The rows of `curves` of each task, regime and method."""
-        return dict(iter(self.curves.groupby(["task", "regime", "method"], sort=False)))
+    def finals(self) -> dict[Any, pd.DataFrame]:
+        """The rows of `runs` by task, benchmark, regime and method, in the order of seeds."""
+        return dict(list(self.runs.sort_values("seed").groupby([*CELL, "method"], sort=False)))
+
+    @cached_property
+    def updates(self) -> dict[Any, pd.DataFrame]:
+        """The rows of `curves` by task, regime, method and seed."""
+        return dict(list(self.curves.groupby(KEYS, sort=False)))
+
+
+Side = tuple[Cell, str]
+"""A cell and a method."""
+
+
+@dataclass(frozen=True)
+class Paired:
+    """A measure of the runs of one or two sides, on the seeds for which each of them has its number."""
+
+    seeds: tuple[int, ...]
+    values: tuple[tuple[float, ...], ...]
+    """By side and seed."""
+    errors: tuple[tuple[float, ...], ...]
+    """Their errors from finite sampling."""
+    files: tuple[str, ...]
+
+    def compared(self, test: ClaimTest) -> Compared:
+        """The effect of a test, seed by seed."""
+        (one, *other), (error, *other_error) = self.values, self.errors
+        second, second_error = other[0] if other else (0.0,) * len(one), other_error[0] if other else (0.0,) * len(one)
+        effects = tuple(a - test.times * b - test.value for a, b in zip(one, second, strict=True))
+        noises = [math.hypot(a, test.times * b) for a, b in zip(error, second_error, strict=True)]
+        return Compared(effects, math.fsum(noises) / len(noises), test.direction, test.margin)
 
 
 @dataclass(frozen=True)
@@ -41,10 +70,8 @@ class Trial:
 
     cell: Cell
     methods: tuple[str, ...]
-    seeds: tuple[int, ...]
-    """Seeds for which every policy has its number."""
+    paired: Paired
     compared: Compared
-    files: tuple[str, ...]
 
 
 def verdicts(found: Results) -> dict[str, Any]:
@@ -75,10 +102,10 @@ def verdicts(found: Results) -> dict[str, Any]:
                 row
                 | {"verdict": numbers.pop("kind"), "words": wording(judged[name], scale, measure.unit, measure.shown)}
                 | numbers
-                | {"scale": scale, "effects": list(trial.compared.effects), "seeds": list(trial.seeds)}
+                | {"scale": scale, "effects": list(trial.compared.effects), "seeds": list(trial.paired.seeds)}
                 | {"cell": trial.cell.model_dump(), "methods": list(trial.methods)}
                 | _test(claim, measure)
-                | {"files": list(trial.files)}
+                | {"files": list(trial.paired.files)}
             )
         else:
             words = f"not run (needs {needed(claim, claims, missing.get(name))})"
@@ -113,24 +140,25 @@ def _trial(test: ClaimTest, found: Results) -> Trial | str:
 
 
 def _compare(test: ClaimTest, cell: Cell, methods: tuple[str, ...], found: Results) -> Trial | str:
-    measure = MEASURES[test.metric]
-    sides = [measured(measure, cell, method, found) for method in methods]
-    logged = [values for values in sides if values is not None]
-    if len(logged) < len(sides):
-        return f"the metric {test.metric}, which is not logged"
+    pairs = paired(test.metric, [(cell, method) for method in methods], found)
+    return pairs if isinstance(pairs, str) else Trial(cell, methods, pairs, pairs.compared(test))
+
+
+def paired(metric: str, sides: list[Side], found: Results) -> Paired | str:
+    """The measure `metric` of the runs of these sides; otherwise what is missing."""
+    measure = MEASURES[metric]
+    known = [measured(measure, *side, found) for side in sides]
+    logged = [values for values in known if values is not None]
+    if len(logged) < len(known):
+        return f"the metric {metric}, which is not logged"
     seeds = tuple(sorted(set.intersection(*map(set, logged))))
     if not seeds:
-        return f"a seed with {test.metric} of {' and '.join(methods)}"
-    effects, errors = [], []
-    for seed in seeds:
-        (one, error), (other, other_error) = logged[0][seed], logged[1][seed] if len(logged) > 1 else (0.0, 0.0)
-        effects.append(one - test.times * other - test.value)
-        errors.append(math.hypot(error, test.times * other_error))
-    compared = Compared(tuple(effects), math.fsum(errors) / len(errors), test.direction, test.margin)
+        return f"a seed with {metric} of {' and '.join(dict.fromkeys(method for _, method in sides))}"
+    values, errors = (tuple(tuple(each[seed][i] for seed in seeds) for each in logged) for i in (0, 1))
     pattern = found.paths.metrics if measure.columns else found.paths.scores
-    keys = {"task": cell.task, "regime": cell.regime, "benchmark": cell.benchmark}
-    files = tuple(pattern.format(**keys, method=method, seed=seed) for method in methods for seed in seeds)
-    return Trial(cell, methods, seeds, compared, files)
+    arms = [cell.model_dump() | {"method": method} for cell, method in sides]
+    files = tuple(pattern.format(**arm, seed=seed) for arm in arms for seed in seeds)
+    return Paired(seeds, values, errors, files)
 
 
 def measured(measure: Measure, cell: Cell, method: str, found: Results) -> dict[int, tuple[float, float]] | None:
@@ -138,15 +166,15 @@ def measured(measure: Measure, cell: Cell, method: str, found: Results) -> dict[
 
     Seeds without a finite number are left out.
     """
-    of_cell = dict(zip(CELL, (cell.task, cell.benchmark, cell.regime), strict=True)) | {"method": method}
-    finals = found.runs[(found.runs[list(of_cell)] == pd.Series(of_cell)).all(axis=1)]
     if (measure.score and measure.score not in found.runs) or not set(measure.columns) <= set(found.curves):
         return None
-    own = found.updates.get((cell.task, cell.regime, method), found.curves.iloc[:0])
     values = {}
-    for _, final in finals.sort_values("seed").iterrows():
-        seed = int(final["seed"])
-        value = measure.of(final, own[own["seed"] == seed])
+    finals = found.finals.get((cell.task, cell.benchmark, cell.regime, method), found.runs.iloc[:0])
+    for _, final in finals.iterrows():
+        seed, own = int(final["seed"]), found.curves.iloc[:0]
+        if measure.columns:
+            own = found.updates.get((cell.task, cell.regime, method, seed), own)
+        value = measure.of(final, own)
         error = final["sampling_error"] if measure.score == "score" else 0.0
         if math.isfinite(value):
             values[seed] = (value, 0.0 if math.isnan(error) else float(error))

@@ -1,5 +1,6 @@
 """Tables and quantities as plain text, the same on a terminal and in a file."""
 
+import math
 from collections.abc import Sequence
 
 
@@ -61,3 +62,16 @@ def number(value: float) -> str:
     if value == 0:
         return "0"
     return f"{value:,.0f}" if value >= 9.95 else f"{value:.1f}" if value >= 1 else f"{value:.2g}"
+
+
+def rounded_up(value: float) -> str:
+    """A positive number with two digits, never below the number: it is shown as a bound.
+
+    >>> [rounded_up(value) for value in (0.104, 1.04, 12.01, 123.1, 0.0)]
+    ['0.11', '1.1', '13', '130', '0']
+    """
+    if value <= 0:
+        return "0"
+    step = 10.0 ** (math.floor(math.log10(value)) - 1)
+    rounded = math.ceil(value / step - 1e-9) * step
+    return f"{rounded:.2g}" if rounded < 99.5 else f"{rounded:.0f}"

@@ -47,6 +47,8 @@ class Page:
     """Counts and verdicts on the papers' claims, for verdicts.html.j2."""
     papers: list[dict[str, Any]]
     """Figures of the papers, for paper_figures.html.j2."""
+    questions: dict[str, Any]
+    """Answers to the questions beyond them, for questions.html.j2."""
 
     def html(self) -> str:
         """The page as one HTML text. Everything but the figures is escaped."""
@@ -78,6 +80,8 @@ class Page:
             made_up=self.made_up,
             claims=self.claims,
             papers=self.papers,
+            questions=self.questions
+            | {"answered": [q | {"svg": Markup(sized(q["svg"]))} for q in self.questions["answered"]]},
         )
 
 

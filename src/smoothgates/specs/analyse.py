@@ -9,6 +9,7 @@ from pydantic import Field
 from smoothgates.io.bounds import Seed
 from smoothgates.io.records import Record
 from smoothgates.specs.claims import Claims
+from smoothgates.specs.questions import Questions
 
 
 class Arms(Record):
@@ -50,5 +51,7 @@ class AnalyseSpec(Record):
     """By task."""
     claims: Claims
     """What the papers claim."""
+    questions: Questions
+    """What is asked beyond that."""
     rehearses: str | None = None
     """The study that this one rehearses, if it does. A rehearsal tests no claim on its runs."""

@@ -8,6 +8,7 @@ import pandas as pd
 from smoothgates.analysis.collect import CELL, KEYS, keyed, read_run
 from smoothgates.analysis.compare import comparisons, summaries, too_large
 from smoothgates.analysis.outcomes import collapsed
+from smoothgates.analysis.questions import answers
 from smoothgates.analysis.stability import stability
 from smoothgates.analysis.verdicts import Results, verdicts
 from smoothgates.errors import BadInput
@@ -27,9 +28,9 @@ from smoothgates.specs.control import CONTROL
 def run(spec_text: str, results: Path, out: Path) -> None:
     """Read the scores and samples below `results`, and the metrics of the runs that were scored.
 
-    Write `out` (comparisons.json), and beside it verdicts.json (claims), scores.parquet (runs), learning.parquet
-    (checkpoints) and curves.parquet (updates). Scores that fail a check are left out, and listed under `gaps` in `out`.
-    Raises BadInput if too few are left.
+    Write `out` (comparisons.json), and beside it verdicts.json (claims and questions), scores.parquet (runs),
+    learning.parquet (checkpoints) and curves.parquet (updates). Scores that fail a check are left out, and listed under
+    `gaps` in `out`. Raises BadInput if too few are left.
     """
     spec = parse_spec(AnalyseSpec, spec_text)
     paths = Paths(spec.study, results.as_posix())
@@ -71,7 +72,8 @@ def run(spec_text: str, results: Path, out: Path) -> None:
     write_frame(folder / "learning.parquet", pd.DataFrame(learning))
     updates = keyed(curves)
     write_frame(folder / "curves.parquet", updates)
-    judged = verdicts(Results(spec, table, updates, theory, paths))
+    results_of_study = Results(spec, table, updates, theory, paths)
+    judged = {**verdicts(results_of_study), "questions": answers(results_of_study)}
     write_json(folder / "verdicts.json", {"schema": VerdictsManifest.SCHEMA, "schema_version": 1, **judged})
     write_json(
         out,

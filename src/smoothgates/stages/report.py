@@ -22,6 +22,8 @@ from smoothgates.report.papers.catalogue import paper_figures
 from smoothgates.report.papers.figure import Drawn, paper_data
 from smoothgates.report.papers.section import section as papers
 from smoothgates.report.publish import publishing
+from smoothgates.report.question_figures import figures_of, numbers_of
+from smoothgates.report.questions import section as questions
 from smoothgates.report.runs import costs, executions, origins, results_of
 from smoothgates.report.style import draw_all, gate_colours, look, set_theme
 from smoothgates.report.text import as_text, latex
@@ -98,6 +100,8 @@ def run(spec_text: str, analysis: Path, gates: Path, data: list[Path], out: Path
     numbers["training_curves"] = tables.training_curves(curves, [column for column, _, _ in CURVES])
     if len(learning):
         numbers["learning_curves"] = tables.learning_curves(learning)
+    asked = figures_of(judged["questions"], looks)
+    drawing = wanted | {name: figure.call for name, figure in plotted.items()} | asked
     with publishing(folder) as new:
         files = {f"{name}.csv": table.to_csv(index=False) for name, table in numbers.items()}
         files |= {f"{name}.tex": latex(table) for name, table in shown.items()}
@@ -105,7 +109,9 @@ def run(spec_text: str, analysis: Path, gates: Path, data: list[Path], out: Path
             write_atomically(new / "tables" / name, content.encode())
         for name, figure in plotted.items():
             figure.save_numbers(new / "figures" / f"{name}.csv")
-        svgs = draw_all(wanted | {name: figure.call for name, figure in plotted.items()}, new / "figures")
+        for name, table in numbers_of(judged["questions"]).items():
+            write_atomically(new / "figures" / f"{name}.csv", table.to_csv(index=False).encode())
+        svgs = draw_all(drawing, new / "figures")
         page = Page(
             spec=spec,
             figures={name: svgs[name] for name in wanted},
@@ -121,9 +127,10 @@ def run(spec_text: str, analysis: Path, gates: Path, data: list[Path], out: Path
             made_up=tables.made_up(known),
             claims=section(judged, shown["verdicts"]),
             papers=papers(redrawn, svgs),
+            questions=questions(judged["questions"], svgs),
         )
         write_atomically(new / out.name, page.html().encode())
     drawn = [folder / "figures" / f"{name}.{suffix}" for name in svgs for suffix in ("svg", "pdf")]
-    drawn += [folder / "figures" / f"{name}.csv" for name in plotted]
+    drawn += [folder / "figures" / f"{name}.csv" for name in (*plotted, *asked)]
     saved = [folder / "tables" / name for name in files]
     execution.write(folder / "run.json", [out, *drawn, *saved])

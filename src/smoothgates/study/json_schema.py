@@ -15,6 +15,7 @@ from pydantic_core.core_schema import ModelSchema
 from smoothgates.io.files import write_json
 from smoothgates.methods.method import Method
 from smoothgates.specs.claims import Claims
+from smoothgates.specs.questions import Questions
 from smoothgates.study.schema import Study
 
 
@@ -38,6 +39,7 @@ def schemas() -> dict[str, dict[str, Any]]:
         "study.schema.json": Study.model_json_schema(schema_generator=_Described),
         "methods.schema.json": TypeAdapter(dict[str, Method]).json_schema(schema_generator=_Described),
         "claims.schema.json": Claims.model_json_schema(schema_generator=_Described),
+        "questions.schema.json": Questions.model_json_schema(schema_generator=_Described),
     }
 
 

@@ -21,10 +21,11 @@ from smoothgates.specs.control import CONTROL, SFT, WARM_START, WARM_START_MOE, 
 from smoothgates.specs.evaluate import EvaluateSpec
 from smoothgates.specs.policy import PolicySpec
 from smoothgates.specs.prepare import PrepareSpec
+from smoothgates.specs.questions import Questions
 from smoothgates.specs.report import ReportSpec
 from smoothgates.specs.rollout import WORLD
 from smoothgates.specs.train import TrainSpec
-from smoothgates.study.claims import load_claims
+from smoothgates.study.claims import load_claims, load_questions
 from smoothgates.study.extends import read_extended
 from smoothgates.study.rehearsal import rehearsal_of
 from smoothgates.study.schema import Study
@@ -54,6 +55,8 @@ class LoadedStudy:
     """The methods that the tasks run. Figures and tables have them in this order."""
     claims_file: Path
     """The file of the papers' claims."""
+    questions_file: Path
+    """The file of the questions beyond them."""
 
     @property
     def name(self) -> str:
@@ -159,6 +162,11 @@ class LoadedStudy:
         """The papers' claims. They are read when they are first needed: only `analyse` and `report` have them."""
         return load_claims(self.claims_file)
 
+    @cached_property
+    def questions(self) -> Questions:
+        """Questions beyond them, read likewise."""
+        return load_questions(self.questions_file)
+
     def scale(self, task: str, regime: str) -> str:
         """The size of the policy of a regime in words, for verdicts: `106k parameters`."""
         model, arch = self.config.model_of(task), self.config.architecture
@@ -196,6 +204,7 @@ class LoadedStudy:
                 for task, chosen in self.config.tasks.items()
             },
             claims=self.claims,
+            questions=self.questions,
             rehearses=None if self.file == self.path else self.file.stem,
         )
 
@@ -251,9 +260,15 @@ def read_study(path: Path, folder: Path | None = None) -> LoadedStudy:
         if dense and replaying:
             regime, name = replaying[0]
             raise BadInput(f"{path}: tasks.{task}.runs.{regime}: '{name}' replays routing, which needs experts")
-    claims = (folder or config_folder()) / "claims.yaml"
-    claims = claims if claims.exists() else CONFIG / "claims.yaml"  # the papers claim the same everywhere
-    return LoadedStudy(path, file, extends, config, table, {name: known[name] for name in wanted}, claims)
+    methods = {name: known[name] for name in wanted}
+    asked = [shared(name, folder) for name in ("claims.yaml", "questions.yaml")]
+    return LoadedStudy(path, file, extends, config, table, methods, *asked)
+
+
+def shared(name: str, folder: Path | None) -> Path:
+    """A file of the config folder, or else of the checkout's: the papers claim the same everywhere."""
+    file = (folder or config_folder()) / name
+    return file if file.exists() else CONFIG / name
 
 
 def in_words(count: int) -> str:
