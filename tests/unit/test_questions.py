@@ -114,8 +114,9 @@ def test_planted_effects_are_found(answered):
     assert "olicy lag lowers the score of sapo (from 1)" in headline(lag)
     assert re.search(r"cannot tell what policy lag does to the score of .*none$", headline(lag))
     assert {row["verdict"] for row in answered["one_sided"]["groups"][0]["comparisons"]} == {"above"}
-    assert headline(answered["one_sided"]).startswith(
-        "A one-sided gate has a higher score than the same gate of equal half-width on both sides in 6 of 6 comp"
+    assert re.match(
+        r"A one-sided gate has a higher score than the same gate of equal half-width on both sides in (\d+) of \1 comp",
+        headline(answered["one_sided"]),
     )
     assert verdict(answered["spread"], "erf", "same_start") == "below"
     assert verdict(answered["spread"], "grpo", "same_start") == "cannot tell"
