@@ -59,8 +59,8 @@ def score_table(summaries: pd.DataFrame, comparisons: pd.DataFrame, order: list[
             row["collapsed"] = f"{found['collapsed']:.0f} of {found['of']:.0f}"
         if difference is not None:
             d = difference
-            row["Δ"] = interval(d["difference"], d["low"], d["high"], signed=True)
-            row |= {"p": probability(d["p"]), "Holm p": probability(d["holm"])}
+            row["Δ"] = interval(d["difference"], *_possible(d["low"], d["high"]), signed=True)
+            row["p (Holm)"] = probability(d["holm"])
             row |= {"|Δ| at most": bound_in_points(d["bound"]), "would see": bound_in_points(d["detectable"])}
         rows.append(row)
     return _informative(pd.DataFrame(rows).fillna("–"))
@@ -78,10 +78,15 @@ def outcomes_table(summaries: pd.DataFrame, comparisons: pd.DataFrame, order: li
         if d is not None:
             row["P(better)"] = number(d["improvement"], 2)
             row["Δ, other problems"] = interval(
-                d["difference"], d["hierarchical_low"], d["hierarchical_high"], signed=True
+                d["difference"], *_possible(d["hierarchical_low"], d["hierarchical_high"]), signed=True
             )
         rows.append(row)
     return _informative(pd.DataFrame(rows).fillna("–"))
+
+
+def _possible(low: float | None, high: float | None) -> tuple[float | None, float | None]:
+    """An interval of a difference between two shares, without the values that none can have: those beyond ±1."""
+    return (None, None) if low is None or pd.isna(low) else (max(-1.0, low), min(1.0, high))
 
 
 def _scores(

@@ -14,12 +14,15 @@ from smoothgates.io.paths import Paths
 from smoothgates.io.records import parse, parse_spec
 from smoothgates.provenance.run_record import Execution
 from smoothgates.report import tables
+from smoothgates.report.answer import answer, cells_of_interest
+from smoothgates.report.explore import view
 from smoothgates.report.figures import FigureData, page_figures
 from smoothgates.report.findings import findings
 from smoothgates.report.gaps import by_file, checked_analysis, matching
 from smoothgates.report.page import Page
 from smoothgates.report.publish import publishing
 from smoothgates.report.runs import costs, executions, origins, results_of
+from smoothgates.report.samples import samples
 from smoothgates.report.style import draw_all, gate_colours, look, set_theme
 from smoothgates.report.verdicts import section, verdict_table
 from smoothgates.specs.analyse import AnalyseSpec
@@ -49,13 +52,14 @@ def run(spec_text: str, analysis: Path, gates: Path, data: list[Path], out: Path
     paths = Paths(spec.study, analysis.parent.parent.as_posix())
     manifests, unknown = matching(data)
     known = [read_manifest(path, DataManifest) for path in manifests]
-    records, lost = executions(results_of(paths, parse(AnalyseSpec, compared["spec"], str(analysis)), spec))
+    analysed = parse(AnalyseSpec, compared["spec"], str(analysis))
+    records, lost = executions(results_of(paths, analysed, spec))
     catalogue = read_json(gates, GatesManifest.SCHEMA)["gates"]
     summaries = pd.DataFrame(compared["summaries"])
     # A study of one method has no comparisons; the tables need the columns.
     comparisons = pd.DataFrame(compared["comparisons"]).reindex(columns=[*CELL, "method", *COMPARED])
     runs, learning, curves = map(pd.read_parquet, frames)
-    methods = list(spec.order)
+    methods, sizes = list(spec.order), {task: arms.scale for task, arms in analysed.tasks.items()}
     set_theme()
     looks = look(methods, spec.reference)
     folder = out.parent
@@ -66,6 +70,7 @@ def run(spec_text: str, analysis: Path, gates: Path, data: list[Path], out: Path
         FigureData(
             runs=runs,
             summaries=summaries,
+            comparisons=comparisons,
             learning=learning,
             curves=curves,
             routed=routed,
@@ -103,6 +108,12 @@ def run(spec_text: str, analysis: Path, gates: Path, data: list[Path], out: Path
             origins=origins(records),
             made_up=tables.made_up(known),
             claims=section(judged, shown["verdicts"]),
+            answer=answer(comparisons, spec.reference, sizes),
+            cells=cells_of_interest(comparisons),
+            sizes=sizes,
+            read=samples(paths, analysed),
+            view=view(runs, learning, curves, looks, spec.moe),
+            generated=any(fact["from"] == "generated" for data in known for fact in data["sources"].values()),
         )
         write_atomically(new / out.name, page.html().encode())
     drawn = [folder / "figures" / f"{name}.{suffix}" for name in wanted for suffix in ("svg", "pdf")]

@@ -22,9 +22,9 @@ from smoothgates.specs.control import CONTROL, SFT, WARM_START, WARM_START_MOE, 
 from smoothgates.specs.evaluate import EvaluateSpec
 from smoothgates.specs.policy import PolicySpec
 from smoothgates.specs.prepare import PrepareSpec
-from smoothgates.specs.report import ReportSpec
+from smoothgates.specs.report import ReportSpec, Schedule
 from smoothgates.specs.rollout import WORLD
-from smoothgates.specs.train import TrainSpec
+from smoothgates.specs.train import Regime, TrainSpec
 from smoothgates.study.claims import load_claims
 from smoothgates.study.rehearsal import rehearsal_of
 from smoothgates.study.schema import Study
@@ -198,6 +198,12 @@ class LoadedStudy:
             return seedless_fingerprint(self.policy_spec(task, 0, cast(PolicyName, method)).model_dump(mode="json"))
         return seedless_fingerprint(self.train_spec(task, regime, method, 0).model_dump(mode="json"))
 
+    def _schedules(self) -> dict[str, Schedule]:
+        """The schedule of each regime that some task runs."""
+        blocks = [block for task in self.config.tasks.values() for block in task.blocks]
+        names = dict.fromkeys(name for block in blocks for name in block.regimes)
+        return {name: schedule_of(self.config.regimes[name]) for name in names}
+
     def report_spec(self) -> ReportSpec:
         return ReportSpec(
             study=self.name,
@@ -205,6 +211,7 @@ class LoadedStudy:
             confidence=self.config.confidence,
             methods=self.methods,
             order=tuple(self.methods),
+            regimes=self._schedules(),
             moe=self.config.moe_regimes,
             notes=self.config.notes,
             indexes=tuple(sorted(self.config.indexes)),
@@ -243,6 +250,13 @@ def read_study(path: Path, folder: Path | None = None) -> LoadedStudy:
     claims = (folder or config_folder()) / "claims.yaml"
     claims = claims if claims.exists() else CONFIG / "claims.yaml"  # the papers claim the same everywhere
     return LoadedStudy(path, file, config, table, {name: known[name] for name in wanted}, claims)
+
+
+def schedule_of(regime: Regime) -> Schedule:
+    """What the report says of a regime: its schedule, and what else differs from the defaults."""
+    own = {name: getattr(regime, name) for name in ("rollouts", "minibatches", "epochs", "lag")}
+    others = {name: value for name, value in regime if name not in {*own, "optimizer"}}
+    return Schedule(**own, more={n: value for n, value in others.items() if value != Regime.model_fields[n].default})
 
 
 def in_words(count: int) -> str:
