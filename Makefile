@@ -9,6 +9,7 @@ PYTHON ?= $(firstword $(FOUND) python3)
 BIN := .venv/bin
 SCALE := .venv-scale/bin
 BENCH := .venv-bench/bin
+BROWSER := .venv-browser/bin
 READY := .venv/.ready
 STUDY ?= laptop
 override STUDY := $(value STUDY)
@@ -20,7 +21,7 @@ SNAKEMAKE = PATH="$$PWD/$(BIN):$$PATH" OMP_NUM_THREADS=1 $(BIN)/python -m snakem
 	--profile workflow/profiles/local
 
 .PHONY: help study plan pending check report test test-kernels test-papers test-scale test-faults test-envs test-slurm \
-	test-pythons coverage lint parity attack bench schema docs site check-gate lock slurm scale clean
+	test-browser test-pythons coverage lint parity attack bench schema docs site check-gate lock slurm scale clean
 
 help:  ## List what make can do
 	@awk -F ':.*##' '/^[a-z-]+:.*##/ {printf "make %-13s%s\n", $$1, $$2}' Makefile
@@ -43,7 +44,7 @@ report: $(READY)  ## Rebuild the report from the scores; can never start a train
 
 test: $(READY) lint  ## Run all tests that need neither root nor the network
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
-	@echo "Not run, because they need root, packages, the network or more time: make test-kernels, test-papers, test-scale, test-faults, test-envs, test-slurm, test-pythons, parity"
+	@echo "Not run, because they need root, packages, the network or more time: make test-kernels, test-papers, test-scale, test-faults, test-envs, test-slurm, test-browser, test-pythons, parity"
 
 test-kernels: $(READY)  ## Repeat the numeric tests with the kernels of other processors
 	for kernels in ATEN_CPU_CAPABILITY=default ATEN_CPU_CAPABILITY=avx2 MKL_CBWR=COMPATIBLE; do \
@@ -60,6 +61,9 @@ test-faults: $(READY)  ## Test kills, full disks, two trainers on one run (needs
 
 test-envs: $(READY)  ## Install the environments from the index, checking every hash
 	$(BIN)/python -m pytest tests/envs
+
+test-browser: .venv-browser/.ready  ## Test the report's page in a headless Chromium (.ci/browser.sh installs it)
+	OMP_NUM_THREADS=1 $(BROWSER)/python -m pytest tests/browser
 
 test-slurm: slurm  ## Test on a real SLURM on this host (.ci/slurm.sh installs its packages)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/slurm
@@ -160,11 +164,11 @@ slurm: $(READY)  ## Install Snakemake's plugin for SLURM, once
 	.venv-docs/bin/$(PIP) --no-deps --require-hashes -r envs/docs.txt
 	touch $@
 
-# .venv, and beside it what the project is compared with: nothing is installed twice.
-.venv-bench/.ready: $(READY) envs/bench.txt
-	$(BIN)/python -m venv .venv-bench
-	$(BENCH)/$(PIP) --no-deps --require-hashes -r envs/bench.txt
-	$(BENCH)/python -c 'import sys, sysconfig; print("import site; site.addsitedir(%r)" % sys.argv[1], \
+# .venv, and beside it what the project is compared with, or drives a browser: nothing is installed twice.
+.venv-bench/.ready .venv-browser/.ready: .venv-%/.ready: $(READY) envs/%.txt
+	$(BIN)/python -m venv $(@D)
+	$(@D)/bin/$(PIP) --no-deps --require-hashes -r envs/$*.txt
+	$(@D)/bin/python -c 'import sys, sysconfig; print("import site; site.addsitedir(%r)" % sys.argv[1], \
 		file=open(sysconfig.get_path("purelib") + "/venv.pth", "w"))' \
 		"$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
 	touch $@

@@ -4,6 +4,7 @@ venv.txt             the developers' .venv, without torch
 lock.txt             .venv-lock, which makes these locks
 docs.txt             .venv-docs, which builds the documentation
 bench.txt            what .venv-bench adds to .venv
+browser.txt          what .venv-browser adds to .venv
 scale.txt            the versions of scale.in, without torch
 NAME.lock            the environment NAME. control, train and report have the versions of venv.txt; train-cuda is
                      resolved by itself, because vLLM requires older versions of some packages
@@ -42,6 +43,8 @@ EVERYWHERE = tuple(product(PYTHONS, (LINUX, LINUX_ARM, MAC)))
 GPUS = (("3.11", LINUX),)
 SCALE = (("3.11", "x86_64-manylinux_2_31"),)
 BENCH = tuple(product(PYTHONS, (LINUX, LINUX_ARM)))  # Liger requires triton, which macOS has not
+BESIDE = {"bench": BENCH, "browser": EVERYWHERE}
+"""Extra of a second environment, which is .venv and this extra → its targets."""
 PLATFORM_MARKERS = {
     (LINUX, LINUX_ARM, MAC): [],
     (LINUX, LINUX_ARM): ["sys_platform == 'linux'"],
@@ -176,7 +179,7 @@ def script(env: str, lock: str) -> str:
 
 
 def main() -> None:
-    venv, lock, docs, scale, bench = (FOLDER / f"{name}.txt" for name in ("venv", "lock", "docs", "scale", "bench"))
+    venv, lock, docs, scale = (FOLDER / f"{name}.txt" for name in ("venv", "lock", "docs", "scale"))
     uv = tomllib.loads(Path("pyproject.toml").read_text())["project"]["optional-dependencies"]["lock"]
     write(lock, dict.fromkeys(EVERYWHERE, uv))
     write(docs, everywhere(("docs",), pins_of(docs), (), EVERYWHERE))
@@ -185,10 +188,11 @@ def main() -> None:
     pins = everywhere((*sum(IN_VENV.values(), ()), "test"), {*preferred, *pins_of(venv)}, (), EVERYWHERE)
     own = everywhere(OF_VENV, (), pins[EVERYWHERE[0]], EVERYWHERE)
     write(venv, own, apart=APART)
-    beside = everywhere(
-        (*OF_VENV, "bench"), pins_of(bench), sorted({pin for each in own.values() for pin in each}), BENCH
-    )
-    write(bench, {target: sorted({*beside[target]} - {*own[target]}) for target in BENCH}, apart=APART)
+    held = sorted({pin for each in own.values() for pin in each})
+    for extra, targets in BESIDE.items():
+        path = FOLDER / f"{extra}.txt"
+        beside = everywhere((*OF_VENV, extra), pins_of(path), held, targets)
+        write(path, {target: sorted({*beside[target]} - {*own[target]}) for target in targets}, apart=APART)
     for env, extras in (IN_VENV | ALONE).items():
         path = FOLDER / f"{env}.lock"
         held = [] if env in ALONE else sorted({pin for wanted in pins.values() for pin in wanted})

@@ -52,7 +52,7 @@ def asked(env):
 
 
 def test_each_environment_is_an_extra_with_three_files():
-    assert {*PROJECT["optional-dependencies"]} == {*ALL, "slurm", "test", "bench", "lock", "docs"}
+    assert {*PROJECT["optional-dependencies"]} == {*ALL, "slurm", "test", "bench", "browser", "lock", "docs"}
     for suffix in (".yaml", ".lock", ".post-deploy.sh"):
         assert sorted(path.name for path in ENVS.glob(f"*{suffix}")) == sorted(env + suffix for env in ALL)
 
@@ -180,13 +180,14 @@ def test_the_venv_and_its_environments_hold_the_same_versions():
     assert {normal(Requirement(pin).name) for pin in PROJECT["optional-dependencies"]["test"]} <= venv.keys()
 
 
-def test_bench_adds_to_the_venv_what_the_project_is_compared_with():
-    venv, bench = ({name: version for name, version, _ in lines(f"{env}.txt")} for env in ("venv", "bench"))
-    pins = {
-        normal(pin.name): str(pin.specifier)[2:] for pin in map(Requirement, PROJECT["optional-dependencies"]["bench"])
-    }
-    assert pins.items() <= bench.items()
-    assert not bench.keys() & venv.keys()
+@pytest.mark.parametrize("extra", LOCK["BESIDE"])
+def test_an_environment_beside_the_venv_adds_its_extra_to_it(extra):
+    venv, added = (
+        {(name, version): marker for name, version, marker in lines(f"{env}.txt")} for env in ("venv", extra)
+    )
+    pins = map(Requirement, PROJECT["optional-dependencies"][extra])
+    assert {(normal(pin.name), str(pin.specifier)[2:]) for pin in pins} <= added.keys()
+    assert not [each for each in added.keys() & venv.keys() if None in (added[each], venv[each])]
 
 
 def test_the_cuda_environment_differs_only_where_pyproject_says_so():

@@ -3,6 +3,7 @@
 import json
 import random
 import re
+from itertools import groupby
 from pathlib import Path
 
 import pandas as pd
@@ -179,7 +180,7 @@ def test_every_study_of_config_gets_its_verdicts(name):
         assert len(spec.seeds) > 3 or row["verdict"] in ("cannot tell", "no effect")
     page = section(found, verdict_table(found["verdicts"]))
     assert page["total"] == 53
-    assert sum(len(paper["rows"]) for paper in page["papers"]) == 53
+    assert len(page["rows"]) == sum(paper["rows"] for paper in page["papers"]) == 53
 
 
 def test_a_policy_of_the_papers_size_is_named_by_its_size():
@@ -239,7 +240,18 @@ def test_the_page_shows_every_claim_of_each_paper_escaped_and_in_words(found):
     loader = FileSystemLoader("src/smoothgates/report")
     template = Environment(loader=loader, autoescape=True, undefined=StrictUndefined).get_template("verdicts.html.j2")
     html = template.render(claims=shown, spec={"confidence": 0.95, "study": "laptop"})
-    assert html.count("<details>") == html.count("</details>") == 4
+    kinds = re.findall(r'data-verdict="([\w ]+)"', html)
+    assert [kind for kind, _ in groupby(kinds)] == [
+        "holds",
+        "opposite",
+        "no effect",
+        "cannot tell",
+        "theory",
+        "not run",
+    ]
+    for kind in {*kinds}:
+        assert f'<option value="{kind}">{kind} ({kinds.count(kind)})</option>' in html
+    assert re.findall(r'<option value="(\d+\.\d+)">', html) == sorted({row["paper"] for row in found["verdicts"]})
     assert {*re.findall(r'id="claim-(\w+)"', html)} == {row["id"] for row in found["verdicts"]}
     assert "Of 53 claims of the four papers, 39 are about trained policies" in html
     assert re.search(r"At the scale of this study: <b>\d+ holds?, \d+ (is|are) the opposite", html)

@@ -2,22 +2,51 @@
 
 import json
 import re
+import zipfile
+from collections import Counter
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
 
+def without_scripts(page: str) -> str:
+    """The page without its scripts, whose code looks like anything."""
+    return re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)
+
+
 def test_the_report_is_self_contained(finished):
     page = (finished.folder / "reports/smoke/index.html").read_text()
-    assert not re.search(r'(src|href)="(?!#)', page.replace('xlink:href="#', "").replace('xmlns:xlink="', ""))
+    assert len(page.encode()) < 6 * 2**20
+    page = without_scripts(page)
+    beside = re.findall(r'(?:src|href)="(?!#)(.*?)"', page.replace('xlink:href="#', ""))
+    assert beside
+    assert [name for name in beside if not (finished.folder / "reports/smoke" / name).is_file()] == []
     assert "@import" not in page
     figures = {path.stem for path in (finished.folder / "reports/smoke/figures").glob("*.svg")}
-    assert figures == {"scores", "gates", "learning", "curves_math", "curves_toolqa"}
+    assert figures == {"differences", "scores", "gates", "learning", "curves_math", "curves_toolqa"}
     assert page.count("<svg") == len(figures)
     for name in figures:
         for suffix in ("svg", "pdf"):
             assert (finished.folder / f"reports/smoke/figures/{name}.{suffix}").stat().st_size > 1000
     assert (finished.folder / "reports/smoke/tables/scores.tex").read_text().startswith(r"\begin{tabular}")
+
+
+def test_snakemakes_own_report_has_every_result_with_its_caption(finished, tmp_path):
+    """And asking for it, or what its captions say, makes no job stale."""
+    finished.snakemake("--report", str(tmp_path / "study.zip"), "--config", "study=smoke")
+    with zipfile.ZipFile(tmp_path / "study.zip") as archive:
+        names = [Path(name) for name in archive.namelist()]
+        (text,) = (archive.read(str(name)).decode() for name in names if name.name == "report.html")
+    shown = Counter(name.name for name in names)
+    jobs = finished.jobs()
+    assert shown["index.html"] == shown["comparisons.json"] == shown["verdicts.json"] == shown["catalogue.json"] == 1
+    assert shown["model.json"] == sum(job.rule == "train" for job in jobs)
+    assert shown["heldout.json"] == sum(len(job.writes) for job in jobs if job.rule == "evaluate")
+    for category in ("Report", "Analysis", "Scores", "Runs", "Gates"):
+        assert f'"{category}"' in text
+    assert "checked numerically before any method that uses it is trained" in text
+    assert finished.pending() == {}
 
 
 def test_scores_name_their_run_and_have_a_curve_and_samples(finished):

@@ -115,6 +115,14 @@ def environment(rule):
     return environment_of(stage_of(rule), STUDY.config.device)
 
 
+def reported(rule, *names, **about):
+    """Outputs of a rule. `snakemake --report` shows those with these names, with the caption of the rule."""
+    caption = f"../report/{rule}.rst"
+    return {
+        name: report(path, caption=caption, **about) if name in names else path for name, path in OUTPUTS[rule].items()
+    }
+
+
 def conda(rule):
     """That environment for `--sdm conda`."""
     return f"../../envs/{environment(rule)}.yaml"

@@ -6,7 +6,13 @@ rule evaluate:
     input:
         unpack(inputs("evaluate")),
     output:
-        **OUTPUTS["evaluate"],
+        **reported(
+            "evaluate",
+            "scores",
+            category="Scores",
+            subcategory="{task}",
+            labels={"benchmark": "{benchmark}", "regime": "{regime}", "method": "{method}"},
+        ),
     log:
         f"{LOGS}/evaluate/{{task}}/{{regime}}/{{method}}/{{benchmark}}.log",
     conda:

@@ -6,7 +6,7 @@ rule gates:
     input:
         unpack(inputs("gates")),
     output:
-        **OUTPUTS["gates"],
+        **reported("gates", "catalogue", category="Gates", labels={"file": "catalogue", "gate": "all"}),
     log:
         f"{LOGS}/gates.log",
     conda:
@@ -26,7 +26,7 @@ rule analyse:
     input:
         unpack(inputs("analyse")),
     output:
-        **OUTPUTS["analyse"],
+        **reported("analyse", "comparisons", "verdicts", category="Analysis"),
     log:
         f"{LOGS}/analyse.log",
     conda:
@@ -48,7 +48,7 @@ rule report:
         unpack(inputs("report")),
     output:
         # The old page stays until the new one is complete. A page without its record does not count as done.
-        page=update(OUTPUTS["report"]["page"]),
+        page=update(reported("report", "page", category="Report")["page"]),
         record=OUTPUTS["report"]["record"],
     log:
         f"{LOGS}/report.log",

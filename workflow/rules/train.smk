@@ -6,7 +6,7 @@ rule check_gate:
     input:
         unpack(inputs("check_gate")),
     output:
-        **OUTPUTS["check_gate"],
+        **reported("check_gate", "check", category="Gates", labels={"file": "check", "gate": "{gate}"}),
     log:
         f"{LOGS}/gates/{{gate}}.log",
     conda:
@@ -25,7 +25,13 @@ rule train:
     input:
         unpack(inputs("train")),
     output:
-        **OUTPUTS["train"],
+        **reported(
+            "train",
+            "model",
+            category="Runs",
+            subcategory="{task}",
+            labels={"regime": "{regime}", "method": "{method}", "seed": "{seed}"},
+        ),
     log:
         f"{LOGS}/train/{{task}}/{{regime}}/{{method}}/seed{{seed}}.log",
     wildcard_constraints:

@@ -1,5 +1,6 @@
 """The report's figures. Each function takes tables and returns a figure; `page_figures` names those of the page."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import matplotlib.pyplot as plt
@@ -9,6 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter
 
+from smoothgates.report.answer import cells_of_interest
+from smoothgates.report.differences import differences_figure
 from smoothgates.report.style import DASHES, FAINT, Look
 from smoothgates.report.tables import rollout_means
 from smoothgates.specs.control import CONTROL, WARM_START, WARM_START_MOE
@@ -35,6 +38,8 @@ class FigureData:
     """One row per run and benchmark."""
     summaries: pd.DataFrame
     """Means over seeds."""
+    comparisons: pd.DataFrame
+    """Paired differences from the reference."""
     learning: pd.DataFrame
     """Scores of the checkpoints on the way; may be empty."""
     curves: pd.DataFrame
@@ -60,6 +65,8 @@ def page_figures(data: FigureData) -> dict[str, tuple]:
         "gates": (gates_figure, data.gates, data.gate_colours),
         "scores": (scores_figure, data.runs, data.summaries, data.look, data.moe),
     }
+    if cells := cells_of_interest(data.comparisons):
+        found["differences"] = (differences_figure, data.comparisons, data.look, cells)
     if len(data.learning):
         found["learning"] = (learning_figure, data.learning, data.look, data.moe)
     if len(data.routed):
@@ -164,7 +171,7 @@ def curves_figure(curves: pd.DataFrame, look: Look) -> Figure:
                 axis.set_ylim(min(low for low, _ in limits), max(high for _, high in limits))
     for axis in axes[-1]:
         axis.set_xlabel("rollout")
-    _legend(figure, axes[0], look)
+    _legend(figure, axes.flat, look)
     return figure
 
 
@@ -187,7 +194,7 @@ def routing_figure(curves: pd.DataFrame, look: Look) -> Figure:
             axis.set_ylim(0, None)
             axis.set_xlabel("rollout")
         axes[i, 0].set_ylabel("% of the experts chosen")
-    _legend(figure, axes[0], look)
+    _legend(figure, axes.flat, look)
     return figure
 
 
@@ -197,12 +204,19 @@ def _band(axis: Axes, seeds: pd.DataFrame, colour: str, **line) -> None:
     axis.plot(seeds.index, seeds.mean(axis=1), color=colour, lw=1.3, **line)
 
 
-def _legend(figure: Figure, axes: np.ndarray, look: Look) -> None:
+def _legend(figure: Figure, axes: Iterable[Axes], look: Look) -> None:
     """Put a legend above a figure, with each method that any of these panels shows."""
     entries = {label: handle for axis in axes for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)}
     labels = [method for method in look.colour if method in entries]
     handles = [entries[label] for label in labels]
-    figure.legend(handles, labels, loc="outside upper center", ncol=min(len(labels), 9), frameon=False, fontsize=8)
+    figure.legend(
+        handles,
+        labels,
+        loc="outside upper center",
+        ncol=max(1, min(len(labels), int(figure.get_figwidth() / 1.05))),
+        frameon=False,
+        fontsize=8,
+    )
 
 
 def gates_figure(gates: pd.DataFrame, colours: dict[str, str]) -> Figure:
@@ -270,10 +284,11 @@ def learning_figure(learning: pd.DataFrame, look: Look, moe: tuple[str, ...]) ->
                 if points.empty:
                     continue
                 seeds = pd.concat([start, points]).pivot(index="rollouts", columns="seed", values="score")
-                _band(axis, seeds, colour, marker=look.marker[method], ms=3.5)
+                _band(axis, seeds, colour, marker=look.marker[method], ms=3.5, label=method)
             axis.set_title(f"{_title(task, benchmark, learning)} · {regime}", fontsize=10)
             axis.set_ylim(0, 1)
         axes[i, 0].set_ylabel("Pass@1")
     for axis in axes[-1]:
         axis.set_xlabel("rollouts trained on")
+    _legend(figure, axes.flat, look)
     return figure

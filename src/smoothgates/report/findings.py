@@ -1,5 +1,6 @@
 """Describes the results in sentences. They never say that a method is better unless the data establish it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import pandas as pd
@@ -67,13 +68,13 @@ def _said(differences: pd.DataFrame, reference: str, confidence: float) -> tuple
         headline = f"No difference above {bound} points"
         each = "equivalence test" if len(equal) == 1 else "equivalence test for each"
         level = f"{100 * confidence:g} % {each}"
-        said.append(f"{headline} from {reference} ({level}): {_listed(equal['method'])}.")
+        said.append(f"{headline} from {reference} ({level}): {listed(equal['method'])}.")
     if len(unclear):
         headline, sentences = _unclear(unclear, reference, confidence)
         said += sentences
     if len(established):
         names, all_of = established["method"], len(differences)
-        who = _listed(names) if len(names) <= MOST_NAMES else f"{len(names)} of {all_of} methods"
+        who = listed(names) if len(names) <= MOST_NAMES else f"{len(names)} of {all_of} methods"
         headline = f"{who} {'differs' if len(names) == 1 else 'differ'} from {reference}"
         gaps = (f"{row['method']} {number(100 * row['difference'], signed=True)}" for _, row in established.iterrows())
         said.insert(0, f"Established: {', '.join(gaps)} points.")
@@ -83,7 +84,7 @@ def _said(differences: pd.DataFrame, reference: str, confidence: float) -> tuple
 def _unclear(differences: pd.DataFrame, reference: str, confidence: float) -> tuple[str, list[str]]:
     """A headline and sentences on differences that are neither established nor small."""
     seeds, smallest = differences["n"].max(), differences["smallest_holm"].min()
-    names, visible = _listed(differences["method"]), differences["detectable"]
+    names, visible = listed(differences["method"]), differences["detectable"]
     if not smallest < 1 - confidence:
         headline = f"Cannot tell: {seeds} seeds can establish nothing"
         family = differences["family"].max()
@@ -100,12 +101,16 @@ def _unclear(differences: pd.DataFrame, reference: str, confidence: float) -> tu
     clear = differences[differences["low"] * differences["high"] > 0]
     if len(clear):
         sides = (("below", clear[clear["difference"] < 0]), ("above", clear[clear["difference"] > 0]))
-        where = "; ".join(f"{_listed(side['method'])} {word}" for word, side in sides if len(side))
+        where = "; ".join(f"{listed(side['method'])} {word}" for word, side in sides if len(side))
         said.append(f"Uncorrected paired intervals that exclude 0: {where} {reference}.")
     return headline, said
 
 
-def _listed(names: pd.Series) -> str:
-    """Names as in a sentence: a, b and c."""
+def listed(names: Iterable[str]) -> str:
+    """Names as in a sentence.
+
+    >>> listed(["a", "b", "c"])
+    'a, b and c'
+    """
     *others, last = names
     return f"{', '.join(others)} and {last}" if others else str(last)

@@ -31,8 +31,8 @@ LEGENDS = {
 """Captions, by form."""
 
 
-def section(answers: dict[str, Any], svgs: dict[str, str]) -> dict[str, Any]:
-    """What questions.html.j2 shows of the answers of verdicts.json. `svgs`: figures by name."""
+def section(answers: dict[str, Any]) -> dict[str, Any]:
+    """What questions.html.j2 shows of the answers of verdicts.json."""
     shown = []
     for question in answers["answered"]:
         form = "dial" if question["dial"] else question["compares"]
@@ -42,7 +42,7 @@ def section(answers: dict[str, Any], svgs: dict[str, str]) -> dict[str, Any]:
             {
                 "id": question["id"],
                 **words,
-                "svg": svgs[name_of(question)],
+                "figure": name_of(question),
                 "caption": f"{LEGENDS[form]} {rule(question)}",
                 **tables,
             }

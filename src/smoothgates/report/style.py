@@ -21,6 +21,19 @@ MARKERS = "osD^vP*Xh<>p"
 DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (5, 1.5, 1.5, 1.5)), (0, (3, 1, 1, 1, 1, 1)))
 """Lines differ by these too, so that they are told apart in grey."""
 INK, FAINT = "#1b1f24", "#9aa3ad"
+PALETTE = (
+    "#0173b2", "#c77000", "#029e73", "#b8408f", "#8a63d2", "#7a8a00", "#2a91b8", "#b04a4a", "#e0507a", "#5f7f8f",
+)  # fmt: skip
+"""Colours with a contrast of 3 : 1 or more both on white and on the page's dark background. Grey is for controls."""
+THEMED = {
+    INK: "--ink",
+    "#262626": "--ink",  # seaborn's ticks
+    "#5b6570": "--soft",
+    "#6b7480": "--soft",
+    "#e6e9ed": "--grid",
+    "#ffffff": "--paper",
+}
+"""Colours of the figures that are another one on a dark page → the page's CSS variable for them."""
 
 
 @dataclass(frozen=True)
@@ -34,9 +47,7 @@ class Look:
 def look(methods: list[str], reference: str) -> Look:
     """Assign colours and markers in the order of `methods`, so that a method has the same ones in every figure."""
     others = [method for method in methods if method != reference]
-    palette = sns.color_palette("colorblind", 10).as_hex()
-    palette = [c for c in palette if c != "#949494"]  # grey is for controls
-    colour = {reference: INK} | {m: palette[i % len(palette)] for i, m in enumerate(others)}
+    colour = {reference: INK} | {m: PALETTE[i % len(PALETTE)] for i, m in enumerate(others)}
     return Look(colour, {m: MARKERS[i % len(MARKERS)] for i, m in enumerate([reference, *others])})
 
 
@@ -48,7 +59,18 @@ def gate_colours(gates: list[str], used_by: dict[str, str], look: Look) -> dict[
     colour = {gate: look.colour[method] for method, gate in reversed(used_by.items())}
     colour |= {method: look.colour[method] for method, gate in used_by.items() if method == gate}
     rest = [gate for gate in gates if gate not in colour]
-    return colour | dict(zip(rest, sns.color_palette("husl", max(len(rest), 1)).as_hex(), strict=False))
+    return colour | dict(zip(rest, sns.husl_palette(max(len(rest), 1), l=0.55).as_hex(), strict=False))
+
+
+def themed(text: str) -> str:
+    """Let the page choose the colours that depend on its background. For inline SVG and for CSS values.
+
+    >>> themed("fill: #1b1f24; stroke: #0173b2")
+    'fill: var(--ink); stroke: #0173b2'
+    """
+    for colour, variable in THEMED.items():
+        text = text.replace(colour, f"var({variable})")
+    return text
 
 
 def shades(count: int) -> list[str]:

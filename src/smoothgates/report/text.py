@@ -79,8 +79,7 @@ SCORES: Columns = {
     "median": points("median"),
     "collapsed": ("of", lambda row: counted(row["collapsed"], row["of"])),
     "Δ": spread("difference", "_low", "_high", signed=True),
-    "p": ("difference", lambda row: probability(row["p"])),
-    "Holm p": ("difference", lambda row: probability(row["holm"])),
+    "p (Holm)": ("difference", lambda row: probability(row["holm"])),
     "|Δ| at most": ("difference", lambda row: bound_in_points(row["bound"])),
     "would see": ("difference", lambda row: bound_in_points(row["detectable"])),
 }

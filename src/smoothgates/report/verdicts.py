@@ -14,6 +14,8 @@ PAPERS = {
     "2602.19345": "A study of gate functions in soft adaptive policy optimization",
 }
 """Short titles, by number on arXiv."""
+SHORT = {"2507.18071": "GSPO", "2511.00066": "GRPO-SG", "2511.20347": "SAPO", "2602.19345": "gates"}
+THEORY = "theory"
 COUNTED = {
     "holds": ("holds", "hold"),
     "opposite": ("is the opposite of what is claimed", "are the opposite of what is claimed"),
@@ -52,7 +54,7 @@ def verdict_table(verdicts: list[dict[str, Any]]) -> pd.DataFrame:
 
 def _row(verdict: dict[str, Any]) -> dict[str, str]:
     compared = "n" in verdict
-    cell = verdict["cell"] if compared else {}
+    cell = [verdict["cell"][key] for key in ("task", "regime", "benchmark")] if compared else []
     reported = verdict.get("reported")
     return {
         "paper": verdict["paper"],
@@ -66,7 +68,7 @@ def _row(verdict: dict[str, Any]) -> dict[str, str]:
         "n": str(verdict["n"]) if compared else NONE,
         "p": f"{number(verdict['p'], 3)} (least {number(verdict['smallest_p'], 3)})" if compared else NONE,
         "scale": verdict.get("scale") or NONE,
-        "tested on": " · ".join([*cell.values(), f"{verdict['metric']} of {_compared(verdict)}"]) if compared else NONE,
+        "tested on": " · ".join([*cell, f"{verdict['metric']} of {_compared(verdict)}"]) if compared else NONE,
     }
 
 
@@ -83,27 +85,22 @@ def _compared(verdict: dict[str, Any]) -> str:
     return " − ".join([one, *minus])
 
 
-def by_paper(table: pd.DataFrame, verdicts: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows of each paper with its title, the counts of its verdicts in words, and the kind of each row."""
-    papers = []
-    for paper, rows in table.groupby("paper", sort=True):
-        own = [verdict for verdict in verdicts if verdict["paper"] == paper]
-        runs, theory = (Counter(v["verdict"] for v in own if v["theory"] == of_theory) for of_theory in (False, True))
-        kinds = [verdict["verdict"].replace(" ", "-") for verdict in own]
-        papers.append(
-            {
-                "paper": paper,
-                "title": PAPERS.get(str(paper), ""),
-                "counts": f"{sentence(runs)}; of theory, {sentence(theory)}",
-                "rows": [row | {"kind": kind} for row, kind in zip(rows.to_dict("records"), kinds, strict=True)],
-            }
-        )
-    return papers
+def _rows(table: pd.DataFrame, verdicts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows of the page: what runs have tested first, then theory, then what was not run."""
+    rows = []
+    for row, verdict in zip(table.to_dict("records"), verdicts, strict=True):
+        group = THEORY if verdict["theory"] else verdict["verdict"]
+        more = {"kind": verdict["verdict"].replace(" ", "-"), "group": group, "short": SHORT.get(row["paper"], "")}
+        rows.append({**row, **more})
+    order = [*(kind for kind in COUNTED if kind != "not run"), THEORY, "not run"]
+    return sorted(rows, key=lambda row: (order.index(row["group"]), row["paper"]))
 
 
 def section(judged: dict[str, Any], table: pd.DataFrame) -> dict[str, Any]:
     """What verdicts.html.j2 shows of the content of verdicts.json."""
     totals = {of: sum(counts.values()) for of, counts in judged["counts"].items()}
+    rows = _rows(table, judged["verdicts"])
+    papers, groups = Counter(row["paper"] for row in rows), Counter(row["group"] for row in rows)
     return {
         "total": sum(totals.values()),
         "runs_total": totals["runs"],
@@ -111,5 +108,7 @@ def section(judged: dict[str, Any], table: pd.DataFrame) -> dict[str, Any]:
         "runs": sentence(judged["counts"]["runs"]),
         "theory": sentence(judged["counts"]["theory"]),
         "family": len(judged["family"]["claims"]),
-        "papers": by_paper(table, judged["verdicts"]),
+        "rows": rows,
+        "papers": [{"paper": p, "short": f"{SHORT[p]}: {p}", "rows": papers[p]} for p in sorted(papers)],
+        "verdicts": [{"name": name, "rows": count} for name, count in groups.items()],
     }

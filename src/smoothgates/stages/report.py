@@ -14,6 +14,8 @@ from smoothgates.io.paths import Paths
 from smoothgates.io.records import parse, parse_spec
 from smoothgates.provenance.run_record import Execution
 from smoothgates.report import tables
+from smoothgates.report.answer import answer, cells_of_interest
+from smoothgates.report.explore import view
 from smoothgates.report.figures import CURVES, FigureData, page_figures
 from smoothgates.report.findings import findings
 from smoothgates.report.gaps import by_file, checked_analysis, matching
@@ -25,6 +27,7 @@ from smoothgates.report.publish import publishing
 from smoothgates.report.question_figures import figures_of, numbers_of
 from smoothgates.report.questions import section as questions
 from smoothgates.report.runs import costs, executions, origins, results_of
+from smoothgates.report.samples import samples
 from smoothgates.report.style import draw_all, gate_colours, look, set_theme
 from smoothgates.report.text import as_text, latex
 from smoothgates.report.verdicts import section, verdict_numbers, verdict_table
@@ -62,7 +65,7 @@ def run(spec_text: str, analysis: Path, gates: Path, data: list[Path], out: Path
     # A study of one method has no comparisons; the tables need the columns.
     comparisons = pd.DataFrame(compared["comparisons"]).reindex(columns=[*CELL, "method", *COMPARED])
     runs, learning, curves, gate_values = map(pd.read_parquet, [*frames, gate_curves])
-    methods = list(spec.order)
+    methods, sizes = list(spec.order), {task: arms.scale for task, arms in analysed.tasks.items()}
     set_theme()
     looks = look(methods, spec.reference)
     folder = out.parent
@@ -73,6 +76,7 @@ def run(spec_text: str, analysis: Path, gates: Path, data: list[Path], out: Path
         FigureData(
             runs=runs,
             summaries=summaries,
+            comparisons=comparisons,
             learning=learning,
             curves=curves,
             routed=routed,
@@ -114,7 +118,7 @@ def run(spec_text: str, analysis: Path, gates: Path, data: list[Path], out: Path
         svgs = draw_all(drawing, new / "figures")
         page = Page(
             spec=spec,
-            figures={name: svgs[name] for name in wanted},
+            figures=svgs,
             tables=shown,
             look=looks,
             findings=findings(summaries, comparisons, spec.reference, spec.confidence),
@@ -126,8 +130,14 @@ def run(spec_text: str, analysis: Path, gates: Path, data: list[Path], out: Path
             origins=origins(records),
             made_up=tables.made_up(known),
             claims=section(judged, shown["verdicts"]),
-            papers=papers(redrawn, svgs),
-            questions=questions(judged["questions"], svgs),
+            papers=papers(redrawn),
+            questions=questions(judged["questions"]),
+            answer=answer(comparisons, spec.reference, sizes),
+            cells=cells_of_interest(comparisons),
+            sizes=sizes,
+            read=samples(paths, analysed),
+            view=view(runs, learning, curves, looks, spec.moe),
+            generated=any(fact["from"] == "generated" for data in known for fact in data["sources"].values()),
         )
         write_atomically(new / out.name, page.html().encode())
     drawn = [folder / "figures" / f"{name}.{suffix}" for name in svgs for suffix in ("svg", "pdf")]

@@ -22,9 +22,9 @@ from smoothgates.specs.evaluate import EvaluateSpec
 from smoothgates.specs.policy import PolicySpec
 from smoothgates.specs.prepare import PrepareSpec
 from smoothgates.specs.questions import Questions
-from smoothgates.specs.report import ReportSpec
+from smoothgates.specs.report import ReportSpec, Schedule
 from smoothgates.specs.rollout import WORLD
-from smoothgates.specs.train import TrainSpec
+from smoothgates.specs.train import Regime, TrainSpec
 from smoothgates.study.claims import load_claims, load_questions
 from smoothgates.study.extends import read_extended
 from smoothgates.study.rehearsal import rehearsal_of
@@ -214,6 +214,12 @@ class LoadedStudy:
             return seedless_fingerprint(self.policy_spec(task, 0, cast(PolicyName, method)).model_dump(mode="json"))
         return seedless_fingerprint(self.train_spec(task, regime, method, 0).model_dump(mode="json"))
 
+    def _schedules(self) -> dict[str, Schedule]:
+        """The schedule of each regime that some task runs."""
+        blocks = [block for task in self.config.tasks.values() for block in task.blocks]
+        names = dict.fromkeys(name for block in blocks for name in block.regimes)
+        return {name: schedule_of(self.config.regimes[name]) for name in names}
+
     def report_spec(self) -> ReportSpec:
         return ReportSpec(
             study=self.name,
@@ -221,6 +227,7 @@ class LoadedStudy:
             confidence=self.config.confidence,
             methods=self.methods,
             order=tuple(self.methods),
+            regimes=self._schedules(),
             moe=self.config.moe_regimes,
             notes=self.config.notes,
             indexes=tuple(sorted(self.config.indexes)),
@@ -269,6 +276,13 @@ def shared(name: str, folder: Path | None) -> Path:
     """A file of the config folder, or else of the checkout's: the papers claim the same everywhere."""
     file = (folder or config_folder()) / name
     return file if file.exists() else CONFIG / name
+
+
+def schedule_of(regime: Regime) -> Schedule:
+    """What the report says of a regime: its schedule, and what else differs from the defaults."""
+    own = {name: getattr(regime, name) for name in ("rollouts", "minibatches", "epochs", "lag")}
+    others = {name: value for name, value in regime if name not in {*own, "optimizer"}}
+    return Schedule(**own, more={n: value for n, value in others.items() if value != Regime.model_fields[n].default})
 
 
 def in_words(count: int) -> str:
