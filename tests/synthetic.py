@@ -44,6 +44,10 @@ NEWEST = (
     "sampler_gap", "sampler_gap_mean",
 )  # fmt: skip
 """Metrics of a rollout."""
+HOSTILE = (
+    '</script><script>document.title = "owned"</script><img src=x onerror="document.title=1">\x00\u202e{{ 7 * 7 }}'
+)
+"""Every completion of the first problem."""
 NOWHERE = "0" * 64
 """The digest of a file that is not there."""
 
@@ -142,6 +146,7 @@ def write_scores(job: Job, path: Path, run: Run, jobs: Jobs, score: float, seen:
     )
     for column in ("id", "prompt", "completion", "answer", "extracted"):
         table[column] = "a made-up text of some words " + table["problem"].astype(str)
+    table.loc[table["problem"] == 0, "completion"] = HOSTILE
     table["reason"] = np.where(right.ravel(), "correct", "wrong")
     target = Path(samples_of(path.as_posix()))
     target.parent.mkdir(exist_ok=True)
