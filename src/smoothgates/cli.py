@@ -254,9 +254,9 @@ def figure(
     ] = "laptop",
 ) -> None:
     """Draw one figure of the papers again, from the analysis of a study."""
-    from smoothgates.stages import figure as stage
+    from smoothgates.ops.figure import run as draw
 
-    stage.run(name, study, out)
+    draw(name, study, out)
 
 
 @app.command()

@@ -56,7 +56,8 @@ def test_a_policy_that_answers_searches_first(runs):
 
 
 def test_the_page_has_no_nan(page):
-    assert not re.search(r"\bnan\b", page, re.IGNORECASE)
+    written = re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)
+    assert not re.search(r"\bnan\b", written, re.IGNORECASE)
 
 
 @pytest.fixture(scope="module")

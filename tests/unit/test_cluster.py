@@ -22,8 +22,8 @@ from smoothgates.study.loader import load_study
 ROOT = Path(__file__).parents[2]
 
 QUEUE = """\
-12|laptop_b1f3c2d4-0000-4000-8000-0123456789ab|RUNNING|n1|1:02:03|None|rule_train_wildcards_math_near_erf_0|/home/a/study
-13|laptop_b1f3c2d4-0000-4000-8000-0123456789ab|PENDING||0:00|Resources|rule_evaluate_wildcards_math_near_erf_heldout|/home/a/study
+12|laptop_b1f3c2d4-0000-4000-8000-0123456789ab|RUNNING|n1|1:02:03|None|rule_train_wildcards_math_lag4_erf_0|/home/a/study
+13|laptop_b1f3c2d4-0000-4000-8000-0123456789ab|PENDING||0:00|Resources|rule_evaluate_wildcards_math_lag4_erf_heldout|/home/a/study
 14|laptop_b1f3c2d4-0000-4000-8000-0123456789ab|CANCELLED by 1000|n1|0:05|None|rule_report|/home/a/study
 15|somebody's own|RUNNING|n2|0:05|None|(null)|/home/a/odd|name
 """
@@ -49,12 +49,12 @@ rule prepare:
 [Sat Nov 21 12:43:02 2026]
 rule train:
     input: src/a.py
-    output: results/smoke/train/math/near/erf/seed0/model.json, results/smoke/train/math/near/erf/seed0/metrics.parquet
-    log: logs/smoke/train/math/near/erf/seed0.log
+    output: results/smoke/train/math/lag4/erf/seed0/model.json, results/smoke/train/math/lag4/erf/seed0/metrics.parquet
+    log: logs/smoke/train/math/lag4/erf/seed0.log
     jobid: 1
     resources: runtime=5
 Job 2 has been submitted with SLURM jobid 3 (log: /a/.snakemake/slurm_logs/rule_prepare/toolqa/3.log).
-Job 1 has been submitted with SLURM jobid 4 (log: /a/.snakemake/slurm_logs/rule_train/math_near_erf_0/4.log).
+Job 1 has been submitted with SLURM jobid 4 (log: /a/.snakemake/slurm_logs/rule_train/math_lag4_erf_0/4.log).
 """
 
 FAILED = """\
@@ -147,7 +147,7 @@ def test_what_snakemake_says_is_understood():
     assert progress.run == "smoke_8b5ebe47-a92c-42d1-aa4a-9f5856b74e85"
     assert {step.slurm: step.output for step in progress.waiting()} == {
         "3": "results/smoke/data/toolqa/manifest.json",
-        "4": "results/smoke/train/math/near/erf/seed0/model.json",
+        "4": "results/smoke/train/math/lag4/erf/seed0/model.json",
     }
     progress.feed("Finished jobid: 1 (Rule: train)")
     progress.feed("1 of 2 steps (50%) done")
@@ -194,14 +194,14 @@ def test_every_job_has_a_name_and_a_comment_of_its_own():
     names = Names(study)
     assert len({comment_of(job) for job in jobs}) == len({job.writes[0] for job in jobs}) == len(jobs)
     # As Snakemake's executor was seen to write them.
-    assert names.of_comment("rule_train_wildcards_math_near_erf_0") == "train math/near/erf/seed0"
+    assert names.of_comment("rule_train_wildcards_math_lag4_erf_0") == "train math/lag4/erf/seed0"
     assert names.of_comment("rule_warm_start_wildcards_math_0") == "warm_start math/control/warm_start/seed0"
     assert names.of_comment("rule_prepare_wildcards_math") == "prepare math"
     assert names.of_comment("rule_report") == "report"
     assert names.of_comment("rule_of_another_study") == "rule_of_another_study"
     table = render(slurm.parse_queue(QUEUE)[:2], names).splitlines()
-    assert table[1].split() == ["12", "RUNNING", "train", "math/near/erf/seed0", "n1", "1:02:03"]
-    assert table[2].split() == ["13", "PENDING", "evaluate", "math/near/erf/heldout", "0:00", "Resources"]
+    assert table[1].split() == ["12", "RUNNING", "train", "math/lag4/erf/seed0", "n1", "1:02:03"]
+    assert table[2].split() == ["13", "PENDING", "evaluate", "math/lag4/erf/heldout", "0:00", "Resources"]
 
 
 PROFILES = ROOT / "workflow/profiles/slurm"

@@ -89,7 +89,7 @@ def test_the_numbers_beside_a_figure_are_those_of_the_answers(found):
 def render(found: dict) -> str:
     loader = FileSystemLoader("src/smoothgates/report")
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
-    figure = "{% macro figure(name, kinds) %}<figure>{{ name }}: {{ kinds | join }}</figure>{% endmacro %}"
+    figure = "{% macro figure(name, kinds) %}<figure>{{ name }}: {{ kinds | join }}{{ caller() }}{% endmacro %}"
     page = environment.from_string(figure + "{% include 'questions.html.j2' %}")
     return page.render(questions=section(found))
 

@@ -24,7 +24,10 @@ def test_the_report_is_self_contained(finished):
     assert [name for name in beside if not (finished.folder / "reports/smoke" / name).is_file()] == []
     assert "@import" not in page
     figures = {path.stem for path in (finished.folder / "reports/smoke/figures").glob("*.svg")}
-    assert figures == {"differences", "scores", "gates", "learning", "curves_math", "curves_toolqa"}
+    assert figures == {
+        *("differences", "scores", "gates", "learning", "curves_math", "curves_toolqa"),
+        *("gates_f1", "gates_f3", "gates_f4", "sapo_f1"),
+    }
     assert page.count("<svg") == len(figures)
     for name in figures:
         for suffix in ("svg", "pdf"):

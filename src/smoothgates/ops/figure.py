@@ -1,4 +1,4 @@
-"""figure: one figure of the papers, drawn again from a finished analysis. Never imports torch."""
+"""Draw one figure of the papers again, from a finished analysis. Never imports torch."""
 
 from pathlib import Path
 
