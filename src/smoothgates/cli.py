@@ -246,6 +246,17 @@ def report(
 
 
 @app.command()
+def release(
+    study: Annotated[str, typer.Option(help="The name of a study whose report is finished.")] = "laptop",
+    reports: Annotated[Path, typer.Option(help="The folder of the reports.")] = Path("reports"),
+) -> None:
+    """Keep a study's report in reports/released, and write what it says into README.md."""
+    from smoothgates.ops.release import run as keep
+
+    keep(study, reports)
+
+
+@app.command()
 def figure(
     name: Annotated[str, typer.Argument(help="The id of a figure, such as gates_f3.")],
     out: Annotated[Path, typer.Option(help="The .pdf, .svg, .png or .csv to write.", callback=to_write)],

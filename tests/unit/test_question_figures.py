@@ -98,6 +98,7 @@ def test_the_section_has_each_answer_as_its_heading(found):
     html = render(found)
     headings = re.findall(r'<h3 id="question-(\w+)">(.*?)</h3>', html)
     assert [name for name, _ in headings] == [question["id"] for question in found["answered"]]
+    assert any(each["told"] for each in section(found)["answered"])
     for (name, heading), question in zip(headings, found["answered"], strict=True):
         assert heading.replace("&#39;", "'") == headline(question)
         assert f"<figure>question_{name}: csvsvgpdf" in html

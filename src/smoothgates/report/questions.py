@@ -31,6 +31,10 @@ LEGENDS = {
 """Captions, by form."""
 
 
+TOLD = ("above", "below")
+"""Verdicts on an established difference."""
+
+
 def section(answers: dict[str, Any]) -> dict[str, Any]:
     """What questions.html.j2 shows of the answers of verdicts.json."""
     shown = []
@@ -41,6 +45,7 @@ def section(answers: dict[str, Any]) -> dict[str, Any]:
         shown.append(
             {
                 "id": question["id"],
+                "told": any(row["verdict"] in TOLD for group in question["groups"] for row in group["comparisons"]),
                 **words,
                 "figure": name_of(question),
                 "caption": f"{LEGENDS[form]} {rule(question)}",
