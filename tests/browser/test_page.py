@@ -96,7 +96,12 @@ def test_all_verdicts_are_readable_without_javascript(chromium, report):
     [("task", "logic"), ("regime", "near"), ("metric", "eur"), ("spread", "each")],
 )
 def test_a_choice_redraws_the_curves(window, field, value):
-    page, before = window.page, window.drawn()
+    page = window.page
+    if field == "regime" and page.input_value("#compare-form [name=task]") != "math":  # the task with two of them
+        before = window.drawn()
+        page.select_option("#compare-form [name=task]", "math")
+        window.redrawn(before)
+    before = window.drawn()
     curves = page.inner_html("#curves-chart svg")
     if page.input_value(f"#compare-form [name={field}]") == value:
         value = next(each for each in page.eval_on_selector_all(
