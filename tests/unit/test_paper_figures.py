@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from smoothgates.methods.table import load_methods
+from smoothgates.objective import diagnostics
 from smoothgates.report.papers.catalogue import BY_ID, paper_figures
 from smoothgates.report.papers.figure import Drawn, NotDrawn, PaperData
 from smoothgates.report.papers.lines import MOST_POINTS, over_seeds
@@ -154,9 +155,6 @@ def test_the_variance_of_policies_with_experts_is_apart(full):
 
 
 def test_bins_are_those_that_are_logged():
-    diagnostics = pytest.importorskip("smoothgates.objective.diagnostics")
-    if not hasattr(diagnostics, "BINS"):
-        pytest.skip("no histogram is logged")
     assert diagnostics.BINS == EDGES
 
 

@@ -1,4 +1,4 @@
-"""Keep a study's report for visitors: a copy in reports/released, and what it says in the README."""
+"""Keep a study's report for visitors: a copy in reports/released, without scripts, and what it says in the README."""
 
 import re
 import shutil
@@ -24,7 +24,13 @@ def run(study: str, reports: Path) -> None:
     released = reports / "released" / study
     with replacing_folder(released) as folder:
         shutil.copytree(page.parent, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("run.json"))
+        write_atomically(folder / page.name, without_scripts(page.read_text(encoding="utf-8")).encode())
     write_atomically(README, with_block(README.read_text(encoding="utf-8"), block(released)).encode())
+
+
+def without_scripts(page: str) -> str:
+    """The page without its compare view: the library that draws it, a megabyte of others' code, is not kept."""
+    return re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)
 
 
 def with_block(readme: str, text: str) -> str:

@@ -6,8 +6,8 @@ from itertools import groupby
 import pandas as pd
 
 from smoothgates.analysis.collect import CELL
-from smoothgates.report.findings import CLOSE, listed
-from smoothgates.report.text import bound_in_points, number
+from smoothgates.report.findings import CLOSE
+from smoothgates.report.text import bound_in_points, listed, number
 
 MOST = 4
 """The most methods that are named one by one; of more, the largest differences are."""

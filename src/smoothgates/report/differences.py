@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from smoothgates.analysis.collect import CELL
-from smoothgates.report.style import FAINT, INK, Look
+from smoothgates.report.style import FAINT, INK, PAPER, Look
 
 
 def differences_figure(comparisons: pd.DataFrame, look: Look, cells: list[tuple[str, str, str]]) -> Figure:
@@ -35,8 +35,8 @@ def _panel(axis: Axes, own: pd.DataFrame, look: Look) -> None:
         axis.plot([100 * value for value in row["by_seed"]], [y + 0.22] * len(row["by_seed"]), "o", ms=3, color=colour,
                   alpha=0.6, mew=0)  # fmt: skip
         if not pd.isna(row["low"]):
-            axis.plot([max(-100, 100 * row["low"]), min(100, 100 * row["high"])], [y - 0.1] * 2, color=colour, lw=1.8)
-        filled = colour if row["established"] else "#ffffff"
+            axis.plot([100 * row["low"], 100 * row["high"]], [y - 0.1] * 2, color=colour, lw=1.8)
+        filled = colour if row["established"] else PAPER
         axis.plot(100 * row["difference"], y - 0.1, look.marker[method], ms=6, mfc=filled, mec=colour, mew=1.3)
     axis.set_yticks(range(len(order)), order, fontsize=8)
     axis.set_ylim(len(order) - 0.4, -0.6)

@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 import vl_convert
 
+from smoothgates.analysis.collect import KEYS
 from smoothgates.report.figures import CURVES
 from smoothgates.report.style import Look, themed
+from smoothgates.report.tables import rollout_means
 from smoothgates.specs.control import CONTROL, WARM_START, WARM_START_MOE
 
-KEYS = ["task", "regime", "method", "seed"]
 MOST_NUMBERS = 300_000
 """About 2 MB of JSON."""
 MOST_POINTS = 60
@@ -89,9 +90,7 @@ def _scored(learning: pd.DataFrame) -> dict[tuple, list[tuple[float, float]]]:
 def _lines(curves: pd.DataFrame) -> dict[tuple, dict[str, Any]]:
     """The metrics of each run over its rollouts, with few points, and their means."""
     columns = [name for name, _, _ in CURVES]
-    curves = curves.assign(spread=curves["log_ratio_q99"] - curves["log_ratio_q01"])
-    curves = curves.replace([np.inf, -np.inf], np.nan)
-    by_rollout = curves.groupby([*KEYS, "rollout"], sort=False)[columns].mean().reset_index()
+    by_rollout = rollout_means(curves.replace([np.inf, -np.inf], np.nan), columns)
     runs = by_rollout.groupby(KEYS, sort=False)
     points = max(8, min(MOST_POINTS, MOST_NUMBERS // (len(columns) * max(1, runs.ngroups))))
     width = np.ceil(runs["rollout"].transform("size") / points)

@@ -12,7 +12,7 @@ from matplotlib.ticker import LogFormatter
 
 from smoothgates.report.answer import cells_of_interest
 from smoothgates.report.differences import differences_figure
-from smoothgates.report.style import DASHES, FAINT, Look
+from smoothgates.report.style import DASHES, FAINT, SOFT, Look
 from smoothgates.report.tables import rollout_means
 from smoothgates.specs.control import CONTROL, WARM_START, WARM_START_MOE
 
@@ -125,7 +125,7 @@ def _scores_panel(
         axis.axvline(score, color=FAINT, lw=1, ls=(0, (4, 2)), zorder=0)
         label = name.replace("_", " ")
         place = {"xytext": (points, 0), "textcoords": "offset points", "ha": side, "va": "bottom"}
-        axis.annotate(label, (score, -0.75), **place, fontsize=7, color="#5b6570")
+        axis.annotate(label, (score, -0.75), **place, fontsize=7, color=SOFT)
     for y, method in enumerate(methods):
         colour = look.colour[method]
         dots = runs[runs["method"] == method]["score"]

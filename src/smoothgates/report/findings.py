@@ -1,12 +1,11 @@
 """Describes the results in sentences. They never say that a method is better unless the data establish it."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import pandas as pd
 
 from smoothgates.analysis.collect import CELL
-from smoothgates.report.text import bound_in_points, number
+from smoothgates.report.text import bound_in_points, listed, number
 from smoothgates.specs.control import CONTROL
 
 
@@ -104,13 +103,3 @@ def _unclear(differences: pd.DataFrame, reference: str, confidence: float) -> tu
         where = "; ".join(f"{listed(side['method'])} {word}" for word, side in sides if len(side))
         said.append(f"Uncorrected paired intervals that exclude 0: {where} {reference}.")
     return headline, said
-
-
-def listed(names: Iterable[str]) -> str:
-    """Names as in a sentence.
-
-    >>> listed(["a", "b", "c"])
-    'a, b and c'
-    """
-    *others, last = names
-    return f"{', '.join(others)} and {last}" if others else str(last)

@@ -10,10 +10,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from smoothgates.report.question_words import Question, metric_of, name_of, naming
-from smoothgates.report.style import FAINT, INK, Look
+from smoothgates.report.style import FAINT, INK, PAPER, SOFT, Look
 
-SOFT = "#5b6570"
-PAPER = "#ffffff"
 SURE = ("above", "below")
 """Verdicts of differences that are established."""
 COLUMNS = 3

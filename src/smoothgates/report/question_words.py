@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from smoothgates.io.text import rounded_up
-from smoothgates.report.text import interval
+from smoothgates.report.text import interval, listed
 
 METRICS = {"score": "score", "eur": "EUR", "drawdown": "drawdown in training"}
 """In a sentence. Other metrics have their names."""
@@ -239,9 +239,3 @@ def few(rows: list[Row], name: Callable[[Row], str]) -> str:
     """The names of these comparisons; of many, some and how many more."""
     said = [name(row) for row in rows]
     return ", ".join(said[:MOST]) + (f" and {len(said) - MOST} more" if len(said) > MOST else "")
-
-
-def listed(names: Iterable[str]) -> str:
-    """Names as in a sentence: a, b and c."""
-    *others, last = names
-    return f"{', '.join(others)} and {last}" if others else last

@@ -8,6 +8,7 @@ from smoothgates.report.question_words import (
     Group,
     Question,
     Row,
+    by_verdict,
     effect_of,
     headline,
     largest_bound,
@@ -18,9 +19,8 @@ from smoothgates.report.question_words import (
     share_of,
     would_see,
 )
-from smoothgates.report.text import interval, number, probability
+from smoothgates.report.text import NONE, interval, number, probability
 
-NONE = "–"
 LEGENDS = {
     "dial": "Large marker and bar: mean and interval over seeds; small dots: seeds. k/n: so many runs have collapsed.",
     "variances": "Left: the final scores of both sides, one dot per run. Right: the ratio of their variances. "
@@ -31,21 +31,18 @@ LEGENDS = {
 """Captions, by form."""
 
 
-TOLD = ("above", "below")
-"""Verdicts on an established difference."""
-
-
 def section(answers: dict[str, Any]) -> dict[str, Any]:
     """What questions.html.j2 shows of the answers of verdicts.json."""
     shown = []
     for question in answers["answered"]:
+        kinds = by_verdict(row for group in question["groups"] for row in group["comparisons"])
         form = "dial" if question["dial"] else question["compares"]
         words = {"asks": question["asks"], "headline": headline(question), "text": " ".join(paragraph(question))}
         tables = {"arms": arms_shown(question), "comparisons": comparisons_shown(question)}
         shown.append(
             {
                 "id": question["id"],
-                "told": any(row["verdict"] in TOLD for group in question["groups"] for row in group["comparisons"]),
+                "told": bool(kinds["above"] or kinds["below"]),
                 **words,
                 "figure": name_of(question),
                 "caption": f"{LEGENDS[form]} {rule(question)}",

@@ -20,7 +20,7 @@ START = "fork" if sys.platform == "linux" else "spawn"
 MARKERS = "osD^vP*Xh<>p"
 DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (5, 1.5, 1.5, 1.5)), (0, (3, 1, 1, 1, 1, 1)))
 """Lines differ by these too, so that they are told apart in grey."""
-INK, FAINT = "#1b1f24", "#9aa3ad"
+INK, SOFT, FAINT, PAPER = "#1b1f24", "#5b6570", "#9aa3ad", "#ffffff"
 PALETTE = (
     "#0173b2", "#c77000", "#029e73", "#b8408f", "#8a63d2", "#7a8a00", "#2a91b8", "#b04a4a", "#e0507a", "#5f7f8f",
 )  # fmt: skip
@@ -28,10 +28,10 @@ PALETTE = (
 THEMED = {
     INK: "--ink",
     "#262626": "--ink",  # seaborn's ticks
-    "#5b6570": "--soft",
+    SOFT: "--soft",
     "#6b7480": "--soft",
     "#e6e9ed": "--grid",
-    "#ffffff": "--paper",
+    PAPER: "--paper",
 }
 """Colours of the figures that are another one on a dark page → the page's CSS variable for them."""
 

@@ -1,7 +1,7 @@
 """Numbers as text for people: the cells of the page's tables, and of the same tables in LaTeX."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pandas as pd
@@ -51,6 +51,16 @@ def interval(mean, low, high, scale: float = 100, digits: int = 1, signed: bool 
     if low is None or pd.isna(low):
         return text
     return f"{text} [{number(low * scale, digits, signed)}, {number(high * scale, digits, signed)}]"
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names as in a sentence.
+
+    >>> listed(["a", "b", "c"])
+    'a, b and c'
+    """
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else str(last)
 
 
 def counted(count, of) -> str:

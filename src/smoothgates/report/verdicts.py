@@ -11,7 +11,7 @@ PAPERS = {
     "2507.18071": "GSPO: Group Sequence Policy Optimization",
     "2511.00066": "GRPO-SG: Sharpness-Guided GRPO via Probability Shaping",
     "2511.20347": "SAPO: Soft Adaptive Policy Optimization",
-    "2602.19345": "A study of gate functions in soft adaptive policy optimization",
+    "2602.19345": "Smooth Gate Functions for SAPO",
 }
 """Short titles, by number on arXiv."""
 SHORT = {"2507.18071": "GSPO", "2511.00066": "GRPO-SG", "2511.20347": "SAPO", "2602.19345": "gates"}

@@ -54,7 +54,8 @@ class Bar(logging.Filter):
         if event is LogEvent.JOB_FINISHED and record.job_id in self.jobs:
             self.finished[record.job_id] = self.jobs[record.job_id]
         if event in (LogEvent.JOB_STARTED, LogEvent.JOB_FINISHED):
-            self.terminal.write(f"\r{self.line(-self.began + time.monotonic())}\x1b[K")
+            began = self.began  # the first time, now
+            self.terminal.write(f"\r{self.line(time.monotonic() - began)}\x1b[K")
             self.terminal.write("\n" if len(self.finished) == len(self.jobs) else "")
         shown = event not in JOB_MESSAGES and not str(record.msg).startswith(SELECTING)
         if shown and "began" in self.__dict__:

@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 
+from smoothgates.analysis.collect import KEYS
 from smoothgates.report.papers.figure import Cell, Drawn, Head, NotDrawn, PaperData, caption, cells_with, wanting
 from smoothgates.report.style import Look
 
@@ -31,10 +32,9 @@ def shares(wanted: Shares, data: PaperData) -> Drawn | NotDrawn:
     cells = cells_with(wanted.methods, wanted.one_of, wanted.tasks, wanted.most, data.runs)
     if not cells:
         return NotDrawn(wanted.head, wanting(wanted.methods, wanted.one_of, wanted.tasks))
-    keys = ["task", "regime", "method", "seed"]
-    by_seed = data.curves.groupby(keys, sort=False)[wanted.column].mean().dropna().rename("share").reset_index()
+    by_seed = data.curves.groupby(KEYS, sort=False)[wanted.column].mean().dropna().rename("share").reset_index()
     kept = [
-        row.method in cells.get((str(row.task), str(row.regime)), ()) for row in by_seed[keys].itertuples(index=False)
+        row.method in cells.get((str(row.task), str(row.regime)), ()) for row in by_seed[KEYS].itertuples(index=False)
     ]
     table = by_seed[kept].reset_index(drop=True)
     words = f"{wanted.shows} Large marker and bar: mean and range over seeds; small dots: seeds."
