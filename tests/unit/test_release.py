@@ -36,3 +36,10 @@ def test_a_readme_without_the_marks_and_a_page_without_an_answer_are_named(tmp_p
         release.with_block("# smoothgates", "text")
     with pytest.raises(BadInput, match="expected a page of results"):
         release.texts("<p>A rehearsal</p>", "answer")
+
+
+@pytest.mark.parametrize("folder", RELEASED, ids=lambda folder: folder.name)
+def test_a_released_page_has_no_scripts(folder):
+    page = (folder / "index.html").read_text(encoding="utf-8")
+    assert "<script" not in page
+    assert page == release.without_scripts(page + "<script>alert(1)</script>")

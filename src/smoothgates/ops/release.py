@@ -30,7 +30,7 @@ def run(study: str, reports: Path) -> None:
 
 def without_scripts(page: str) -> str:
     """The page without its compare view: the library that draws it, a megabyte of others' code, is not kept."""
-    return re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)
+    return re.sub(r'<script.*?</script>|<li><a href="#compare">.*?</li>', "", page, flags=re.DOTALL)
 
 
 def with_block(readme: str, text: str) -> str:
